@@ -1,0 +1,60 @@
+-- What benches/run measures: the figures with their goals on the thread host, and the programs that print them.
+local plan = {}
+
+plan.vms = {
+  { name = "lua5.4", build = "lua54", title = "Lua 5.4" },
+  { name = "luajit", build = "luajit", title = "LuaJIT" },
+}
+
+-- `least`: the ratio is that of the minima, not of the medians.
+plan.figures = {
+  { id = "W1", what = "ping-pong of a small message", goal = ">= 400k" },
+  { id = "W2", what = "one producer, one consumer", goal = ">= 1.5M" },
+  { id = "W3", what = "four producers, one consumer", goal = ">= 1.2M" },
+  { id = "W4", what = "spawn and EXIT, one after the other", goal = ">= 10k, JIT 6k" },
+  { id = "W4b", what = "1,000 alive at once, then ended", goal = ">= 8k" },
+  { id = "W5a", what = "ping-pong of `t1k`", goal = ">= 4k" },
+  { id = "W5b", what = "ping-pong of a 64 KiB string", goal = ">= 35k" },
+  { id = "W5c", what = "ping-pong of a 1 MiB string", goal = ">= 6k" },
+  { id = "W6", what = "memory of an idle process", goal = "<= 40, JIT 62" },
+  { id = "W7", what = "token through a ring of 1,000", goal = ">= 60k" },
+  { id = "W8/small", what = "small message to oneself", goal = ">= 3M, JIT 3.5M" },
+  { id = "W8/t1k", what = "`t1k` to oneself", goal = ">= 10k" },
+  { id = "W10/arithmetic", what = "integer loop", goal = "ratio <= 1.02", least = true },
+  { id = "W10/calls", what = "recursive calls", goal = "ratio <= 1.02", least = true },
+  { id = "W10/allocation", what = "small tables", goal = "ratio <= 1.02", least = true },
+  { id = "W10b", what = "generators by `coroutine.wrap`", goal = "ratio <= 1.25, JIT 2", least = true },
+}
+
+-- In the order in which every round runs them. Those with a label are there to compare with, the others run once on
+-- each host. What is not installed, or prints nothing, gets no row. `build/VM/floors` is the place of the limits that
+-- need no library: two threads that poll and park (W1), a bare state made and closed (W4).
+plan.programs = {
+  { script = "pingpong" },
+  { label = "two coroutines of one state", script = "references/coroutines", argument = "" },
+  { script = "stream" },
+  { script = "spawn" },
+  { label = "thread of `luv`", script = "references/luv", argument = "" },
+  { script = "idle" },
+  { script = "ring" },
+  { script = "codec" },
+  { label = "`string.buffer`", script = "references/codecs", argument = "string.buffer" },
+  { label = "`cjson`", script = "references/codecs", argument = "cjson" },
+  { label = "floor", command = "build/VM/floors" },
+  { label = "Erlang", command = "escript benches/references/erlang.escript" },
+  { script = "compute" },
+  { label = "bare interpreter", script = "compute", argument = "bare" },
+}
+
+-- Programs that count the instructions of another: what stands before it, where the number is in what they print, and
+-- the scale at which they take a few seconds.
+plan.counters = {
+  perf = { prefix = "perf stat -x, -e instructions:u", pattern = "(%d+),,instructions", scale = 1 },
+  callgrind = {
+    prefix = "valgrind --tool=callgrind --callgrind-out-file=/dev/null",
+    pattern = "Collected : (%d+)",
+    scale = 0.1,
+  },
+}
+
+return plan

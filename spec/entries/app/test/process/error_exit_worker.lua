@@ -1,0 +1,6 @@
+-- Fails at once.
+local function main()
+  return false, "nothing works today"
+end
+
+return { main = main }

@@ -1,0 +1,6 @@
+-- Ends at once, with a result.
+local function main()
+  return "done"
+end
+
+return { main = main }

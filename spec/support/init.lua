@@ -1,0 +1,249 @@
+-- What the specs share: short-lived children, bounded waits, and scripts run by an interpreter of their own.
+local process = require "process"
+local channel = require "process.channel"
+local time = require "process.time"
+local errors = require "process.errors"
+local luassert = require "luassert"
+
+local support = {}
+
+support.host = "app:processes"
+support.jit = rawget(_G, "jit") ~= nil
+support.unpack = table.unpack or unpack
+support.pack = table.pack or function(...)
+  return { n = select("#", ...), ... }
+end
+
+-- The interpreter under test: `make test` names it; by hand the one that runs the specs is taken.
+support.lua = os.getenv("PROCESS_TEST_LUA") or (support.jit and "luajit" or "lua5.4")
+
+local entries = 0
+
+-- Defines a new entry whose `main(...)` has the given body; returns its reference.
+function support.entry(body)
+  entries = entries + 1
+  local ref = "spec.inline:e" .. entries
+  assert(process.define(ref, "return { main = function(...)\n" .. body .. "\nend }"))
+  return ref
+end
+
+local started = {}
+
+local function starter(name)
+  return function(body, ...)
+    local pid = assert(process[name](support.entry(body), support.host, ...))
+    started[#started + 1] = pid
+    return pid
+  end
+end
+
+-- Each spawns a child whose main has this body, and returns its PID.
+support.spawn = starter("spawn")
+support.spawn_monitored = starter("spawn_monitored")
+support.spawn_linked = starter("spawn_linked")
+support.spawn_linked_monitored = starter("spawn_linked_monitored")
+
+-- Ends a process and waits until it is gone: then `terminate` does not find it any more.
+function support.kill(pid)
+  support.eventually(function()
+    return not process.terminate(pid)
+  end)
+end
+
+-- For after_each: ends every child that was started here since the last time, and waits until it is gone.
+function support.finish()
+  for _, pid in ipairs(started) do
+    process.unlink(pid)
+    process.unmonitor(pid)
+    process.terminate(pid)
+  end
+  for _, pid in ipairs(started) do
+    support.kill(pid)
+  end
+  started = {}
+end
+
+-- The body of a child that lives until it is ended.
+support.parked = "channel.new():receive()"
+
+-- The body of a child that sends every payload back to its sender: proof that it is alive (support.answers).
+support.echo = [[
+  while true do
+    local msg = process.inbox():receive()
+    process.send(msg:from(), "echo", msg:payload())
+  end
+]]
+
+-- True when a child that runs support.echo answers; other messages of the inbox are dropped.
+function support.answers(pid)
+  if not process.send(pid, "echo", pid) then
+    return false
+  end
+  repeat
+    local msg = support.receive(process.inbox())
+  until msg:from() == pid and msg:topic() == "echo"
+  return true
+end
+
+-- Checks what a failing call returned: nil (or false) and an error of this text and kind, e.g. "NOT_FOUND".
+function support.fails(text, kind, ...)
+  local first, err = ...
+  luassert.is_falsy(first)
+  luassert.are.equal(text, tostring(err))
+  luassert.are.equal(errors[kind], err:kind())
+  return err
+end
+
+-- Checks that f(...) raises an error that contains this text.
+function support.raises(text, f, ...)
+  local ok, err = pcall(f, ...)
+  luassert.is_false(ok)
+  local message = tostring(err)
+  luassert.is_truthy(message:find(text, 1, true), ("%q is not in %q"):format(text, message))
+end
+
+-- What can be received from ch at once: value, ok; nothing at all: nil, nil.
+function support.waiting(ch)
+  local got = channel.select({ ch:case_receive(), default = true })
+  if not got.default then
+    return got.value, got.ok
+  end
+end
+
+-- One receive with a generous limit: value, ok. Fails the test when nothing comes.
+function support.receive(ch, limit)
+  local late = time.after(limit or "20s")
+  local got = channel.select({ ch:case_receive(), late:case_receive() })
+  if got.channel == late then
+    error("nothing received within " .. (limit or "20s"), 2)
+  end
+  return got.value, got.ok
+end
+
+-- True if nothing can be received from ch within this (short) time.
+function support.silent(ch, span)
+  local late = time.after(span or "30ms")
+  local got = channel.select({ ch:case_receive(), late:case_receive() })
+  return got.channel == late, got.value
+end
+
+-- The next event of this kind (default EXIT) from this PID; other events are dropped.
+function support.event_of(pid, kind)
+  kind = kind or process.event.EXIT
+  while true do
+    local ev = support.receive(process.events())
+    if ev.from == pid and ev.kind == kind then
+      return ev
+    end
+  end
+end
+
+-- Runs a child with this body to its end and returns its EXIT event.
+function support.exit_of(body, ...)
+  return support.event_of(support.spawn_monitored(body, ...))
+end
+
+-- Runs a child with this body to its end and returns its result; a child that fails fails the test.
+function support.result_of(body, ...)
+  local ev = support.exit_of(body, ...)
+  if ev.error then
+    error("the child failed: " .. ev.error, 2)
+  end
+  return ev.result
+end
+
+-- Waits until fn() is true, at most 20 s.
+function support.eventually(fn)
+  local start = time.now()
+  while not fn() do
+    if time.now():sub(start):seconds() > 20 then
+      error("did not happen within 20 s", 2)
+    end
+    time.sleep("2ms")
+  end
+end
+
+-- The message that fn(...) raises, without the position in front of it. Fails the test when nothing is raised.
+function support.raised(fn, ...)
+  local ok, message = pcall(fn, ...)
+  if ok then
+    error("nothing was raised", 2)
+  end
+  return (tostring(message):gsub("^.-:%d+: ", ""))
+end
+
+-- What fn(...) says about an argument, e.g. "#1 (number expected, got nil)": the rest differs between interpreters.
+function support.bad_argument(fn, ...)
+  return (support.raised(fn, ...):gsub("^bad argument (#%d+) to '[^']*' (%(.*%))$", "%1 %2"))
+end
+
+-- Throws away whatever waits in the mailbox of the process that runs the specs.
+function support.reset()
+  process.set_options({ trap_links = false })
+  for _, ch in ipairs({ process.inbox(), process.events() }) do
+    repeat
+      local _, ok = support.waiting(ch)
+    until ok == nil
+  end
+end
+
+-- Writes a file anew.
+function support.write(name, text)
+  local file = assert(io.open(name, "wb"))
+  file:write(text)
+  file:close()
+end
+
+local function slurp(name)
+  local file = assert(io.open(name, "rb"))
+  local text = file:read("*a")
+  file:close()
+  os.remove(name)
+  return text
+end
+
+-- Runs Lua source as a script of its own: { code, out, err, seconds }. Killed after `limit` seconds (default 30): code
+-- 137. The script finds what it has written to standard error so far in the file `arg[0] .. ".err"`.
+function support.run(source, limit)
+  local base = os.tmpname()
+  support.write(base, source)
+  local start = time.now()
+  local command = ("{ timeout -s KILL %d %s %s >%s.out 2>%s.err; echo $? >%s.code; } 2>/dev/null"):format(
+    limit or 30, support.lua, base, base, base, base)
+  os.execute(command)
+  local seconds = time.now():sub(start):seconds()
+  os.remove(base)
+  return {
+    code = tonumber(slurp(base .. ".code")),
+    out = slurp(base .. ".out"),
+    err = slurp(base .. ".err"),
+    seconds = seconds,
+  }
+end
+
+-- Runs a script that must end well and write nothing to standard error; returns what it printed.
+function support.output_of(source, limit)
+  local ran = support.run(source, limit)
+  if ran.code ~= 0 or ran.err ~= "" then
+    error(("the script ended with code %s: %s"):format(ran.code, ran.err), 2)
+  end
+  return ran.out
+end
+
+-- Calls fn(folder) with a temporary folder that holds these files (path = text), and removes it afterwards.
+function support.with_folder(files, fn)
+  local folder = os.tmpname()
+  os.remove(folder)
+  for path, text in pairs(files) do
+    local name = folder .. "/" .. path
+    os.execute(("mkdir -p '%s'"):format(name:match("^(.*)/")))
+    support.write(name, text)
+  end
+  local ok, err = pcall(fn, folder)
+  os.execute(("rm -rf '%s'"):format(folder))
+  if not ok then
+    error(err, 0)
+  end
+end
+
+return support

@@ -1,0 +1,284 @@
+//! From bytes to the Lua stack (the format is described in [`super`]). Tables are made with their exact size.
+
+use super::encode::DEPTH;
+use super::{HEADER, Reader, read_error, read_time, tag, unzigzag};
+use crate::lua::error::ErrorObject;
+use crate::lua::time::{DurationObject, TimeObject};
+use crate::vm::api::*;
+use crate::vm::object;
+use std::ffi::c_int;
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::Arc;
+
+/// How many values a sequence holds.
+pub fn count(bytes: &[u8]) -> c_int {
+    bytes.get(5..HEADER).and_then(|part| part.try_into().ok()).map_or(0, u32::from_le_bytes) as c_int
+}
+
+/// Pushes the values of a sequence; their number.
+///
+/// # Safety
+/// The stack has room for the values. Raises if the VM has no memory, so `bytes` must not be owned by the stack.
+pub unsafe fn push(l: *mut lua_State, bytes: &[u8]) -> c_int {
+    match Decoder::new(l, bytes).and_then(|mut decoder| decoder.run()) {
+        Some(count) => count,
+        None => raise(l, 0, b"internal error: malformed message"),
+    }
+}
+
+/// Pushes the values of a message's payload as one: none is `nil`, several are packed with their number `n`.
+///
+/// # Safety
+/// As [`push`].
+pub unsafe fn push_packed(l: *mut lua_State, bytes: &[u8]) {
+    let count = count(bytes);
+    if count == 1 {
+        push(l, bytes);
+        return;
+    }
+    if count == 0 {
+        lua_pushnil(l);
+        return;
+    }
+    luaL_checkstack(l, count + 2, c"too many values in a message".as_ptr());
+    lua_createtable(l, count, 1);
+    push(l, bytes);
+    for position in (1..=count).rev() {
+        lua_rawseti(l, -1 - position, lua_Integer::from(position));
+    }
+    push_whole(l, i64::from(count));
+    set_raw_field(l, -2, c"n");
+}
+
+struct Decoder<'a> {
+    l: *mut lua_State,
+    reader: Reader<'a>,
+    values: u32,
+    /// Index below the first string slot.
+    slots: c_int,
+    /// Index of the table of shared tables, 0 if there is none.
+    shared: c_int,
+    /// Index below the first value.
+    base: c_int,
+}
+
+/// The tables on the stack that are not complete, with what they still lack. At most as many as the encoder writes inside
+/// each other; no destructor, since decoding may raise.
+struct Levels {
+    list: [MaybeUninit<Level>; DEPTH + 1],
+    len: usize,
+}
+
+impl Levels {
+    fn push(&mut self, level: Level) -> Option<()> {
+        self.list.get_mut(self.len)?.write(level);
+        self.len += 1;
+        Some(())
+    }
+
+    fn last(&mut self) -> Option<&mut Level> {
+        let last = self.len.checked_sub(1)?;
+        // SAFETY: the first `len` levels were written by `push`.
+        Some(unsafe { self.list[last].assume_init_mut() })
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Level {
+    items: u32,
+    next: u32,
+    pairs: u32,
+    has_key: bool,
+    /// A fill: the table is known already and is no value of anybody.
+    fill: bool,
+}
+
+impl<'a> Decoder<'a> {
+    unsafe fn new(l: *mut lua_State, bytes: &'a [u8]) -> Option<Self> {
+        let mut reader = Reader::new(bytes);
+        let (strings, tables, values) = (reader.byte()?, reader.u32()?, reader.u32()?);
+        let slots = lua_gettop(l);
+        luaL_checkstack(l, c_int::from(strings) + 12, c"cannot decode a message".as_ptr());
+        let mut base = slots + c_int::from(strings);
+        lua_settop(l, base);
+        let mut shared = 0;
+        if tables > 0 {
+            lua_createtable(l, c_int::try_from(tables).ok()?, 0);
+            base += 1;
+            shared = base;
+        }
+        Some(Decoder { l, reader, values, slots, shared, base })
+    }
+
+    unsafe fn run(&mut self) -> Option<c_int> {
+        let l = self.l;
+        for _ in 0..self.values {
+            self.value()?;
+        }
+        while !self.reader.is_empty() {
+            self.fill()?;
+        }
+        let count = self.values as c_int;
+        // The slots and the shared tables stand below the values: move these down.
+        if self.base > self.slots {
+            for position in 1..=count {
+                lua_copy(l, self.base + position, self.slots + position);
+            }
+            lua_settop(l, self.slots + count);
+        }
+        Some(count)
+    }
+
+    /// Decodes one value and what is in it.
+    unsafe fn value(&mut self) -> Option<()> {
+        let first = self.reader.byte()?;
+        if first != tag::TABLE && first != tag::TABLE_DEF {
+            return self.scalar(first);
+        }
+        let level = self.table(first)?;
+        self.walk(level)
+    }
+
+    /// Decodes a table that was referred to before.
+    unsafe fn fill(&mut self) -> Option<()> {
+        if self.reader.byte()? != tag::FILL {
+            return None;
+        }
+        let id = self.reader.u32()?;
+        self.known(id);
+        let first = self.reader.byte()?;
+        let level = Level { fill: true, ..self.header(first)? };
+        self.walk(level)
+    }
+
+    unsafe fn walk(&mut self, first: Level) -> Option<()> {
+        if first.is_done() {
+            if first.fill {
+                lua_pop(self.l, 1);
+            }
+            return Some(());
+        }
+        let mut levels = Levels { list: [const { MaybeUninit::uninit() }; DEPTH + 1], len: 0 };
+        levels.push(first)?;
+        while levels.len > 0 {
+            let code = self.reader.byte()?;
+            if code == tag::TABLE || code == tag::TABLE_DEF {
+                let level = self.table(code)?;
+                if !level.is_done() {
+                    levels.push(level)?;
+                    continue;
+                }
+            } else {
+                self.scalar(code)?;
+            }
+            // The value on top is complete; it may complete the tables around it.
+            while let Some(level) = levels.last() {
+                self.store(level);
+                if !level.is_done() {
+                    break;
+                }
+                let fill = level.fill;
+                levels.len -= 1;
+                if levels.len == 0 && fill {
+                    lua_pop(self.l, 1);
+                }
+            }
+        }
+        Some(())
+    }
+
+    /// Puts the value on top into the table below it, or keeps it as the key of the next value.
+    unsafe fn store(&self, level: &mut Level) {
+        if level.next <= level.items {
+            lua_rawseti(self.l, -2, lua_Integer::from(level.next));
+            level.next += 1;
+        } else if level.has_key {
+            lua_rawset(self.l, -3);
+            level.has_key = false;
+            level.pairs -= 1;
+        } else {
+            level.has_key = true;
+        }
+    }
+
+    /// Pushes an empty table of the size that its header says.
+    unsafe fn table(&mut self, first: u8) -> Option<Level> {
+        let l = self.l;
+        if lua_checkstack(l, 8) == 0 {
+            raise(l, 0, b"stack overflow (a message is nested too deeply here)");
+        }
+        let mut ahead = Reader::new(self.reader.take(12)?);
+        let (items, pairs, id) = (ahead.u32()?, ahead.u32()?, ahead.u32()?);
+        lua_createtable(l, c_int::try_from(items).ok()?, c_int::try_from(pairs).ok()?);
+        if first == tag::TABLE_DEF {
+            lua_pushvalue(l, -1);
+            lua_rawseti(l, self.shared, lua_Integer::from(id));
+        }
+        Some(Level { items, next: 1, pairs, has_key: false, fill: false })
+    }
+
+    /// The header of a table that exists already.
+    fn header(&mut self, first: u8) -> Option<Level> {
+        if first != tag::TABLE {
+            return None;
+        }
+        let (items, pairs, _) = (self.reader.u32()?, self.reader.u32()?, self.reader.u32()?);
+        Some(Level { items, next: 1, pairs, has_key: false, fill: false })
+    }
+
+    /// Pushes the shared table `id`, an empty one if it is not known yet.
+    unsafe fn known(&mut self, id: u32) {
+        let l = self.l;
+        lua_checkstack(l, 4);
+        if lua_rawgeti(l, self.shared, lua_Integer::from(id)) != LUA_TTABLE {
+            lua_pop(l, 1);
+            lua_createtable(l, 0, 0);
+            lua_pushvalue(l, -1);
+            lua_rawseti(l, self.shared, lua_Integer::from(id));
+        }
+    }
+
+    unsafe fn scalar(&mut self, first: u8) -> Option<()> {
+        let l = self.l;
+        match first {
+            tag::NIL => lua_pushnil(l),
+            tag::FALSE => lua_pushboolean(l, 0),
+            tag::TRUE => lua_pushboolean(l, 1),
+            tag::INTEGER => push_whole(l, unzigzag(self.reader.varint()?)),
+            tag::FLOAT => lua_pushnumber(l, self.reader.f64()?),
+            tag::STRING => {
+                self.reader.byte()?;
+                push_bytes(l, self.reader.bytes()?);
+            }
+            tag::STRING_DEF => {
+                let slot = self.slots + 1 + c_int::from(self.reader.byte()?);
+                push_bytes(l, self.reader.bytes()?);
+                lua_copy(l, -1, slot);
+            }
+            tag::STRING_REF => {
+                let slot = self.slots + 1 + c_int::from(self.reader.byte()?);
+                lua_pushvalue(l, slot);
+            }
+            tag::TABLE_REF => {
+                let id = self.reader.u32()?;
+                self.known(id);
+            }
+            tag::ERROR => {
+                let place = object::reserve::<ErrorObject>(l);
+                ptr::write(place, ErrorObject(Arc::new(read_error(&mut self.reader)?)));
+                object::confirm::<ErrorObject>(l);
+            }
+            tag::TIME => object::push(l, TimeObject(read_time(&mut self.reader)?)),
+            tag::DURATION => object::push(l, DurationObject(self.reader.i64()?)),
+            _ => return None,
+        }
+        Some(())
+    }
+}
+
+impl Level {
+    fn is_done(&self) -> bool {
+        self.next > self.items && self.pairs == 0
+    }
+}

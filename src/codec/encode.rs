@@ -1,0 +1,550 @@
+//! From the Lua stack to bytes (the format is described in [`super`]).
+//!
+//! Tables are walked without recursion, with `lua_next` and the Lua stack as work stack: a table and the key that is being
+//! worked on for each level. What stands deeper than [`DEPTH`] is put aside and written behind the values.
+
+use super::place;
+pub use super::place::Origin;
+use super::{HEADER, put_bytes, put_error, put_time, tag, zigzag};
+use crate::lua::error::ErrorObject;
+use crate::lua::field::FIELD;
+use crate::lua::time::{DurationObject, TimeObject};
+use crate::runtime::failure::{Failure, shown};
+use crate::vm::api::*;
+use crate::vm::object;
+use rustc_hash::FxHashMap;
+use std::ffi::{c_int, c_void};
+use std::ptr;
+
+/// Levels of nesting that are written inside each other.
+pub const DEPTH: usize = 1000;
+
+/// Strings up to this length are looked up for being written before; longer ones seldom repeat.
+const SHORT: usize = 40;
+
+const STRING_CACHE: usize = 64;
+
+/// No slot was given yet.
+const NO_SLOT: u8 = u8::MAX;
+
+/// The buffers of encoding, kept from one use to the next.
+pub struct Encoder {
+    out: Vec<u8>,
+    levels: Vec<Level>,
+    tables: Tables,
+    shared: u32,
+    strings: [Seen; STRING_CACHE],
+    slots: u8,
+    /// Tables put aside: id and where they stand. They are in the Lua table `aside`, under their id.
+    aside: Vec<(u32, String)>,
+    out_of_memory: bool,
+}
+
+/// A table that is being written.
+struct Level {
+    /// Where its counts stand.
+    counts: usize,
+    items: u32,
+    pairs: u32,
+}
+
+/// A string that was written: the address of Lua's only copy, where, and its slot.
+#[derive(Clone, Copy)]
+struct Seen {
+    address: usize,
+    at: usize,
+    slot: u8,
+}
+
+const UNSEEN: Seen = Seen { address: 0, at: 0, slot: NO_SLOT };
+
+/// Why a value cannot be encoded.
+enum Refusal {
+    /// A value of this type name.
+    Type(&'static str),
+    /// A view of a message that was not called.
+    Field,
+    /// No memory for the bytes.
+    Memory,
+}
+
+impl Encoder {
+    /// Without any memory yet.
+    pub fn new() -> Self {
+        Encoder {
+            out: Vec::new(),
+            levels: Vec::new(),
+            tables: Tables::default(),
+            shared: 0,
+            strings: [UNSEEN; STRING_CACHE],
+            slots: 0,
+            aside: Vec::new(),
+            out_of_memory: false,
+        }
+    }
+
+    /// Encodes the `count` values from `first` on. The bytes are valid until the next encoding.
+    ///
+    /// `origin` says where the first of them comes from; arguments are counted on from it.
+    ///
+    /// # Errors
+    /// A value that cannot cross, with its place; or no memory.
+    ///
+    /// # Safety
+    /// The stack holds these values. Runs no Lua code; may raise only if the VM has no memory for a stack.
+    pub unsafe fn encode(
+        &mut self,
+        l: *mut lua_State,
+        first: c_int,
+        count: c_int,
+        origin: Origin,
+    ) -> Result<&[u8], Failure> {
+        self.reset();
+        self.put(&[0; HEADER]);
+        self.patch_u32(5, count as u32);
+        let top = lua_gettop(l);
+        for index in first..first + count {
+            let origin = match origin {
+                Origin::Argument(number) => Origin::Argument(number + index - first),
+                other => other,
+            };
+            if let Err(failure) = self.value(l, index, origin) {
+                lua_settop(l, top);
+                return Err(failure);
+            }
+        }
+        let filled = self.fill_aside(l, top);
+        lua_settop(l, top);
+        filled?;
+        if self.out_of_memory {
+            self.out = Vec::new();
+            return Err(Failure::OutOfMemory);
+        }
+        self.out[0] = self.slots;
+        let shared = self.shared;
+        self.patch_u32(1, shared);
+        Ok(&self.out)
+    }
+
+    fn reset(&mut self) {
+        // A huge message must not keep its memory for ever.
+        if self.out.capacity() > 1 << 20 {
+            self.out = Vec::new();
+        }
+        self.out.clear();
+        self.levels.clear();
+        self.tables.clear();
+        if self.shared != 0 {
+            self.shared = 0;
+        }
+        self.strings = [UNSEEN; STRING_CACHE];
+        self.slots = 0;
+        self.aside.clear();
+        self.out_of_memory = false;
+    }
+
+    /// Encodes the value at `index` and everything in it.
+    unsafe fn value(&mut self, l: *mut lua_State, index: c_int, origin: Origin) -> Result<(), Failure> {
+        if lua_type(l, index) != LUA_TTABLE {
+            return self.scalar(l, index).map_err(|refusal| refusal.failure(place::start(origin)));
+        }
+        if !self.reference(lua_topointer(l, index)) {
+            if lua_checkstack(l, 8) == 0 {
+                return Err(Failure::OutOfMemory);
+            }
+            lua_pushvalue(l, index);
+            self.begin_table();
+            let base = lua_gettop(l);
+            lua_pushnil(l);
+            self.walk(l, base, || place::start(origin))?;
+        }
+        Ok(())
+    }
+
+    /// Writes the table at `base`, whose key stands above it, and everything in it. Pops both.
+    unsafe fn walk(&mut self, l: *mut lua_State, base: c_int, start: impl Fn() -> String) -> Result<(), Failure> {
+        let bottom = self.levels.len() - 1;
+        while self.levels.len() > bottom {
+            if lua_next(l, -2) == 0 {
+                lua_pop(l, 1);
+                if let Some(level) = self.levels.pop() {
+                    self.patch_u32(level.counts, level.items);
+                    self.patch_u32(level.counts + 4, level.pairs);
+                }
+                continue;
+            }
+            let depth = self.levels.len() - bottom;
+            if let Some(level) = self.levels.last_mut() {
+                // Items from 1 on come first and in order; from the first other key on everything is a pair.
+                if level.pairs == 0 && to_whole(l, -2) == Some(i64::from(level.items) + 1) {
+                    level.items += 1;
+                } else {
+                    level.pairs += 1;
+                    self.key(l, depth, base, &start)?;
+                }
+            }
+            if lua_type(l, -1) != LUA_TTABLE {
+                if let Err(refusal) = self.scalar(l, -1) {
+                    return Err(refusal.failure(path(l, base, depth, start())));
+                }
+                lua_pop(l, 1);
+            } else if self.reference(lua_topointer(l, -1)) {
+                lua_pop(l, 1);
+            } else if self.levels.len() < DEPTH && lua_checkstack(l, 8) != 0 {
+                self.begin_table();
+                lua_pushnil(l);
+            } else {
+                self.put_aside(l, -1, || path(l, base, depth, start()));
+                lua_pop(l, 1);
+            }
+            if self.out_of_memory {
+                return Err(Failure::OutOfMemory);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the key below the top.
+    unsafe fn key(
+        &mut self,
+        l: *mut lua_State,
+        depth: usize,
+        base: c_int,
+        start: impl Fn() -> String,
+    ) -> Result<(), Failure> {
+        if lua_type(l, -2) != LUA_TTABLE {
+            return self.scalar(l, -2).map_err(|refusal| refusal.failure(key_place(l, base, depth, start())));
+        }
+        if !self.reference(lua_topointer(l, -2)) {
+            self.put_aside(l, -2, || key_place(l, base, depth, start()));
+        }
+        Ok(())
+    }
+
+    /// Writes a reference if the table at this address was written before; else remembers that it is written now.
+    fn reference(&mut self, address: *const c_void) -> bool {
+        let at = self.out.len();
+        let Some(known) = self.tables.find_or_insert(address, at) else {
+            return false;
+        };
+        let (first, mut id) = (known.at, known.id);
+        if id == 0 {
+            self.shared += 1;
+            id = self.shared;
+            known.id = id;
+            self.out[first] = tag::TABLE_DEF;
+            self.patch_u32(first + 9, id);
+        }
+        self.put(&[tag::TABLE_REF]);
+        self.put(&id.to_le_bytes());
+        true
+    }
+
+    fn begin_table(&mut self) {
+        let counts = self.out.len() + 1;
+        self.put(&[tag::TABLE; 1]);
+        self.put(&[0; 12]);
+        self.levels.push(Level { counts, items: 0, pairs: 0 });
+    }
+
+    /// Writes a reference to the table at `index`, which comes later. `reference` has just remembered it.
+    unsafe fn put_aside(&mut self, l: *mut lua_State, index: c_int, place: impl FnOnce() -> String) {
+        self.shared += 1;
+        let id = self.shared;
+        self.tables.set_id(lua_topointer(l, index), id);
+        let index = lua_absindex(l, index);
+        // The table of tables allocates: the collector, and with it Lua code, must not run meanwhile.
+        let held = CollectorHeld::hold(l);
+        lua_checkstack(l, 4);
+        aside_table(l);
+        lua_pushvalue(l, index);
+        lua_rawseti(l, -2, lua_Integer::from(id));
+        lua_pop(l, 1);
+        held.release(l);
+        self.aside.push((id, shown(place().as_bytes())));
+        self.put(&[tag::TABLE_REF]);
+        self.put(&id.to_le_bytes());
+    }
+
+    /// Writes the tables that were put aside, and those put aside meanwhile.
+    unsafe fn fill_aside(&mut self, l: *mut lua_State, top: c_int) -> Result<(), Failure> {
+        let mut done = 0;
+        let mut result = Ok(());
+        while result.is_ok() && done < self.aside.len() {
+            let (id, place) = (self.aside[done].0, self.aside[done].1.clone());
+            done += 1;
+            lua_settop(l, top);
+            aside_table(l);
+            lua_rawgeti(l, -1, lua_Integer::from(id));
+            lua_remove(l, -2);
+            self.put(&[tag::FILL]);
+            self.put(&id.to_le_bytes());
+            self.begin_table();
+            let base = lua_gettop(l);
+            lua_pushnil(l);
+            result = self.walk(l, base, || place.clone());
+        }
+        if done > 0 {
+            lua_pushnil(l);
+            lua_rawsetp(l, LUA_REGISTRYINDEX, aside_key());
+        }
+        result
+    }
+
+    /// Writes a value that is not a table.
+    unsafe fn scalar(&mut self, l: *mut lua_State, index: c_int) -> Result<(), Refusal> {
+        match lua_type(l, index) {
+            LUA_TNIL => self.put(&[tag::NIL]),
+            LUA_TBOOLEAN => self.put(&[if lua_toboolean(l, index) != 0 { tag::TRUE } else { tag::FALSE }]),
+            LUA_TNUMBER => self.number(l, index),
+            LUA_TSTRING => self.string(to_bytes(l, index).unwrap_or_default())?,
+            LUA_TUSERDATA => self.userdata(l, index)?,
+            LUA_TFUNCTION => return Err(Refusal::Type("function")),
+            LUA_TTHREAD => return Err(Refusal::Type("thread")),
+            LUA_TLIGHTUSERDATA => return Err(Refusal::Type("lightuserdata")),
+            // The only type left is LuaJIT's own.
+            _ => return Err(Refusal::Type("cdata")),
+        }
+        if self.out_of_memory { Err(Refusal::Memory) } else { Ok(()) }
+    }
+
+    unsafe fn number(&mut self, l: *mut lua_State, index: c_int) {
+        #[cfg(feature = "lua54")]
+        let whole = if lua_isinteger(l, index) != 0 { Some(lua_tointeger(l, index)) } else { None };
+        #[cfg(feature = "luajit")]
+        let whole = {
+            let number = lua_tonumber(l, index);
+            // Doubles that are whole and exact travel as integers, except minus zero.
+            let exact = number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0;
+            (exact && (number != 0.0 || number.is_sign_positive())).then_some(number as i64)
+        };
+        match whole {
+            Some(whole) => {
+                let mut bytes = [0; 11];
+                bytes[0] = tag::INTEGER;
+                let mut rest = zigzag(whole);
+                let mut len = 1;
+                while rest >= 0x80 {
+                    bytes[len] = rest as u8 | 0x80;
+                    rest >>= 7;
+                    len += 1;
+                }
+                bytes[len] = rest as u8;
+                self.put(&bytes[..=len]);
+            }
+            None => {
+                let mut bytes = [tag::FLOAT; 9];
+                bytes[1..].copy_from_slice(&lua_tonumber(l, index).to_le_bytes());
+                self.put(&bytes);
+            }
+        }
+    }
+
+    fn string(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+        if bytes.len() <= SHORT {
+            let address = bytes.as_ptr() as usize;
+            let seen = &mut self.strings[(address >> 4) % STRING_CACHE];
+            if seen.address == address {
+                if seen.slot == NO_SLOT && self.slots < NO_SLOT {
+                    seen.slot = self.slots;
+                    self.slots += 1;
+                    self.out[seen.at] = tag::STRING_DEF;
+                    self.out[seen.at + 1] = seen.slot;
+                }
+                if seen.slot != NO_SLOT {
+                    let slot = seen.slot;
+                    self.put(&[tag::STRING_REF, slot]);
+                    return Ok(());
+                }
+            } else {
+                *seen = Seen { address, at: self.out.len(), slot: NO_SLOT };
+            }
+        }
+        self.put(&[tag::STRING, 0]);
+        if self.out.try_reserve(bytes.len() + 10).is_err() {
+            return Err(Refusal::Memory);
+        }
+        put_bytes(&mut self.out, bytes);
+        Ok(())
+    }
+
+    unsafe fn userdata(&mut self, l: *mut lua_State, index: c_int) -> Result<(), Refusal> {
+        if let Some(error) = object::get::<ErrorObject>(l, index) {
+            let mut bytes = vec![tag::ERROR];
+            put_error(&mut bytes, &error.0);
+            self.put(&bytes);
+        } else if let Some(time) = object::get::<TimeObject>(l, index) {
+            let mut bytes = vec![tag::TIME];
+            put_time(&mut bytes, time.0);
+            self.put(&bytes);
+        } else if let Some(duration) = object::get::<DurationObject>(l, index) {
+            self.put(&[tag::DURATION]);
+            self.put(&duration.0.to_le_bytes());
+        } else {
+            return Err(match object::class_of(l, index) {
+                Some(class) if ptr::eq(class, &FIELD) => Refusal::Field,
+                Some(class) => Refusal::Type(class.name),
+                None => Refusal::Type("userdata"),
+            });
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        if self.out.try_reserve(bytes.len()).is_err() {
+            self.out_of_memory = true;
+            return;
+        }
+        self.out.extend_from_slice(bytes);
+    }
+
+    fn patch_u32(&mut self, at: usize, value: u32) {
+        if let Some(place) = self.out.get_mut(at..at + 4) {
+            place.copy_from_slice(&value.to_le_bytes());
+        }
+    }
+}
+
+impl Refusal {
+    fn failure(self, place: String) -> Failure {
+        match self {
+            Refusal::Type(what) => Failure::CannotSend { what, place: shown(place.as_bytes()) },
+            Refusal::Field => Failure::UncalledField { place: shown(place.as_bytes()) },
+            Refusal::Memory => Failure::OutOfMemory,
+        }
+    }
+}
+
+/// The place of the value on top: the keys on the stack are the way to it.
+unsafe fn path(l: *mut lua_State, base: c_int, depth: usize, start: String) -> String {
+    let mut steps = String::new();
+    for level in 0..depth {
+        place::step(&mut steps, l, base + 1 + 2 * level as c_int);
+        if steps.len() > 200 {
+            break;
+        }
+    }
+    join(start, &steps)
+}
+
+/// The place of a key: the way to its table.
+unsafe fn key_place(l: *mut lua_State, base: c_int, depth: usize, start: String) -> String {
+    let mut steps = String::new();
+    for level in 0..depth - 1 {
+        place::step(&mut steps, l, base + 1 + 2 * level as c_int);
+        if steps.len() > 200 {
+            break;
+        }
+    }
+    if steps.is_empty() { format!("{start}, key of the table") } else { format!("{start}, key of {steps}") }
+}
+
+fn join(start: String, steps: &str) -> String {
+    // What was put aside has begun its path already.
+    if start.contains(", ") { start + steps } else { format!("{start}, {steps}") }
+}
+
+fn aside_key() -> *const c_void {
+    static KEY: u8 = 0;
+    ptr::from_ref(&KEY).cast()
+}
+
+unsafe fn aside_table(l: *mut lua_State) {
+    if lua_rawgetp(l, LUA_REGISTRYINDEX, aside_key()) != LUA_TTABLE {
+        lua_pop(l, 1);
+        lua_createtable(l, 0, 0);
+        lua_pushvalue(l, -1);
+        lua_rawsetp(l, LUA_REGISTRYINDEX, aside_key());
+    }
+}
+
+/// Which tables were written, by address: a short list that is searched, with an index once it is long.
+#[derive(Default)]
+struct Tables {
+    list: Vec<KnownTable>,
+    index: FxHashMap<usize, usize>,
+}
+
+struct KnownTable {
+    address: usize,
+    at: usize,
+    /// 0 until it is referred to.
+    id: u32,
+}
+
+const SEARCHED: usize = 8;
+
+impl Tables {
+    fn clear(&mut self) {
+        if self.list.len() > SEARCHED {
+            if self.list.len() > 4096 {
+                *self = Tables::default();
+            } else {
+                self.index.clear();
+            }
+        }
+        self.list.clear();
+    }
+
+    fn position(&self, address: usize) -> Option<usize> {
+        if self.list.len() <= SEARCHED {
+            self.list.iter().position(|known| known.address == address)
+        } else {
+            self.index.get(&address).copied()
+        }
+    }
+
+    /// The table if it is known; else it is from now on, written at `at`.
+    fn find_or_insert(&mut self, address: *const c_void, at: usize) -> Option<&mut KnownTable> {
+        let address = address as usize;
+        if let Some(position) = self.position(address) {
+            return self.list.get_mut(position);
+        }
+        let position = self.list.len();
+        self.list.push(KnownTable { address, at, id: 0 });
+        if position == SEARCHED {
+            self.index.extend(self.list.iter().enumerate().map(|(position, known)| (known.address, position)));
+        } else if position > SEARCHED {
+            self.index.insert(address, position);
+        }
+        None
+    }
+
+    fn set_id(&mut self, address: *const c_void, id: u32) {
+        if let Some(position) = self.position(address as usize) {
+            self.list[position].id = id;
+        }
+    }
+}
+
+/// Encodes details of an error, or anything else outside a call: the one value at `index`.
+///
+/// # Errors
+/// As [`Encoder::encode`].
+///
+/// # Safety
+/// As [`Encoder::encode`]; `encoder` is not in use.
+pub unsafe fn encode_one(
+    encoder: &mut Encoder,
+    l: *mut lua_State,
+    index: c_int,
+    origin: Origin,
+) -> Result<Vec<u8>, Failure> {
+    let index = lua_absindex(l, index);
+    encoder.encode(l, index, 1, origin).map(<[u8]>::to_vec)
+}
+
+/// Encodes the value at `index` as the details `{ value = … }` of an error, `None` if it cannot cross.
+///
+/// # Safety
+/// As [`encode_one`]. May raise.
+pub unsafe fn encode_value_detail(encoder: &mut Encoder, l: *mut lua_State, index: c_int) -> Option<Vec<u8>> {
+    lua_pushvalue(l, index);
+    lua_createtable(l, 0, 1);
+    lua_insert(l, -2);
+    set_raw_field(l, -2, c"value");
+    let details = encode_one(encoder, l, -1, Origin::Details).ok();
+    lua_pop(l, 1);
+    details
+}

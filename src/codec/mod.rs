@@ -1,0 +1,249 @@
+//! Values as bytes. Encoding reads the sender's Lua stack, decoding fills the receiver's; neither runs Lua code.
+//!
+//! An encoded sequence is
+//!
+//! ```text
+//! header   string slots (u8), shared tables (u32), number of values (u32)
+//! values   one after the other
+//! fills    FILL id table-body, for tables that stand further down or serve as keys, until the end
+//! ```
+//!
+//! A *string slot* holds a string that occurs again: its first occurrence is marked when the second is met, so that strings
+//! which occur once cost nothing. A *shared table* likewise. A reference to a table that is not yet known makes an empty
+//! one, which a fill completes later: this is how keys that are tables, and nesting beyond [`encode::DEPTH`], are written
+//! without recursion.
+//!
+//! The bytes never leave the program, so there is no version and no promise about them.
+
+#[cfg(not(test))]
+pub mod decode;
+#[cfg(not(test))]
+pub mod encode;
+#[cfg(not(test))]
+mod place;
+pub mod plain;
+
+use crate::runtime::clock::Timestamp;
+use crate::runtime::error::ErrorData;
+use std::borrow::Cow;
+
+/// Bytes of the header.
+pub const HEADER: usize = 9;
+
+/// The first byte of a value. The byte after `STRING` and `STRING_DEF` is the slot; the twelve bytes after `TABLE` and
+/// `TABLE_DEF` are the number of items from 1 on, the number of other pairs, and the id, each a `u32`.
+#[allow(missing_docs)]
+pub mod tag {
+    pub const NIL: u8 = 0;
+    pub const FALSE: u8 = 1;
+    pub const TRUE: u8 = 2;
+    pub const INTEGER: u8 = 3;
+    pub const FLOAT: u8 = 4;
+    pub const STRING: u8 = 5;
+    pub const STRING_DEF: u8 = 6;
+    pub const STRING_REF: u8 = 7;
+    pub const TABLE: u8 = 8;
+    pub const TABLE_DEF: u8 = 9;
+    pub const TABLE_REF: u8 = 10;
+    pub const ERROR: u8 = 11;
+    pub const TIME: u8 = 12;
+    pub const DURATION: u8 = 13;
+    pub const FILL: u8 = 14;
+}
+
+/// Appends a number of any size, seven bits to a byte, the lowest first (LEB128).
+pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// A signed number such that small ones of either sign are small.
+pub fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)) as u64
+}
+
+/// Undoes [`zigzag`].
+pub fn unzigzag(value: u64) -> i64 {
+    (value >> 1) as i64 ^ -((value & 1) as i64)
+}
+
+/// Appends bytes with their length before them.
+pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_varint(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+/// Reads what the functions above wrote. Every method gives `None` at the end of the bytes.
+pub struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    /// A reader at the beginning of `bytes`.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Reader { rest: bytes }
+    }
+
+    /// True if everything was read.
+    pub fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// One byte.
+    #[inline]
+    pub fn byte(&mut self) -> Option<u8> {
+        let (&first, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(first)
+    }
+
+    /// So many bytes.
+    #[inline]
+    pub fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.rest.split_at_checked(count)?;
+        self.rest = rest;
+        Some(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (taken, rest) = self.rest.split_first_chunk::<N>()?;
+        self.rest = rest;
+        Some(*taken)
+    }
+
+    /// A `u32`.
+    #[inline]
+    pub fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    /// An `i64`.
+    pub fn i64(&mut self) -> Option<i64> {
+        self.array().map(i64::from_le_bytes)
+    }
+
+    /// A double.
+    #[inline]
+    pub fn f64(&mut self) -> Option<f64> {
+        self.array().map(f64::from_le_bytes)
+    }
+
+    /// What [`put_varint`] wrote.
+    #[inline]
+    pub fn varint(&mut self) -> Option<u64> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    /// What [`put_bytes`] wrote.
+    #[inline]
+    pub fn bytes(&mut self) -> Option<&'a [u8]> {
+        let len = self.varint()?;
+        self.take(usize::try_from(len).ok()?)
+    }
+}
+
+/// Appends an error object, without a tag.
+pub fn put_error(out: &mut Vec<u8>, error: &ErrorData) {
+    for part in [&*error.kind, &error.message, &error.stack] {
+        put_bytes(out, part);
+    }
+    put_varint(out, error.contexts.len() as u64);
+    for context in &error.contexts {
+        put_bytes(out, context);
+    }
+    out.push(match error.retryable {
+        None => 0,
+        Some(false) => 1,
+        Some(true) => 2,
+    });
+    match &error.details {
+        None => out.push(0),
+        Some(details) => {
+            out.push(1);
+            put_bytes(out, details);
+        }
+    }
+}
+
+/// Reads what [`put_error`] wrote.
+pub fn read_error(reader: &mut Reader<'_>) -> Option<ErrorData> {
+    let kind = Cow::Owned(reader.bytes()?.to_vec());
+    let message = reader.bytes()?.to_vec();
+    let stack = reader.bytes()?.to_vec();
+    let count = reader.varint()?;
+    let contexts = (0..count).map(|_| reader.bytes().map(<[u8]>::to_vec)).collect::<Option<_>>()?;
+    let retryable = match reader.byte()? {
+        0 => None,
+        code => Some(code == 2),
+    };
+    let details = match reader.byte()? {
+        0 => None,
+        _ => Some(reader.bytes()?.to_vec()),
+    };
+    Some(ErrorData { kind, message, contexts, retryable, details, stack })
+}
+
+/// Appends a point in time, without a tag.
+pub fn put_time(out: &mut Vec<u8>, time: Timestamp) {
+    out.extend_from_slice(&time.seconds.to_le_bytes());
+    out.extend_from_slice(&time.nanoseconds.to_le_bytes());
+    out.push(u8::from(time.monotonic.is_some()));
+    out.extend_from_slice(&time.monotonic.unwrap_or(0).to_le_bytes());
+}
+
+/// Reads what [`put_time`] wrote.
+pub fn read_time(reader: &mut Reader<'_>) -> Option<Timestamp> {
+    let (seconds, nanoseconds) = (reader.i64()?, reader.u32()?);
+    let (known, monotonic) = (reader.byte()? != 0, reader.i64()?);
+    Some(Timestamp { seconds, nanoseconds, monotonic: known.then_some(monotonic) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::error::Kind;
+
+    #[test]
+    fn numbers_and_back() {
+        for value in [0, 1, -1, 63, -64, 64, 1 << 40, i64::MAX, i64::MIN] {
+            let mut out = Vec::new();
+            put_varint(&mut out, zigzag(value));
+            assert_eq!(Reader::new(&out).varint().map(unzigzag), Some(value));
+        }
+        assert_eq!(Reader::new(&[0xff; 3]).varint(), None);
+        assert_eq!(Reader::new(&[5, 1]).bytes(), None);
+    }
+
+    #[test]
+    fn an_error_keeps_everything() {
+        let mut error = ErrorData::new(Kind::RateLimited, "slow \0 down");
+        error.contexts = vec![b"inner".to_vec(), b"outer".to_vec()];
+        error.details = Some(vec![1, 2, 3]);
+        error.stack = b"stack traceback:".to_vec();
+        let mut out = Vec::new();
+        put_error(&mut out, &error);
+        let mut reader = Reader::new(&out);
+        assert_eq!(read_error(&mut reader), Some(error));
+        assert!(reader.is_empty());
+    }
+
+    #[test]
+    fn a_time_keeps_both_clocks() {
+        for time in [Timestamp::now(), Timestamp { seconds: -5, nanoseconds: 7, monotonic: None }] {
+            let mut out = Vec::new();
+            put_time(&mut out, time);
+            assert_eq!(read_time(&mut Reader::new(&out)), Some(time));
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Where inside a value something stands, as error texts show it: `argument 3, [1].on_sale`.
+
+use crate::vm::api::*;
+use std::ffi::c_int;
+
+/// Where a value that is encoded comes from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Origin {
+    /// This argument of the call, counted from 1.
+    Argument(c_int),
+    /// What `main` returned.
+    Result,
+    /// Details of an error.
+    Details,
+}
+
+/// The beginning of a place.
+pub fn start(origin: Origin) -> String {
+    match origin {
+        Origin::Argument(number) => format!("argument {number}"),
+        Origin::Result => "result".into(),
+        Origin::Details => "details".into(),
+    }
+}
+
+/// Appends the step to the value under the key at `index`.
+///
+/// # Safety
+/// `index` is valid. Nothing is pushed, nothing raises.
+pub unsafe fn step(path: &mut String, l: *mut lua_State, index: c_int) {
+    let key = match lua_type(l, index) {
+        LUA_TSTRING => {
+            let bytes = to_bytes(l, index).unwrap_or_default();
+            if is_name(bytes) {
+                path.push('.');
+                path.push_str(&String::from_utf8_lossy(bytes));
+                return;
+            }
+            format!("{:?}", crate::runtime::failure::shown(bytes))
+        }
+        LUA_TNUMBER => match to_whole(l, index) {
+            Some(whole) => whole.to_string(),
+            None => lua_tonumber(l, index).to_string(),
+        },
+        LUA_TBOOLEAN => (lua_toboolean(l, index) != 0).to_string(),
+        _ => "table".into(),
+    };
+    path.push_str(&format!("[{key}]"));
+}
+
+fn is_name(bytes: &[u8]) -> bool {
+    !bytes.is_empty()
+        && !bytes[0].is_ascii_digit()
+        && bytes.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}

@@ -1,0 +1,51 @@
+//! Values that the runtime itself puts together, without a Lua state: the details of its own errors.
+
+use super::{put_bytes, tag};
+
+/// A simple value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Plain {
+    /// A string.
+    Text(Vec<u8>),
+    /// A table from 1 on.
+    List(Vec<Plain>),
+    /// A table with string keys.
+    Record(Vec<(&'static str, Plain)>),
+}
+
+/// An encoded sequence of this one value.
+pub fn encode(value: &Plain) -> Vec<u8> {
+    let mut out = vec![0; 5];
+    out.extend_from_slice(&1u32.to_le_bytes());
+    put(&mut out, value);
+    out
+}
+
+fn put(out: &mut Vec<u8>, value: &Plain) {
+    match value {
+        Plain::Text(text) => put_text(out, text),
+        Plain::List(items) => {
+            put_table(out, items.len(), 0);
+            items.iter().for_each(|item| put(out, item));
+        }
+        Plain::Record(fields) => {
+            put_table(out, 0, fields.len());
+            for (name, value) in fields {
+                put_text(out, name.as_bytes());
+                put(out, value);
+            }
+        }
+    }
+}
+
+fn put_text(out: &mut Vec<u8>, text: &[u8]) {
+    out.extend_from_slice(&[tag::STRING, 0]);
+    put_bytes(out, text);
+}
+
+fn put_table(out: &mut Vec<u8>, items: usize, pairs: usize) {
+    out.push(tag::TABLE);
+    for count in [items, pairs, 0] {
+        out.extend_from_slice(&(count as u32).to_le_bytes());
+    }
+}

@@ -1,0 +1,92 @@
+//! Isolated processes, messages, channels, monitors and links for Lua 5.4 and LuaJIT.
+//!
+//! The way of a message: `lua::messages::send` reads the arguments, [`codec`] makes bytes of them, an
+//! [`runtime::envelope::Envelope`] carries these into a [`runtime::mailbox::Mailbox`], [`runtime::wake`] wakes the receiver
+//! if it sleeps; its thread sorts the mail into views ([`scheduling`]), and a receive decodes it.
+//!
+//! The entry points that Lua's `require` calls are at the end of this page. Lua's all-in-one loader finds those of the
+//! submodules in the same library.
+#![warn(missing_docs)]
+#![cfg_attr(test, allow(dead_code))]
+
+#[cfg(not(any(feature = "lua54", feature = "luajit")))]
+compile_error!("choose the VM: --features lua54 or --features luajit");
+#[cfg(all(feature = "lua54", feature = "luajit"))]
+compile_error!("the module is built for one VM: either lua54 or luajit");
+
+pub mod codec;
+#[cfg(not(test))]
+#[allow(clippy::undocumented_unsafe_blocks)]
+mod lua;
+mod platform;
+pub mod runtime;
+pub mod scheduling;
+#[cfg(not(test))]
+mod vm;
+
+#[cfg(not(test))]
+pub use entry_points::*;
+
+/// What `require` calls.
+#[cfg(not(test))]
+mod entry_points {
+    use crate::lua::{error, install};
+    use crate::platform;
+    use crate::runtime::failure::Failure;
+    use crate::runtime::program;
+    use crate::vm::api::*;
+    use crate::vm::context::Context;
+    use std::ffi::c_int;
+
+    /// Makes the state a main process if it is no process yet, and pins the library.
+    unsafe fn open(l: *mut lua_State) {
+        platform::pin_library();
+        platform::at_exit(program::stop_new_work);
+        luaL_checkstack(l, 20, std::ptr::null());
+        if let Err(error) = Context::open_main(l) {
+            error::raise_failure(l, 1, Failure::CannotStart(error.to_string()));
+        }
+    }
+
+    /// `require "process"`: the module, with its globals.
+    ///
+    /// # Safety
+    /// Called by Lua.
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C-unwind" fn luaopen_process(l: *mut lua_State) -> c_int {
+        open(l);
+        install::into_main(l);
+        install::push_process(l);
+        1
+    }
+
+    /// `require "process.core"`: the module alone.
+    ///
+    /// # Safety
+    /// Called by Lua.
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C-unwind" fn luaopen_process_core(l: *mut lua_State) -> c_int {
+        open(l);
+        install::push_process(l);
+        1
+    }
+
+    macro_rules! submodule {
+        ($name:ident, $field:literal, $doc:literal) => {
+            #[doc = $doc]
+            ///
+            /// # Safety
+            /// Called by Lua.
+            #[unsafe(no_mangle)]
+            pub unsafe extern "C-unwind" fn $name(l: *mut lua_State) -> c_int {
+                open(l);
+                install::push_module(l, $field);
+                1
+            }
+        };
+    }
+
+    submodule!(luaopen_process_channel, c"channel", "`require \"process.channel\"`.");
+    submodule!(luaopen_process_time, c"time", "`require \"process.time\"`.");
+    submodule!(luaopen_process_errors, c"errors", "`require \"process.errors\"`.");
+}

@@ -1,0 +1,111 @@
+//! Reading arguments, and the stock messages for wrong ones (B-1).
+
+use crate::vm::api::*;
+use crate::vm::object::{self, Object};
+use std::ffi::{CStr, c_int};
+
+/// Raises `bad argument #N to 'NAME' (PROBLEM)`.
+pub unsafe fn bad_argument(l: *mut lua_State, level: c_int, number: c_int, name: &str, problem: &str) -> ! {
+    raise_text(l, level, format!("bad argument #{number} to '{name}' ({problem})"))
+}
+
+/// Raises `bad argument #N to 'NAME' (WANTED expected, got OTHER)` for the value at `index`.
+pub unsafe fn wrong_type(l: *mut lua_State, index: c_int, number: c_int, name: &str, wanted: &str) -> ! {
+    wrong_type_at(l, 1, index, number, name, wanted)
+}
+
+/// As [`wrong_type`], with the position of the function at `level`.
+pub unsafe fn wrong_type_at(
+    l: *mut lua_State,
+    level: c_int,
+    index: c_int,
+    number: c_int,
+    name: &str,
+    wanted: &str,
+) -> ! {
+    let problem = format!("{wanted} expected, got {}", type_name(l, index));
+    bad_argument(l, level, number, name, &problem)
+}
+
+/// Raises `calling 'NAME' on bad self (WANTED expected, got OTHER)`.
+pub unsafe fn bad_self(l: *mut lua_State, level: c_int, name: &str, wanted: &str) -> ! {
+    raise_text(l, level, format!("calling '{name}' on bad self ({wanted} expected, got {})", type_name(l, 1)))
+}
+
+/// Raises a text that was made for it.
+pub unsafe fn raise_text(l: *mut lua_State, level: c_int, text: String) -> ! {
+    luaL_where(l, level);
+    push_bytes(l, text.as_bytes());
+    drop(text);
+    lua_concat(l, 2);
+    lua_error(l)
+}
+
+/// What stock messages call the value at `index`.
+unsafe fn type_name(l: *mut lua_State, index: c_int) -> String {
+    if lua_type(l, index) == LUA_TUSERDATA && lua_getmetatable(l, index) != 0 {
+        raw_field(l, -1, c"__name");
+        let name = to_bytes(l, -1).map(|name| String::from_utf8_lossy(name).into_owned());
+        lua_pop(l, 2);
+        if let Some(name) = name {
+            return name;
+        }
+    }
+    if lua_type(l, index) == LUA_TLIGHTUSERDATA {
+        return "light userdata".into();
+    }
+    CStr::from_ptr(lua_typename(l, lua_type(l, index))).to_string_lossy().into_owned()
+}
+
+/// The string at `index`; numbers are not taken for strings.
+pub unsafe fn string<'a>(l: *mut lua_State, index: c_int, name: &str) -> &'a [u8] {
+    match to_bytes(l, index) {
+        Some(bytes) => bytes,
+        None => wrong_type(l, index, index, name, "string"),
+    }
+}
+
+/// The string at `index`, `None` for nil.
+pub unsafe fn optional_string<'a>(l: *mut lua_State, index: c_int, name: &str) -> Option<&'a [u8]> {
+    if lua_type(l, index) <= LUA_TNIL { None } else { Some(string(l, index, name)) }
+}
+
+/// Raises unless there is a table at `index`.
+pub unsafe fn table(l: *mut lua_State, index: c_int, name: &str) {
+    if lua_type(l, index) != LUA_TTABLE {
+        wrong_type(l, index, index, name, "table");
+    }
+}
+
+/// The object that a method was called on.
+pub unsafe fn receiver<'a, T: Object>(l: *mut lua_State, level: c_int, name: &str) -> &'a T {
+    match object::get::<T>(l, 1) {
+        Some(value) => value,
+        None => bad_self(l, level, name, T::CLASS.name),
+    }
+}
+
+/// The object at `index`, which counts as argument `number`.
+pub unsafe fn object_at<'a, T: Object>(l: *mut lua_State, index: c_int, number: c_int, name: &str) -> &'a T {
+    match object::get::<T>(l, index) {
+        Some(value) => value,
+        None => wrong_type(l, index, number, name, T::CLASS.name),
+    }
+}
+
+/// The value at `index` as an error text shows it, without running Lua code.
+pub unsafe fn shown_value(l: *mut lua_State, index: c_int) -> Vec<u8> {
+    match lua_type(l, index) {
+        LUA_TSTRING => to_bytes(l, index).unwrap_or_default().to_vec(),
+        LUA_TNUMBER => {
+            lua_pushvalue(l, index);
+            let mut len = 0;
+            let start = lua_tolstring(l, -1, &mut len);
+            let text = std::slice::from_raw_parts(start.cast(), len).to_vec();
+            lua_pop(l, 1);
+            text
+        }
+        LUA_TBOOLEAN => (lua_toboolean(l, index) != 0).to_string().into_bytes(),
+        _ => type_name(l, index).into_bytes(),
+    }
+}

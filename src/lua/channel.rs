@@ -1,0 +1,300 @@
+//! Channels (C-1 to C-9, P-36): their objects, `send`, `receive`, `close`.
+
+use super::arguments::{bad_argument, bad_self, raise_text};
+use super::select::{case_receive, case_send, select};
+use super::{Functions, event, message, set_functions};
+use crate::codec::decode;
+use crate::lua::time::TimeObject;
+use crate::scheduling::{Case, ChannelId, Sending, Ticket};
+use crate::vm::api::*;
+use crate::vm::context::Context;
+use crate::vm::object::{self, Class, Object};
+use crate::vm::wait::{self, Done};
+use std::cell::Cell;
+use std::ffi::c_int;
+
+/// A channel as Lua holds it. Its companion, made when it is first needed, holds the values under their tickets.
+pub struct ChannelObject {
+    /// Its state in the scheduler.
+    pub id: ChannelId,
+    has_companion: Cell<bool>,
+    context: *const Context,
+}
+
+/// Its class.
+pub static CHANNEL: Class = Class { name: "channel", type_name: c"channel", fill };
+
+impl Object for ChannelObject {
+    const CLASS: &'static Class = &CHANNEL;
+}
+
+impl Drop for ChannelObject {
+    fn drop(&mut self) {
+        // SAFETY: a context outlives its state, and this runs when the state collects the userdata.
+        let context = unsafe { &*self.context };
+        context.scheduler.borrow_mut().drop_channel(self.id);
+    }
+}
+
+unsafe fn fill(l: *mut lua_State) {
+    lua_createtable(l, 0, 5);
+    set_functions(l, &[(c"close", close), (c"case_receive", case_receive), (c"case_send", case_send)]);
+    push_blocking(l, c"receive");
+    set_raw_field(l, -2, c"receive");
+    push_blocking(l, c"send");
+    set_raw_field(l, -2, c"send");
+    set_raw_field(l, -2, c"__index");
+    set_function(l, c"__tostring", to_string);
+}
+
+/// Functions of the module that need nothing more.
+const FUNCTIONS: Functions = &[(c"new", new)];
+
+/// Pushes the module's table.
+pub unsafe fn push_module(l: *mut lua_State) {
+    lua_createtable(l, 0, 2);
+    set_functions(l, FUNCTIONS);
+    push_blocking(l, c"select");
+    set_raw_field(l, -2, c"select");
+}
+
+/// Pushes a function that may wait: on Lua 5.4 it is the C function itself.
+#[cfg(feature = "lua54")]
+pub unsafe fn push_blocking(l: *mut lua_State, name: &std::ffi::CStr) {
+    let function: Function = match name.to_bytes() {
+        b"receive" => receive,
+        b"send" => send,
+        b"select" => select,
+        _ => super::time::sleep,
+    };
+    lua_pushcclosure(l, function, 0);
+}
+
+/// Pushes a function that may wait: on LuaJIT it is put together from two halves by `blocking.lua`, once for each state.
+#[cfg(feature = "luajit")]
+pub unsafe fn push_blocking(l: *mut lua_State, name: &std::ffi::CStr) {
+    static KEY: u8 = 0;
+    const NAMES: [&std::ffi::CStr; 4] = [c"receive", c"send", c"select", c"sleep"];
+    let key = std::ptr::from_ref(&KEY).cast();
+    if lua_rawgetp(l, LUA_REGISTRYINDEX, key) != LUA_TTABLE {
+        lua_pop(l, 1);
+        lua_createtable(l, 0, NAMES.len() as c_int);
+        let table = lua_gettop(l);
+        crate::vm::boot::BLOCKING.push(l);
+        lua_pushlightuserdata(l, again_mark());
+        lua_createtable(l, 0, 2 * NAMES.len() as c_int);
+        set_functions(
+            l,
+            &[
+                (c"receive", receive),
+                (c"receive_again", receive_again),
+                (c"send", send),
+                (c"send_again", send_again),
+                (c"select", select),
+                (c"select_again", super::select::select_again),
+                (c"sleep", super::time::sleep),
+                (c"sleep_again", super::time::sleep_again),
+            ],
+        );
+        lua_call(l, 2, NAMES.len() as c_int);
+        for name in NAMES.iter().rev() {
+            set_raw_field(l, table, name);
+        }
+        lua_pushvalue(l, table);
+        lua_rawsetp(l, LUA_REGISTRYINDEX, key);
+    }
+    raw_field(l, -1, name);
+    lua_remove(l, -2);
+}
+
+/// Declares what Lua calls when a blocking function goes on: a continuation on Lua 5.4, an ordinary function on LuaJIT.
+macro_rules! second_half {
+    ($name:ident, $half:path) => {
+        #[cfg(feature = "lua54")]
+        pub(crate) unsafe extern "C-unwind" fn $name(l: *mut lua_State, _: c_int, waiter: lua_KContext) -> c_int {
+            let context = Context::of(l);
+            wait::go_on(l, context, wait::waiter_of(context, waiter), $name, $half)
+        }
+
+        #[cfg(feature = "luajit")]
+        pub(crate) unsafe extern "C-unwind" fn $name(l: *mut lua_State) -> c_int {
+            let context = Context::of(l);
+            wait::go_on(l, context, wait::waiter_of(context, 0), $name, $half)
+        }
+    };
+}
+pub(crate) use second_half;
+
+/// Pushes a channel object for a channel of the scheduler.
+pub unsafe fn push(l: *mut lua_State, context: &Context, id: ChannelId) {
+    object::push(l, ChannelObject { id, has_companion: Cell::new(false), context });
+}
+
+/// The channel that a method was called on.
+pub unsafe fn own<'a>(l: *mut lua_State, level: c_int, name: &str) -> &'a ChannelObject {
+    match object::get::<ChannelObject>(l, 1) {
+        Some(channel) => channel,
+        None => bad_self(l, level, name, CHANNEL.name),
+    }
+}
+
+/// Raises if the channel is a view of the mailbox, which can only be received from.
+pub unsafe fn refuse_mailbox(l: *mut lua_State, context: &Context, level: c_int, channel: &ChannelObject, name: &str) {
+    let mailbox = context.scheduler.borrow().is_mailbox(channel.id);
+    if mailbox {
+        raise_text(l, level, format!("cannot {name} on a mailbox channel"));
+    }
+}
+
+/// Keeps the value at `value` for the channel at `index` under a new ticket.
+pub unsafe fn store(l: *mut lua_State, context: &Context, index: c_int, channel: &ChannelObject, value: c_int) -> Ticket {
+    let (index, value) = (lua_absindex(l, index), lua_absindex(l, value));
+    if channel.has_companion.get() {
+        push_companion(l, index);
+    } else {
+        lua_createtable(l, 2, 0);
+        lua_pushvalue(l, -1);
+        set_companion(l, index);
+        channel.has_companion.set(true);
+    }
+    let ticket = context.scheduler.borrow_mut().reserve(channel.id);
+    lua_pushvalue(l, value);
+    lua_rawseti(l, -2, lua_Integer::from(ticket));
+    lua_pop(l, 1);
+    ticket
+}
+
+/// Pushes the value under `ticket` of the channel at `index`, and forgets it there.
+unsafe fn push_stored(l: *mut lua_State, index: c_int, ticket: Ticket) {
+    push_companion(l, index);
+    lua_rawgeti(l, -1, lua_Integer::from(ticket));
+    if lua_type(l, -1) != LUA_TNIL {
+        lua_pushnil(l);
+        lua_rawseti(l, -3, lua_Integer::from(ticket));
+    }
+    lua_remove(l, -2);
+}
+
+/// Forgets the value under `ticket` of the channel at `index`.
+pub unsafe fn forget(l: *mut lua_State, index: c_int, ticket: Ticket) {
+    push_stored(l, index, ticket);
+    lua_pop(l, 1);
+}
+
+/// Pushes what a receive from the channel at `index` took; `false` if the channel is closed and nil was pushed.
+pub unsafe fn push_received(l: *mut lua_State, context: &Context, index: c_int, done: Done) -> bool {
+    match done {
+        Done::Stored(ticket) => {
+            push_stored(l, index, ticket);
+            if let Some(channel) = object::get::<ChannelObject>(l, index) {
+                context.scheduler.borrow_mut().release(channel.id, ticket);
+            }
+        }
+        Done::Fired(at) => object::push(l, TimeObject(at)),
+        Done::Message => message::push(l, context),
+        Done::Payload => {
+            let envelope: &Option<_> = &*context.decoding.as_ptr();
+            if let Some(envelope) = envelope {
+                decode::push_packed(l, crate::runtime::envelope::Envelope::payload(envelope));
+            }
+            context.decoding.borrow_mut().take();
+        }
+        Done::Event => event::push(l, context),
+        _ => {
+            lua_pushnil(l);
+            return false;
+        }
+    }
+    true
+}
+
+/// `channel.new([capacity])` (C-1, C-2).
+unsafe extern "C-unwind" fn new(l: *mut lua_State) -> c_int {
+    let context = Context::of(l);
+    let capacity = match lua_type(l, 1) {
+        LUA_TNONE | LUA_TNIL => 0,
+        LUA_TNUMBER => match to_whole(l, 1).and_then(|whole| usize::try_from(whole).ok()) {
+            Some(capacity) => capacity,
+            None => bad_argument(l, 1, 1, "new", "whole number of at least 0 expected"),
+        },
+        _ => super::arguments::wrong_type(l, 1, 1, "new", "number"),
+    };
+    let id = context.scheduler.borrow_mut().open_channel(capacity);
+    push(l, context, id);
+    1
+}
+
+unsafe extern "C-unwind" fn to_string(l: *mut lua_State) -> c_int {
+    own(l, 1, "tostring");
+    let text = format!("channel: {:p}", lua_touserdata(l, 1));
+    push_bytes(l, text.as_bytes());
+    1
+}
+
+/// `ch:close()` (C-9).
+unsafe extern "C-unwind" fn close(l: *mut lua_State) -> c_int {
+    let context = Context::of(l);
+    let channel = own(l, 1, "close");
+    refuse_mailbox(l, context, 1, channel, "close");
+    context.scheduler.borrow_mut().close_channel(channel.id);
+    0
+}
+
+/// `ch:receive()` (C-6, C-7), first half.
+unsafe extern "C-unwind" fn receive(l: *mut lua_State) -> c_int {
+    let context = Context::of(l);
+    let channel = own(l, BLOCKING_LEVEL, "receive");
+    wait::enter(l, context);
+    let mut received = context.scheduler.borrow_mut().try_receive(channel.id);
+    if received.is_none() && context.process.mailbox.has_mail() {
+        context.sort_mail();
+        received = context.scheduler.borrow_mut().try_receive(channel.id);
+    }
+    match received {
+        Some(received) => {
+            let done = wait::settle(context, crate::scheduling::Finish::Received(received));
+            received_one(l, context, 0, done)
+        }
+        None => wait::wait(l, context, vec![Case::Receive(channel.id)], None, receive_again, received_one),
+    }
+}
+
+second_half!(receive_again, received_one);
+
+unsafe fn received_one(l: *mut lua_State, context: &Context, _: usize, done: Done) -> c_int {
+    let ok = push_received(l, context, 1, done);
+    lua_pushboolean(l, c_int::from(ok));
+    2
+}
+
+/// `ch:send(value)` (C-4, C-5), first half.
+unsafe extern "C-unwind" fn send(l: *mut lua_State) -> c_int {
+    let context = Context::of(l);
+    let channel = own(l, BLOCKING_LEVEL, "send");
+    refuse_mailbox(l, context, BLOCKING_LEVEL, channel, "send");
+    if lua_gettop(l) < 2 {
+        bad_argument(l, BLOCKING_LEVEL, 1, "send", "value expected");
+    }
+    wait::enter(l, context);
+    let ticket = store(l, context, 1, channel, 2);
+    let sending = context.scheduler.borrow_mut().try_send(channel.id, ticket);
+    match sending {
+        Sending::Done => sent(l, context, 0, Done::Sent),
+        Sending::Closed => {
+            forget(l, 1, ticket);
+            context.scheduler.borrow_mut().release(channel.id, ticket);
+            sent(l, context, 0, Done::SendOnClosed)
+        }
+        Sending::MustWait => wait::wait(l, context, vec![Case::Send(channel.id, ticket)], None, send_again, sent),
+    }
+}
+
+second_half!(send_again, sent);
+
+unsafe fn sent(l: *mut lua_State, _: &Context, _: usize, done: Done) -> c_int {
+    if matches!(done, Done::SendOnClosed) {
+        raise(l, BLOCKING_LEVEL, b"send on closed channel");
+    }
+    lua_pushboolean(l, 1);
+    1
+}

@@ -1,0 +1,135 @@
+//! Ending, watching and linking other processes (P-50 to P-54, P-58).
+
+use super::arguments::{bad_argument, optional_string, string};
+use super::error::{return_done, return_failure};
+use crate::runtime::clock::Timestamp;
+use crate::runtime::envelope::{CancelRequest, Signal};
+use crate::runtime::failure::Failure;
+use crate::runtime::pid::{ProcessId, looks_like_pid};
+use crate::runtime::process::Process;
+use crate::runtime::relations::{self, doom};
+use crate::vm::api::*;
+use crate::vm::context::Context;
+use crate::vm::wait;
+use std::ffi::c_int;
+
+fn not_found(process: &Process) -> Failure {
+    Failure::ProcessNotFound(process.pid.as_bytes().to_vec())
+}
+
+/// Reads the destination, the only argument that all functions here need, and acts on it.
+unsafe fn on_destination(
+    l: *mut lua_State,
+    function: &'static str,
+    act: impl FnOnce(&Context, &[u8]) -> Result<(), Failure>,
+) -> c_int {
+    if lua_gettop(l) < 1 {
+        return return_failure(l, Failure::MissingArguments { function, missing: "destination is" });
+    }
+    let destination = string(l, 1, function);
+    let result = act(Context::of(l), destination);
+    return_done(l, result)
+}
+
+/// `process.terminate(dest)` (P-50, P-51). Of oneself it does not return.
+pub unsafe extern "C-unwind" fn terminate(l: *mut lua_State) -> c_int {
+    let results = on_destination(l, "terminate", |context, destination| {
+        let process = context.resolve(destination)?;
+        if process.is_main() {
+            Err(Failure::MainProcess)
+        } else if doom(&process, Failure::Terminated) {
+            Ok(())
+        } else {
+            Err(not_found(&process))
+        }
+    });
+    let context = Context::of(l);
+    if !context.closing.get() {
+        wait::leave_if_over(context);
+    }
+    results
+}
+
+/// `process.cancel(dest [, reason])` (P-52, P-54).
+pub unsafe extern "C-unwind" fn cancel(l: *mut lua_State) -> c_int {
+    if lua_gettop(l) >= 1 {
+        string(l, 1, "cancel");
+    }
+    let reason = optional_string(l, 2, "cancel");
+    if lua_type(l, 3) > LUA_TNIL {
+        bad_argument(l, 1, 3, "cancel", "nil expected");
+    }
+    on_destination(l, "cancel", |context, destination| {
+        let process = context.resolve(destination)?;
+        let request = CancelRequest {
+            from: context.process.pid.clone(),
+            reason: reason.map(<[u8]>::to_vec),
+            deadline: None,
+            at: Timestamp::now(),
+        };
+        if process.signal(Signal::Cancel(Box::new(request))) { Ok(()) } else { Err(not_found(&process)) }
+    })
+}
+
+/// `process.monitor(dest)` (L-20 to L-26).
+pub unsafe extern "C-unwind" fn monitor(l: *mut lua_State) -> c_int {
+    on_destination(l, "monitor", |context, destination| {
+        let process = context.resolve(destination)?;
+        if process == context.process {
+            return Err(Failure::MonitorSelf);
+        }
+        if !relations::monitor(&context.process, &process) {
+            return Err(not_found(&process));
+        }
+        context.monitored.borrow_mut().insert(process.id);
+        Ok(())
+    })
+}
+
+/// `process.unmonitor(dest)` (L-24).
+pub unsafe extern "C-unwind" fn unmonitor(l: *mut lua_State) -> c_int {
+    on_destination(l, "unmonitor", |context, destination| {
+        context.sort_mail();
+        if let Some((id, pid)) = known(context, destination, relations::unmonitor)? {
+            context.forget_monitored(id, &pid);
+        }
+        Ok(())
+    })
+}
+
+/// `process.link(dest)` (L-40 to L-46).
+pub unsafe extern "C-unwind" fn link(l: *mut lua_State) -> c_int {
+    on_destination(l, "link", |context, destination| {
+        let process = context.resolve(destination)?;
+        if relations::link(&context.process, &process) { Ok(()) } else { Err(not_found(&process)) }
+    })
+}
+
+/// `process.unlink(dest)` (L-47).
+pub unsafe extern "C-unwind" fn unlink(l: *mut lua_State) -> c_int {
+    on_destination(l, "unlink", |context, destination| {
+        context.sort_mail();
+        if let Some((id, pid)) = known(context, destination, relations::unlink)? {
+            context.forget_linked(id, &pid);
+        }
+        Ok(())
+    })
+}
+
+/// Undoes a relation to a process: its number and PID, also if it is gone. Only a name that nobody has is an error.
+fn known(
+    context: &Context,
+    destination: &[u8],
+    undo: fn(&Process, &Process),
+) -> Result<Option<(ProcessId, Vec<u8>)>, Failure> {
+    match context.resolve(destination) {
+        Ok(process) => {
+            undo(&context.process, &process);
+            Ok(Some((process.id, process.pid.as_bytes().to_vec())))
+        }
+        Err(_) if looks_like_pid(destination) => {
+            Ok(ProcessId::parse(destination).map(|id| (id, destination.to_vec())))
+        }
+        Err(failure) => Err(failure),
+    }
+}

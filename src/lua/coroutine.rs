@@ -1,0 +1,60 @@
+//! `coroutine.spawn` (C-30 to C-35).
+
+use super::arguments::wrong_type;
+use crate::vm::api::*;
+use crate::vm::context::Context;
+use crate::vm::coroutine;
+use std::ffi::c_int;
+
+/// `coroutine.spawn(fn, ...)`: a managed coroutine. The thread that is returned is dead: it is only a handle.
+pub unsafe extern "C-unwind" fn spawn(l: *mut lua_State) -> c_int {
+    let context = Context::of(l);
+    if lua_type(l, 1) != LUA_TFUNCTION {
+        wrong_type(l, 1, 1, "spawn", "function");
+    }
+    let count = lua_gettop(l);
+    let task = coroutine::spawn(l, context, count);
+    #[cfg(feature = "luajit")]
+    hide(l, context, task);
+    let _ = task;
+    lua_newthread(l);
+    1
+}
+
+/// Keeps `coroutine.resume` away from a managed coroutine that got hold of itself (see `coroutine.lua`).
+#[cfg(feature = "luajit")]
+unsafe fn hide(l: *mut lua_State, context: &Context, task: crate::scheduling::TaskId) {
+    let reference = context.coroutines.borrow().get(task).map(|coroutine| coroutine.reference);
+    if let Some(reference) = reference {
+        push_held(l);
+        lua_rawgeti(l, LUA_REGISTRYINDEX, lua_Integer::from(reference));
+        lua_pushboolean(l, 1);
+        lua_rawset(l, -3);
+        lua_pop(l, 1);
+    }
+}
+
+/// Pushes the table of coroutines that nobody but the library may resume; it does not keep them alive.
+#[cfg(feature = "luajit")]
+pub unsafe fn push_held(l: *mut lua_State) {
+    static KEY: u8 = 0;
+    let key = std::ptr::from_ref(&KEY).cast();
+    if lua_rawgetp(l, LUA_REGISTRYINDEX, key) == LUA_TTABLE {
+        return;
+    }
+    lua_pop(l, 1);
+    lua_createtable(l, 0, 0);
+    lua_createtable(l, 0, 1);
+    lua_pushstring(l, c"k".as_ptr());
+    set_raw_field(l, -2, c"__mode");
+    lua_setmetatable(l, -2);
+    lua_pushvalue(l, -1);
+    lua_rawsetp(l, LUA_REGISTRYINDEX, key);
+}
+
+/// `hold()` of `coroutine.lua`: keeps the thread until the wait of the running coroutine is over.
+#[cfg(feature = "luajit")]
+pub unsafe extern "C-unwind" fn hold(l: *mut lua_State) -> c_int {
+    crate::vm::wait::hold(l, Context::of(l));
+    0
+}

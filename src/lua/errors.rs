@@ -1,0 +1,136 @@
+//! The module `errors` (E-10 to E-15).
+
+use super::error::{self, ErrorObject};
+use super::{Functions, arguments, set_functions};
+use crate::codec::encode::{Origin, encode_one};
+use crate::runtime::error::{ErrorData, Kind};
+use crate::vm::api::*;
+use crate::vm::context::Context;
+use crate::vm::object;
+use std::borrow::Cow;
+use std::ffi::c_int;
+use std::ptr;
+use std::sync::Arc;
+
+const FUNCTIONS: Functions = &[(c"new", new), (c"wrap", wrap), (c"is", is)];
+
+/// Pushes the module's table.
+pub unsafe fn push_module(l: *mut lua_State) {
+    lua_createtable(l, 0, (FUNCTIONS.len() + Kind::ALL.len()) as c_int);
+    set_functions(l, FUNCTIONS);
+    for (name, kind) in Kind::ALL {
+        push_bytes(l, name.as_bytes());
+        push_bytes(l, kind.text().as_bytes());
+        lua_rawset(l, -3);
+    }
+}
+
+const USAGE: &[u8] = b"errors.new takes a message or a table with a message";
+
+/// `errors.new(message)`, `errors.new(fields)` (E-11 to E-13).
+unsafe extern "C-unwind" fn new(l: *mut lua_State) -> c_int {
+    let kind_of_argument = lua_type(l, 1);
+    if lua_gettop(l) != 1 || (kind_of_argument != LUA_TSTRING && kind_of_argument != LUA_TTABLE) {
+        raise(l, 1, USAGE);
+    }
+    luaL_traceback(l, l, ptr::null(), 1);
+    if kind_of_argument == LUA_TSTRING {
+        return finish(l, 1, None, None, None);
+    }
+    raw_field(l, 1, c"message");
+    match lua_type(l, 3) {
+        LUA_TSTRING => {}
+        LUA_TNIL => raise(l, 1, USAGE),
+        _ => raise(l, 1, b"errors.new: message must be a string"),
+    }
+    raw_field(l, 1, c"kind");
+    if !matches!(lua_type(l, 4), LUA_TSTRING | LUA_TNIL) {
+        raise(l, 1, b"errors.new: kind must be a string");
+    }
+    raw_field(l, 1, c"retryable");
+    let retryable = match lua_type(l, 5) {
+        LUA_TNIL => None,
+        LUA_TBOOLEAN => Some(lua_toboolean(l, 5) != 0),
+        _ => raise(l, 1, b"errors.new: retryable must be a boolean"),
+    };
+    raw_field(l, 1, c"details");
+    let details = match lua_type(l, 6) {
+        LUA_TNIL => None,
+        LUA_TTABLE => match is_empty(l, 6) {
+            true => None,
+            false => Some(6),
+        },
+        _ => raise(l, 1, b"errors.new: details must be a table"),
+    };
+    finish(l, 3, Some(4), retryable, details)
+}
+
+unsafe fn is_empty(l: *mut lua_State, index: c_int) -> bool {
+    lua_pushnil(l);
+    if lua_next(l, index) == 0 {
+        return true;
+    }
+    lua_pop(l, 2);
+    false
+}
+
+/// Makes the error of what stands at these indices; its traceback is at 2.
+unsafe fn finish(
+    l: *mut lua_State,
+    message: c_int,
+    kind: Option<c_int>,
+    retryable: Option<bool>,
+    details: Option<c_int>,
+) -> c_int {
+    let details = match details {
+        None => None,
+        Some(index) => match encode_one(Context::of(l).encoder(), l, index, Origin::Details) {
+            Ok(bytes) => Some(bytes),
+            Err(failure) => error::raise_failure(l, 1, failure),
+        },
+    };
+    let text = |index| to_bytes(l, index).unwrap_or_default().to_vec();
+    let error = ErrorData {
+        kind: Cow::Owned(kind.map(text).unwrap_or_default()),
+        message: text(message),
+        contexts: Vec::new(),
+        retryable,
+        details,
+        stack: text(2),
+    };
+    error::push(l, Arc::new(error));
+    1
+}
+
+/// `errors.wrap(err, context)` (E-14).
+unsafe extern "C-unwind" fn wrap(l: *mut lua_State) -> c_int {
+    let known = object::get::<ErrorObject>(l, 1).is_some();
+    if !known && lua_type(l, 1) != LUA_TSTRING {
+        arguments::wrong_type(l, 1, 1, "wrap", "error or string");
+    }
+    arguments::string(l, 2, "wrap");
+    lua_settop(l, 2);
+    luaL_traceback(l, l, ptr::null(), 1);
+    let mut error = match object::get::<ErrorObject>(l, 1) {
+        Some(error) => (*error.0).clone(),
+        None => ErrorData {
+            message: to_bytes(l, 1).unwrap_or_default().to_vec(),
+            stack: to_bytes(l, 3).unwrap_or_default().to_vec(),
+            ..ErrorData::default()
+        },
+    };
+    error.contexts.push(to_bytes(l, 2).unwrap_or_default().to_vec());
+    error::push(l, Arc::new(error));
+    1
+}
+
+/// `errors.is(value, kind)` (E-15).
+unsafe extern "C-unwind" fn is(l: *mut lua_State) -> c_int {
+    let same = match (object::get::<ErrorObject>(l, 1), to_bytes(l, 2)) {
+        (Some(error), Some(kind)) => *error.0.kind == *kind,
+        _ => false,
+    };
+    lua_pushboolean(l, c_int::from(same));
+    1
+}
+

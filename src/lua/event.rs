@@ -1,0 +1,65 @@
+//! Event tables (L-30 to L-34).
+
+use super::error;
+use super::time::TimeObject;
+use crate::codec::decode;
+use crate::runtime::envelope::{Envelope, Signal};
+use crate::runtime::exit::ExitRecord;
+use crate::vm::api::*;
+use crate::vm::context::Context;
+use crate::vm::object;
+use std::ffi::{CStr, c_int};
+use std::sync::Arc;
+
+/// The kinds of events with the names of their constants in `process.event`.
+pub const KINDS: [(&CStr, &CStr); 3] =
+    [(c"EXIT", c"pid.exit"), (c"LINK_DOWN", c"pid.link.down"), (c"CANCEL", c"pid.cancel")];
+
+/// Pushes the signal in `context.decoding` as an event table.
+pub unsafe fn push(l: *mut lua_State, context: &Context) {
+    let envelope: &Option<Envelope> = &*context.decoding.as_ptr();
+    match envelope.as_ref().and_then(Envelope::as_signal) {
+        Some(Signal::Exit(record)) => push_end(l, record, KINDS[0].1),
+        Some(Signal::LinkDown(record) | Signal::LinkFailed(record)) => push_end(l, record, KINDS[1].1),
+        Some(Signal::Cancel(request)) => {
+            begin(l, KINDS[2].1, &request.from, 5);
+            object::push(l, TimeObject(request.at));
+            set_raw_field(l, -2, c"at");
+            if let Some(reason) = &request.reason {
+                push_bytes(l, reason);
+                set_raw_field(l, -2, c"reason");
+            }
+            if let Some(deadline) = request.deadline {
+                object::push(l, TimeObject(deadline));
+                set_raw_field(l, -2, c"deadline");
+            }
+        }
+        None => lua_pushnil(l),
+    }
+    context.decoding.borrow_mut().take();
+}
+
+unsafe fn push_end(l: *mut lua_State, record: &ExitRecord, kind: &CStr) {
+    begin(l, kind, &record.from, 4);
+    object::push(l, TimeObject(record.at));
+    set_raw_field(l, -2, c"at");
+    match &record.outcome {
+        Ok(result) if !result.is_empty() => {
+            decode::push(l, result);
+            set_raw_field(l, -2, c"result");
+        }
+        Ok(_) => {}
+        Err(data) => {
+            error::push(l, Arc::clone(data));
+            set_raw_field(l, -2, c"error");
+        }
+    }
+}
+
+unsafe fn begin(l: *mut lua_State, kind: &CStr, from: &str, fields: c_int) {
+    lua_createtable(l, 0, fields);
+    lua_pushstring(l, kind.as_ptr());
+    set_raw_field(l, -2, c"kind");
+    push_bytes(l, from.as_bytes());
+    set_raw_field(l, -2, c"from");
+}

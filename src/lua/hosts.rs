@@ -1,0 +1,197 @@
+//! Defining entries and hosts (H-6 to H-9, H-20 to H-29).
+
+use super::arguments::{shown_value, string, table, wrong_type};
+use super::error::{return_done, return_failure};
+use super::messages::raise_no_memory;
+use crate::runtime::entry::{self, DEFAULT_METHOD, Definition, Source, is_reference};
+use crate::runtime::failure::{Failure, shown};
+use crate::runtime::host::{self, LEAST_STACK, Settings};
+use crate::vm::api::*;
+use crate::vm::chunk;
+use std::ffi::{CStr, c_int};
+
+fn bad_field(field: &[u8], problem: impl Into<String>) -> Failure {
+    Failure::BadField { field: shown(field), problem: problem.into() }
+}
+
+/// What stock messages call the type of the value at `index`.
+unsafe fn type_at(l: *mut lua_State, index: c_int) -> String {
+    CStr::from_ptr(lua_typename(l, lua_type(l, index))).to_string_lossy().into_owned()
+}
+
+/// `process.define(entry, spec)` (H-6, H-7).
+pub unsafe extern "C-unwind" fn define(l: *mut lua_State) -> c_int {
+    let reference = string(l, 1, "define");
+    if !matches!(lua_type(l, 2), LUA_TSTRING | LUA_TTABLE) {
+        wrong_type(l, 2, 2, "define", "string or table");
+    }
+    luaL_checkstack(l, 8, std::ptr::null());
+    let result = entry::checked(reference).and_then(|reference| {
+        let definition = match to_bytes(l, 2) {
+            Some(text) => Definition {
+                source: compiled(l, reference, text)?,
+                method: DEFAULT_METHOD.into(),
+                imports: Vec::new(),
+            },
+            None => definition_at(l, 2, reference)?,
+        };
+        entry::define(reference, definition);
+        Ok(())
+    });
+    raise_no_memory(l, &result);
+    return_done(l, result)
+}
+
+/// Source text is compiled at once, so that a syntax error is found where it is written.
+unsafe fn compiled(l: *mut lua_State, reference: &str, text: &[u8]) -> Result<Source, Failure> {
+    let name = format!("={reference}");
+    chunk::compile(l, reference, text, name.as_bytes(), c"bt").map(Source::Text)
+}
+
+/// The definition in the table at `index`. Reads raw, raises nothing.
+unsafe fn definition_at(l: *mut lua_State, index: c_int, reference: &str) -> Result<Definition, Failure> {
+    let mut source = None;
+    let mut method = None;
+    let mut imports = Vec::new();
+    let top = lua_gettop(l);
+    lua_pushnil(l);
+    while lua_next(l, index) != 0 {
+        let field = shown_value(l, -2);
+        let text = to_bytes(l, -1);
+        let result = match (&*field, text) {
+            (b"source", Some(text)) => source_of(l, reference, text).map(|found| source = Some(found)),
+            (b"module", Some(text)) => {
+                source = Some(Source::Module(String::from_utf8_lossy(text).into_owned()));
+                Ok(())
+            }
+            (b"method", Some(text)) => {
+                method = Some(String::from_utf8_lossy(text).into_owned());
+                Ok(())
+            }
+            (b"imports", _) => imports_at(l).map(|found| imports = found),
+            (b"modules" | b"meta", _) if lua_type(l, -1) == LUA_TTABLE => Ok(()),
+            (b"source" | b"module" | b"method", None) => {
+                Err(bad_field(&field, format!("string expected, got {}", type_at(l, -1))))
+            }
+            (b"modules" | b"meta", _) => Err(bad_field(&field, format!("table expected, got {}", type_at(l, -1)))),
+            _ => Err(bad_field(&field, "unknown field")),
+        };
+        if result.is_err() {
+            lua_settop(l, top);
+        }
+        result?;
+        lua_pop(l, 1);
+    }
+    let source = source.ok_or_else(|| bad_field(b"source", "source or module is missing"))?;
+    Ok(Definition { source, method: method.unwrap_or_else(|| DEFAULT_METHOD.into()), imports })
+}
+
+unsafe fn source_of(l: *mut lua_State, reference: &str, text: &[u8]) -> Result<Source, Failure> {
+    let Some(path) = text.strip_prefix(b"file://") else {
+        return compiled(l, reference, text);
+    };
+    let path = String::from_utf8_lossy(path).into_owned();
+    if path.is_empty() {
+        return Err(bad_field(b"source", "file:// without a path"));
+    }
+    match std::path::absolute(&path) {
+        Ok(path) => Ok(Source::File(path)),
+        Err(error) => Err(bad_field(b"source", error.to_string())),
+    }
+}
+
+/// The imports in the table on top.
+unsafe fn imports_at(l: *mut lua_State) -> Result<Vec<(String, String)>, Failure> {
+    if lua_type(l, -1) != LUA_TTABLE {
+        return Err(bad_field(b"imports", format!("table expected, got {}", type_at(l, -1))));
+    }
+    let mut imports = Vec::new();
+    let table = lua_gettop(l);
+    lua_pushnil(l);
+    while lua_next(l, table) != 0 {
+        let (Some(alias), Some(target)) = (to_bytes(l, -2), to_bytes(l, -1)) else {
+            return Err(bad_field(b"imports", "must map names to entry references"));
+        };
+        if !is_reference(target) {
+            let problem = format!("not an entry reference (namespace:name): {}", shown(target));
+            return Err(bad_field(b"imports", problem));
+        }
+        imports.push((String::from_utf8_lossy(alias).into_owned(), String::from_utf8_lossy(target).into_owned()));
+        lua_pop(l, 1);
+    }
+    Ok(imports)
+}
+
+/// `process.define_host(host, options)` (H-24, H-25).
+pub unsafe extern "C-unwind" fn define_host(l: *mut lua_State) -> c_int {
+    let reference = string(l, 1, "define_host");
+    table(l, 2, "define_host");
+    luaL_checkstack(l, 8, std::ptr::null());
+    lua_settop(l, 2);
+    if !is_reference(reference) {
+        return return_failure(l, Failure::HostReference(reference.to_vec()));
+    }
+    let result = settings_at(l, 2).and_then(|settings| host::define(reference, settings));
+    return_done(l, result)
+}
+
+unsafe fn settings_at(l: *mut lua_State, index: c_int) -> Result<Settings, Failure> {
+    let mut settings = Settings::default();
+    lua_pushnil(l);
+    while lua_next(l, index) != 0 {
+        let field = shown_value(l, -2);
+        match &*field {
+            b"max_processes" => settings.max_processes = count_at(l, &field)?,
+            b"mailbox_limit" => settings.mailbox_limit = count_at(l, &field)?,
+            b"stack_size" => {
+                settings.stack_size = count_at(l, &field)?;
+                if settings.stack_size < LEAST_STACK {
+                    return Err(bad_field(&field, format!("must be at least {LEAST_STACK}")));
+                }
+            }
+            b"report" if lua_type(l, -1) == LUA_TBOOLEAN => settings.report = lua_toboolean(l, -1) != 0,
+            b"report" => return Err(bad_field(&field, format!("boolean expected, got {}", type_at(l, -1)))),
+            // The thread host is the only kind there is.
+            b"workers" if count_at(l, &field)? == 0 => {}
+            _ => return Err(bad_field(&field, "unknown option")),
+        }
+        lua_pop(l, 1);
+    }
+    Ok(settings)
+}
+
+/// The whole number on top, at least 0.
+unsafe fn count_at(l: *mut lua_State, field: &[u8]) -> Result<usize, Failure> {
+    if lua_type(l, -1) != LUA_TNUMBER {
+        return Err(bad_field(field, format!("number expected, got {}", type_at(l, -1))));
+    }
+    let count = to_whole(l, -1).and_then(|whole| usize::try_from(whole).ok());
+    count.ok_or_else(|| bad_field(field, "must be a whole number of at least 0"))
+}
+
+/// `process.host_info(host)` (H-29).
+pub unsafe extern "C-unwind" fn host_info(l: *mut lua_State) -> c_int {
+    let reference = string(l, 1, "host_info");
+    let found = std::str::from_utf8(reference).ok().and_then(host::find);
+    let Some(host) = found else {
+        return return_failure(l, Failure::HostNotFound(reference.to_vec()));
+    };
+    let Settings { max_processes, mailbox_limit, stack_size, report } = host.settings;
+    let processes = host.processes();
+    drop(host);
+    lua_createtable(l, 0, 6);
+    let numbers = [
+        (c"workers", 0),
+        (c"max_processes", max_processes),
+        (c"mailbox_limit", mailbox_limit),
+        (c"stack_size", stack_size),
+        (c"processes", processes),
+    ];
+    for (name, number) in numbers {
+        push_whole(l, number as i64);
+        set_raw_field(l, -2, name);
+    }
+    lua_pushboolean(l, c_int::from(report));
+    set_raw_field(l, -2, c"report");
+    1
+}

@@ -1,0 +1,324 @@
+//! The module tables, and where a state finds them: `package.loaded`, `package.preload`, globals (H-40 to H-46, H-50).
+
+use super::{Functions, channel, control, coroutine, errors, event, hosts, messages, options, registry, set_functions};
+use super::{spawn, time};
+use crate::platform;
+use crate::runtime::entry;
+use crate::vm::api::*;
+use crate::vm::chunk;
+use crate::vm::context::Context;
+use std::ffi::{CStr, CString, c_int};
+use std::ptr;
+
+const PROCESS: Functions = &[
+    (c"pid", pid),
+    (c"spawn", spawn::spawn),
+    (c"spawn_monitored", spawn::spawn_monitored),
+    (c"spawn_linked", spawn::spawn_linked),
+    (c"spawn_linked_monitored", spawn::spawn_linked_monitored),
+    (c"send", messages::send),
+    (c"listen", messages::listen),
+    (c"unlisten", messages::unlisten),
+    (c"inbox", messages::inbox),
+    (c"events", messages::events),
+    (c"terminate", control::terminate),
+    (c"cancel", control::cancel),
+    (c"monitor", control::monitor),
+    (c"unmonitor", control::unmonitor),
+    (c"link", control::link),
+    (c"unlink", control::unlink),
+    (c"get_options", options::get_options),
+    (c"set_options", options::set_options),
+    (c"define", hosts::define),
+    (c"define_host", hosts::define_host),
+    (c"host_info", hosts::host_info),
+];
+
+/// The modules beside `process`: short name, long name, the function that makes the table.
+const MODULES: [(&CStr, &CStr, unsafe fn(*mut lua_State)); 3] = [
+    (c"channel", c"process.channel", channel::push_module),
+    (c"time", c"process.time", time::push_module),
+    (c"errors", c"process.errors", errors::push_module),
+];
+
+/// `process.pid()` (P-5).
+unsafe extern "C-unwind" fn pid(l: *mut lua_State) -> c_int {
+    push_bytes(l, Context::of(l).process.pid.as_bytes());
+    1
+}
+
+/// Pushes the table `process`; made once for each state, so that everybody has the same one.
+pub unsafe fn push_process(l: *mut lua_State) {
+    static KEY: u8 = 0;
+    let key = ptr::from_ref(&KEY).cast();
+    if lua_rawgetp(l, LUA_REGISTRYINDEX, key) == LUA_TTABLE {
+        return;
+    }
+    lua_pop(l, 1);
+    lua_createtable(l, 0, (PROCESS.len() + 6) as c_int);
+    set_functions(l, PROCESS);
+    lua_createtable(l, 0, event::KINDS.len() as c_int);
+    for (name, kind) in event::KINDS {
+        lua_pushstring(l, kind.as_ptr());
+        set_raw_field(l, -2, name);
+    }
+    set_raw_field(l, -2, c"event");
+    registry::push_module(l);
+    set_raw_field(l, -2, c"registry");
+    for (name, _, push) in MODULES {
+        push(l);
+        set_raw_field(l, -2, name);
+    }
+    push_bytes(l, env!("CARGO_PKG_VERSION").as_bytes());
+    set_raw_field(l, -2, c"_VERSION");
+    lua_pushvalue(l, -1);
+    lua_rawsetp(l, LUA_REGISTRYINDEX, key);
+}
+
+/// Pushes one of the tables beside `process`.
+pub unsafe fn push_module(l: *mut lua_State, name: &CStr) {
+    push_process(l);
+    raw_field(l, -1, name);
+    lua_remove(l, -2);
+}
+
+/// Pushes the table of globals.
+unsafe fn push_globals(l: *mut lua_State) {
+    #[cfg(feature = "lua54")]
+    lua_rawgeti(l, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+    #[cfg(feature = "luajit")]
+    lua_pushvalue(l, LUA_GLOBALSINDEX);
+}
+
+/// Pushes the table of loaded modules, or another field of the table `package`.
+unsafe fn push_loaded(l: *mut lua_State) {
+    raw_field(l, LUA_REGISTRYINDEX, c"_LOADED");
+}
+
+/// Pushes the library `name` as `require` knows it; nil if there is none.
+unsafe fn push_library(l: *mut lua_State, name: &CStr) {
+    push_loaded(l);
+    if lua_type(l, -1) == LUA_TTABLE {
+        raw_field(l, -1, name);
+        lua_remove(l, -2);
+    }
+}
+
+/// Sets a field of the table on top to the value below it if the field is nil, and pops both.
+unsafe fn set_if_nil(l: *mut lua_State, name: &CStr) {
+    if lua_type(l, -1) == LUA_TTABLE {
+        let absent = raw_field(l, -1, name) == LUA_TNIL;
+        lua_pop(l, 1);
+        if absent {
+            lua_pushvalue(l, -2);
+            set_raw_field(l, -2, name);
+        }
+    }
+    lua_pop(l, 2);
+}
+
+/// What `require "process"` adds to a main state (H-41, H-43).
+pub unsafe fn into_main(l: *mut lua_State) {
+    push_process(l);
+    push_globals(l);
+    set_if_nil(l, c"process");
+    for (short, _, _) in MODULES {
+        push_module(l, short);
+        push_globals(l);
+        set_if_nil(l, short);
+        if !is_known(l, short) {
+            lua_pushcclosure(l, load_short, 0);
+            push_library(l, c"package");
+            if lua_type(l, -1) == LUA_TTABLE {
+                raw_field(l, -1, c"preload");
+                lua_remove(l, -2);
+            }
+            set_if_nil(l, short);
+        }
+    }
+    lua_pushcclosure(l, coroutine::spawn, 0);
+    push_library(l, c"coroutine");
+    set_if_nil(l, c"spawn");
+}
+
+/// True if a module of this name is loaded, preloaded, or found on the paths.
+unsafe fn is_known(l: *mut lua_State, name: &CStr) -> bool {
+    let top = lua_gettop(l);
+    push_library(l, name);
+    let mut known = lua_type(l, -1) != LUA_TNIL;
+    push_library(l, c"package");
+    if lua_type(l, -1) == LUA_TTABLE && raw_field(l, -1, c"preload") == LUA_TTABLE {
+        known = known || raw_field(l, -1, name) != LUA_TNIL;
+    }
+    lua_settop(l, top);
+    let found = |field| {
+        let path = chunk::package_field(l, field).unwrap_or_default();
+        chunk::search(&name.to_string_lossy(), &path).is_ok()
+    };
+    known || found(c"path") || found(c"cpath")
+}
+
+/// Loader of a short name.
+unsafe extern "C-unwind" fn load_short(l: *mut lua_State) -> c_int {
+    let name = to_bytes(l, 1).unwrap_or_default();
+    for (short, _, _) in MODULES {
+        if short.to_bytes() == name {
+            push_module(l, short);
+            return 1;
+        }
+    }
+    0
+}
+
+/// The last searcher of a spawned process: a short name that nobody else knows is the library's own.
+unsafe extern "C-unwind" fn search_short(l: *mut lua_State) -> c_int {
+    let name = to_bytes(l, 1).unwrap_or_default();
+    if MODULES.iter().any(|(short, _, _)| short.to_bytes() == name) {
+        lua_pushcclosure(l, load_short, 0);
+    } else {
+        push_bytes(l, b"");
+    }
+    1
+}
+
+/// What a spawned process finds (H-40, H-50 to H-53).
+pub unsafe fn into_spawned(l: *mut lua_State, context: &Context) {
+    push_loaded(l);
+    push_process(l);
+    for name in [c"process", c"process.core"] {
+        lua_pushvalue(l, -1);
+        set_raw_field(l, -3, name);
+    }
+    push_globals(l);
+    lua_pushvalue(l, -2);
+    set_raw_field(l, -2, c"process");
+    for (short, long, _) in MODULES {
+        raw_field(l, -2, short);
+        lua_pushvalue(l, -1);
+        set_raw_field(l, -3, short);
+        set_raw_field(l, -4, long);
+    }
+    set_function(l, c"print", print);
+    lua_pop(l, 3);
+    push_library(l, c"coroutine");
+    set_function(l, c"spawn", coroutine::spawn);
+    replace_coroutine_functions(l);
+    lua_pop(l, 1);
+    push_library(l, c"os");
+    set_function(l, c"exit", exit);
+    lua_pop(l, 1);
+    push_library(l, c"package");
+    set_paths(l, context);
+    let searchers = if cfg!(feature = "lua54") { c"searchers" } else { c"loaders" };
+    if raw_field(l, -1, searchers) == LUA_TTABLE {
+        lua_pushcclosure(l, search_short, 0);
+        lua_rawseti(l, -2, lua_rawlen(l, -2) as lua_Integer + 1);
+    }
+    lua_pop(l, 1);
+    set_imports(l, context);
+    lua_pop(l, 1);
+}
+
+#[cfg(feature = "lua54")]
+unsafe fn replace_coroutine_functions(l: *mut lua_State) {
+    crate::vm::coroutine::replace_functions(l);
+}
+
+#[cfg(feature = "luajit")]
+unsafe fn replace_coroutine_functions(l: *mut lua_State) {
+    crate::vm::boot::COROUTINE.push(l);
+    lua_pushlightuserdata(l, waiting_mark());
+    lua_pushlightuserdata(l, again_mark());
+    lua_pushcclosure(l, coroutine::hold, 0);
+    coroutine::push_held(l);
+    lua_call(l, 4, 0);
+}
+
+/// Gives `package`, which is on top, the paths of the spawner (H-5).
+unsafe fn set_paths(l: *mut lua_State, context: &Context) {
+    let startup: &Option<crate::vm::run::Startup> = &*context.startup.as_ptr();
+    let Some(startup) = startup else { return };
+    for (name, path) in [(c"path", &startup.path), (c"cpath", &startup.cpath)] {
+        if let Some(path) = path {
+            push_bytes(l, path);
+            set_raw_field(l, -2, name);
+        }
+    }
+}
+
+/// Preloads the imports of the entry into `package`, which is on top (H-8).
+unsafe fn set_imports(l: *mut lua_State, context: &Context) {
+    let startup: &Option<crate::vm::run::Startup> = &*context.startup.as_ptr();
+    let Some(startup) = startup else { return };
+    if startup.code.imports.is_empty() || raw_field(l, -1, c"preload") != LUA_TTABLE {
+        return;
+    }
+    for (alias, target) in &startup.code.imports {
+        push_bytes(l, alias.as_bytes());
+        push_bytes(l, target.as_bytes());
+        lua_pushcclosure(l, load_import, 1);
+        lua_rawset(l, -3);
+    }
+    lua_pop(l, 1);
+}
+
+/// Loader of an import: runs the chunk of the entry, once.
+unsafe extern "C-unwind" fn load_import(l: *mut lua_State) -> c_int {
+    let target = to_bytes(l, lua_upvalueindex(1)).unwrap_or_default();
+    luaL_checkstack(l, 8, ptr::null());
+    let found = entry::checked(target).and_then(|target| chunk::find(l, target));
+    let code = match found {
+        Ok(code) => code,
+        Err(failure) => super::error::raise_failure(l, 1, failure),
+    };
+    let status = load(l, &code.chunk, c"=entry", c"b");
+    let (module, file) = (CString::new(code.module).unwrap_or_default(), code.file);
+    drop(code.chunk);
+    drop(code.method);
+    drop(code.imports);
+    if status != LUA_OK {
+        drop((module, file));
+        lua_error(l);
+    }
+    lua_pushstring(l, module.as_ptr());
+    let arguments = match &file {
+        Some(file) => {
+            push_bytes(l, file);
+            2
+        }
+        None => 1,
+    };
+    drop((module, file));
+    lua_call(l, arguments, 1);
+    1
+}
+
+/// `print` of spawned processes: the whole line in one piece (H-52).
+unsafe extern "C-unwind" fn print(l: *mut lua_State) -> c_int {
+    let count = lua_gettop(l);
+    luaL_checkstack(l, 3 * count + 4, c"too many arguments to print".as_ptr());
+    for index in 1..=count {
+        if index > 1 {
+            push_bytes(l, b"\t");
+        }
+        luaL_tolstring(l, index, ptr::null_mut());
+    }
+    push_bytes(l, b"\n");
+    lua_concat(l, lua_gettop(l) - count);
+    if let Some(line) = to_bytes(l, -1) {
+        platform::print_line(line);
+    }
+    0
+}
+
+/// `os.exit` of spawned processes (H-53): ends the program with this code.
+unsafe extern "C-unwind" fn exit(l: *mut lua_State) -> c_int {
+    let code = match lua_type(l, 1) {
+        LUA_TNONE | LUA_TNIL => 0,
+        LUA_TBOOLEAN => c_int::from(lua_toboolean(l, 1) == 0),
+        LUA_TNUMBER => to_whole(l, 1).unwrap_or(0) as c_int,
+        _ => super::arguments::wrong_type(l, 1, 1, "exit", "number"),
+    };
+    platform::exit(code)
+}
+

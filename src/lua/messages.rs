@@ -1,0 +1,176 @@
+//! Sending and the views of the mailbox (P-20 to P-41).
+
+use super::arguments::{bad_argument, string, wrong_type};
+use super::channel::{self, CHANNEL, ChannelObject};
+use super::error::{return_done, return_failure, return_false};
+use crate::codec::encode::Origin;
+use crate::runtime::envelope::Envelope;
+use crate::runtime::failure::Failure;
+use crate::runtime::process::Undelivered;
+use crate::scheduling::ChannelId;
+use crate::vm::api::*;
+use crate::vm::context::Context;
+use crate::vm::object;
+use std::ffi::{c_int, c_void};
+use std::ptr;
+
+/// Longest topic, in bytes.
+const TOPIC_LIMIT: usize = 65_535;
+
+/// Checks a topic to send to or to listen on.
+fn check_topic(topic: &[u8]) -> Result<(), Failure> {
+    match topic.first() {
+        None => Err(Failure::EmptyTopic),
+        Some(b'@') => Err(Failure::ReservedTopic(topic.to_vec())),
+        Some(_) if topic.len() > TOPIC_LIMIT => Err(Failure::TopicTooLong(topic.len())),
+        Some(_) => Ok(()),
+    }
+}
+
+/// `process.send(dest, topic, ...)` (P-20 to P-28).
+pub unsafe extern "C-unwind" fn send(l: *mut lua_State) -> c_int {
+    let count = lua_gettop(l);
+    if count < 2 {
+        let missing = if count == 0 { "destination and topic are" } else { "topic is" };
+        return return_failure(l, Failure::MissingArguments { function: "send", missing });
+    }
+    let destination = string(l, 1, "send");
+    let topic = string(l, 2, "send");
+    let context = Context::of(l);
+    let result = check_topic(topic).and_then(|()| {
+        context.with_destination(destination, |process| {
+            let payload = context.encoder().encode(l, 3, count - 2, Origin::Argument(3))?;
+            let message = Envelope::message(&context.process.pid, topic, payload).map_err(|_| Failure::OutOfMemory)?;
+            process.deliver(message).map_err(|undelivered| match undelivered {
+                Undelivered::Gone => Failure::ProcessNotFound(process.pid.as_bytes().to_vec()),
+                Undelivered::Full => Failure::MailboxFull(process.pid.to_string()),
+            })
+        })
+    });
+    raise_no_memory(l, &result);
+    return_done(l, result)
+}
+
+/// Raises the VM's own error if there was no memory for copying (V-13).
+pub unsafe fn raise_no_memory<T>(l: *mut lua_State, result: &Result<T, Failure>) {
+    if matches!(result, Err(Failure::OutOfMemory)) {
+        super::error::raise_failure(l, 1, Failure::OutOfMemory);
+    }
+}
+
+/// Pushes the table of the mailbox's channels: the inbox at 1, the events at 2, listeners under their topics.
+unsafe fn push_views(l: *mut lua_State) {
+    static KEY: u8 = 0;
+    let key = ptr::from_ref(&KEY).cast::<c_void>();
+    if lua_rawgetp(l, LUA_REGISTRYINDEX, key) != LUA_TTABLE {
+        lua_pop(l, 1);
+        lua_createtable(l, 2, 0);
+        lua_pushvalue(l, -1);
+        lua_rawsetp(l, LUA_REGISTRYINDEX, key);
+    }
+}
+
+unsafe fn push_view(l: *mut lua_State, context: &Context, place: lua_Integer, id: ChannelId) {
+    push_views(l);
+    if lua_rawgeti(l, -1, place) == LUA_TNIL {
+        lua_pop(l, 1);
+        channel::push(l, context, id);
+        lua_pushvalue(l, -1);
+        lua_rawseti(l, -3, place);
+    }
+}
+
+/// `process.inbox()` (P-40).
+pub unsafe extern "C-unwind" fn inbox(l: *mut lua_State) -> c_int {
+    let context = Context::of(l);
+    let id = context.scheduler.borrow().inbox();
+    push_view(l, context, 1, id);
+    1
+}
+
+/// `process.events()` (P-41).
+pub unsafe extern "C-unwind" fn events(l: *mut lua_State) -> c_int {
+    let context = Context::of(l);
+    let id = context.scheduler.borrow().events();
+    context.process.with_bonds(|bonds| bonds.reads_events = true);
+    push_view(l, context, 2, id);
+    1
+}
+
+/// `process.listen(topic [, options])` (P-37, P-38).
+pub unsafe extern "C-unwind" fn listen(l: *mut lua_State) -> c_int {
+    let topic = string(l, 1, "listen");
+    let message = match lua_type(l, 2) {
+        LUA_TNONE | LUA_TNIL => false,
+        LUA_TTABLE => message_option(l),
+        _ => wrong_type(l, 2, 2, "listen", "table"),
+    };
+    let context = Context::of(l);
+    // What has arrived so far belongs to the inbox; what of it is of this topic moves over.
+    context.sort_mail();
+    let opened = check_topic(topic).and_then(|()| context.scheduler.borrow_mut().listen(topic, message));
+    match opened {
+        Err(failure) => return_failure(l, failure),
+        Ok((id, new)) => {
+            push_views(l);
+            lua_pushvalue(l, 1);
+            if new {
+                channel::push(l, context, id);
+                lua_pushvalue(l, -1);
+                lua_insert(l, -4);
+                lua_rawset(l, -3);
+                lua_pop(l, 1);
+            } else {
+                lua_rawget(l, -2);
+            }
+            1
+        }
+    }
+}
+
+unsafe fn message_option(l: *mut lua_State) -> bool {
+    raw_field(l, 2, c"message");
+    let message = match lua_type(l, -1) {
+        LUA_TNIL => false,
+        LUA_TBOOLEAN => lua_toboolean(l, -1) != 0,
+        other => {
+            let got = std::ffi::CStr::from_ptr(lua_typename(l, other)).to_string_lossy();
+            bad_argument(l, 1, 2, "listen", &format!("field 'message': boolean expected, got {got}"))
+        }
+    };
+    lua_pop(l, 1);
+    message
+}
+
+/// `process.unlisten(channel)` (P-39).
+pub unsafe extern "C-unwind" fn unlisten(l: *mut lua_State) -> c_int {
+    let Some(own) = object::get::<ChannelObject>(l, 1) else {
+        wrong_type(l, 1, 1, "unlisten", CHANNEL.name);
+    };
+    let context = Context::of(l);
+    context.sort_mail();
+    let closed = context.scheduler.borrow_mut().unlisten(own.id);
+    if let Err(failure) = closed {
+        return return_false(l, failure);
+    }
+    forget_view(l);
+    lua_pushboolean(l, 1);
+    1
+}
+
+/// Takes the channel at 1 out of the table of views: the next `listen` gives another one.
+unsafe fn forget_view(l: *mut lua_State) {
+    push_views(l);
+    let views = lua_gettop(l);
+    lua_pushnil(l);
+    while lua_next(l, views) != 0 {
+        let same = lua_rawequal(l, -1, 1) != 0;
+        lua_pop(l, 1);
+        if same {
+            lua_pushnil(l);
+            lua_rawset(l, views);
+            break;
+        }
+    }
+    lua_settop(l, views - 1);
+}

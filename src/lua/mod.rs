@@ -1,0 +1,53 @@
+//! The faces that Lua sees. Each function reads its arguments, asks the layers below, and pushes the results; what it
+//! promises is in the contract under the id that its comment names.
+
+pub mod arguments;
+pub mod channel;
+pub mod control;
+pub mod coroutine;
+pub mod error;
+pub mod errors;
+pub mod event;
+pub mod field;
+pub mod hosts;
+pub mod install;
+pub mod message;
+pub mod messages;
+pub mod options;
+pub mod registry;
+pub mod select;
+pub mod spawn;
+pub mod time;
+
+use crate::vm::api::*;
+use crate::vm::object::Class;
+use std::ffi::CStr;
+
+/// Every class of userdata that users can get hold of.
+pub static CLASSES: [&Class; 7] = [
+    &channel::CHANNEL,
+    &select::CASE,
+    &message::MESSAGE,
+    &field::FIELD,
+    &error::ERROR,
+    &time::TIME,
+    &time::DURATION,
+];
+
+/// Functions of a table, by name.
+pub type Functions = &'static [(&'static CStr, Function)];
+
+/// Puts functions into the table on top.
+pub unsafe fn set_functions(l: *mut lua_State, functions: Functions) {
+    for (name, function) in functions {
+        set_function(l, name, *function);
+    }
+}
+
+/// Fills a metatable: `methods` behind `__index`, `operators` in the metatable itself.
+pub unsafe fn fill_metatable(l: *mut lua_State, methods: Functions, operators: Functions) {
+    lua_createtable(l, 0, methods.len() as i32);
+    set_functions(l, methods);
+    set_raw_field(l, -2, c"__index");
+    set_functions(l, operators);
+}

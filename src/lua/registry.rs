@@ -1,0 +1,87 @@
+//! `process.registry` (P-70 to P-77).
+
+use super::arguments::{optional_string, string, wrong_type};
+use super::error::{return_done, return_failure};
+use super::{Functions, set_functions};
+use crate::runtime::failure::{Failure, shown};
+use crate::runtime::pid::{ProcessId, looks_like_pid};
+use crate::runtime::{directory, registry};
+use crate::vm::api::*;
+use crate::vm::context::Context;
+use std::ffi::{CStr, c_int};
+use std::sync::Arc;
+
+const FUNCTIONS: Functions = &[(c"register", register), (c"lookup", lookup), (c"unregister", unregister)];
+
+/// The scopes, by number; only the first is to be had in a program of one node.
+const SCOPES: [(&CStr, &str); 4] =
+    [(c"LOCAL", "LOCAL"), (c"EVENTUAL", "EVENTUAL"), (c"CONSISTENT", "CONSISTENT"), (c"STRONG", "STRONG")];
+
+/// Pushes the table.
+pub unsafe fn push_module(l: *mut lua_State) {
+    lua_createtable(l, 0, (FUNCTIONS.len() + SCOPES.len()) as c_int);
+    set_functions(l, FUNCTIONS);
+    for (number, (name, _)) in (0i64..).zip(SCOPES) {
+        push_whole(l, number);
+        set_raw_field(l, -2, name);
+    }
+}
+
+/// Raises unless the scope is a number or nil; an error unless it is LOCAL.
+unsafe fn check_scope(l: *mut lua_State, index: c_int, name: &str) -> Result<(), Failure> {
+    if lua_type(l, index) <= LUA_TNIL {
+        return Ok(());
+    }
+    if lua_type(l, index) != LUA_TNUMBER {
+        wrong_type(l, index, index, name, "number");
+    }
+    match to_whole(l, index).and_then(|number| SCOPES.get(usize::try_from(number).ok()?)) {
+        Some((_, "LOCAL")) => Ok(()),
+        Some((_, scope)) => Err(Failure::ScopeNotAvailable(scope)),
+        None => Err(Failure::UnknownScope(shown(&super::arguments::shown_value(l, index)))),
+    }
+}
+
+/// `process.registry.register(name [, pid [, scope]])` (P-71 to P-73).
+unsafe extern "C-unwind" fn register(l: *mut lua_State) -> c_int {
+    let name = string(l, 1, "register");
+    let pid = optional_string(l, 2, "register");
+    let scope = check_scope(l, 3, "register");
+    let context = Context::of(l);
+    let result = scope.and_then(|()| {
+        if context.process.realm.is_closing() {
+            return Err(Failure::CannotStart("the program is ending".into()));
+        }
+        let process = match pid {
+            None => Arc::clone(&context.process),
+            Some(pid) if !looks_like_pid(pid) || ProcessId::parse(pid).is_none() => {
+                return Err(Failure::InvalidPid(pid.to_vec()));
+            }
+            Some(pid) => directory::find(pid).ok_or_else(|| Failure::ProcessNotFound(pid.to_vec()))?,
+        };
+        registry::register(name, &process)
+    });
+    return_done(l, result)
+}
+
+/// `process.registry.lookup(name)` (P-74).
+unsafe extern "C-unwind" fn lookup(l: *mut lua_State) -> c_int {
+    let name = string(l, 1, "lookup");
+    match registry::find(name) {
+        Some(process) => {
+            push_bytes(l, process.pid.as_bytes());
+            1
+        }
+        None => return_failure(l, Failure::NameNotRegistered(name.to_vec())),
+    }
+}
+
+/// `process.registry.unregister(name [, scope])` (P-75).
+unsafe extern "C-unwind" fn unregister(l: *mut lua_State) -> c_int {
+    let name = string(l, 1, "unregister");
+    if let Err(failure) = check_scope(l, 2, "unregister") {
+        return return_failure(l, failure);
+    }
+    lua_pushboolean(l, c_int::from(registry::unregister(name)));
+    1
+}

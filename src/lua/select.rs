@@ -1,0 +1,292 @@
+//! Cases and `channel.select` (C-10, C-20 to C-28).
+
+use super::arguments::{bad_argument, raise_text, wrong_type_at};
+use super::channel::{self, ChannelObject, second_half};
+use crate::runtime::failure::shown;
+use crate::scheduling::{Case, Ticket};
+use crate::vm::api::*;
+use crate::vm::context::Context;
+use crate::vm::object::{self, Class, Object};
+use crate::vm::wait::{self, Done};
+use std::ffi::c_int;
+use std::ptr;
+
+/// A case as Lua holds it. Its companion holds the channel and the value to send.
+pub struct CaseObject {
+    sends: bool,
+}
+
+/// Its class.
+pub static CASE: Class = Class { name: "select case", type_name: c"channel.case", fill: |_| {} };
+
+impl Object for CaseObject {
+    const CLASS: &'static Class = &CASE;
+}
+
+/// Place of the channel in the companion.
+const CHANNEL: lua_Integer = 1;
+
+/// Place of the value in the companion.
+const VALUE: lua_Integer = 2;
+
+/// `ch:case_receive()` (C-10).
+pub unsafe extern "C-unwind" fn case_receive(l: *mut lua_State) -> c_int {
+    channel::own(l, 1, "case_receive");
+    push_case(l, false);
+    1
+}
+
+/// `ch:case_send(value)` (C-10).
+pub unsafe extern "C-unwind" fn case_send(l: *mut lua_State) -> c_int {
+    let own = channel::own(l, 1, "case_send");
+    channel::refuse_mailbox(l, Context::of(l), 1, own, "case_send");
+    if lua_gettop(l) < 2 {
+        bad_argument(l, 1, 1, "case_send", "value expected");
+    }
+    push_case(l, true);
+    1
+}
+
+unsafe fn push_case(l: *mut lua_State, sends: bool) {
+    object::push(l, CaseObject { sends });
+    lua_createtable(l, 2, 0);
+    lua_pushvalue(l, 1);
+    lua_rawseti(l, -2, CHANNEL);
+    if sends {
+        lua_pushvalue(l, 2);
+        lua_rawseti(l, -2, VALUE);
+    }
+    set_companion(l, -2);
+}
+
+/// `channel.select(cases [, default])`, first half.
+pub unsafe extern "C-unwind" fn select(l: *mut lua_State) -> c_int {
+    let context = Context::of(l);
+    if lua_type(l, 1) != LUA_TTABLE {
+        wrong_type_at(l, BLOCKING_LEVEL, 1, 1, "select", "table");
+    }
+    lua_settop(l, 2);
+    let default = has_default(l) || lua_toboolean(l, 2) != 0;
+    wait::enter(l, context);
+    context.sort_mail();
+    let count = check_cases(l);
+    if count == 0 && !default {
+        raise(l, BLOCKING_LEVEL, b"select: no cases");
+    }
+    store_values(l, context, count);
+    collect_cases(l, context, count);
+    let ready = context.scheduler.borrow_mut().poll(&context.cases.borrow());
+    if ready.is_none() && !default {
+        let cases = context.cases.borrow().clone();
+        keep_cases(l, count);
+        return wait::wait(l, context, cases, None, select_again, waited);
+    }
+    std::mem::swap(&mut *context.finished_cases.borrow_mut(), &mut *context.cases.borrow_mut());
+    let Some((case, finish)) = ready else {
+        release_unsent(context, usize::MAX);
+        forget_unsent(l, context, 1, usize::MAX);
+        lua_createtable(l, 0, 2);
+        lua_pushboolean(l, 1);
+        set_raw_field(l, -2, c"default");
+        lua_pushboolean(l, 1);
+        set_raw_field(l, -2, c"ok");
+        return 1;
+    };
+    release_unsent(context, case);
+    let done = wait::settle(context, finish);
+    finish_select(l, context, 1, case, done)
+}
+
+second_half!(select_again, waited);
+
+/// Whether `default` in the table is set; any other string key is refused.
+unsafe fn has_default(l: *mut lua_State) -> bool {
+    let mut default = false;
+    lua_pushnil(l);
+    while lua_next(l, 1) != 0 {
+        match to_bytes(l, -2) {
+            Some(b"default") => default = lua_toboolean(l, -1) != 0,
+            Some(key) => raise_text(l, BLOCKING_LEVEL, format!("select: unknown key {}", shown(key))),
+            None => {}
+        }
+        lua_pop(l, 1);
+    }
+    default
+}
+
+/// How many cases the table has, from 1 to the first nil.
+unsafe fn check_cases(l: *mut lua_State) -> c_int {
+    let mut count = 0;
+    loop {
+        let kind = lua_rawgeti(l, 1, lua_Integer::from(count + 1));
+        let case = object::get::<CaseObject>(l, -1).is_some();
+        lua_pop(l, 1);
+        if kind == LUA_TNIL {
+            return count;
+        }
+        if !case {
+            raise_text(l, BLOCKING_LEVEL, format!("select: entry {} is not a case", count + 1));
+        }
+        count += 1;
+    }
+}
+
+/// Stores the values of send cases with their channels. Their tickets are at 2, in a table that exists only if needed.
+unsafe fn store_values(l: *mut lua_State, context: &Context, count: c_int) {
+    lua_pushnil(l);
+    lua_replace(l, 2);
+    let top = lua_gettop(l);
+    for position in 1..=lua_Integer::from(count) {
+        lua_rawgeti(l, 1, position);
+        if object::get::<CaseObject>(l, -1).is_some_and(|case| case.sends) {
+            if lua_type(l, 2) != LUA_TTABLE {
+                lua_createtable(l, count, 0);
+                lua_replace(l, 2);
+            }
+            push_companion(l, -1);
+            lua_rawgeti(l, -1, CHANNEL);
+            lua_rawgeti(l, -2, VALUE);
+            if let Some(channel) = object::get::<ChannelObject>(l, -2) {
+                let ticket = channel::store(l, context, -2, channel, -1);
+                push_whole(l, i64::from(ticket));
+                lua_rawseti(l, 2, position);
+            }
+        }
+        lua_settop(l, top);
+    }
+}
+
+/// Fills `context.cases`. Nothing here allocates in Lua, so that no finalizer can come between.
+unsafe fn collect_cases(l: *mut lua_State, context: &Context, count: c_int) {
+    let mut cases = context.cases.borrow_mut();
+    cases.clear();
+    for position in 1..=lua_Integer::from(count) {
+        lua_rawgeti(l, 1, position);
+        let sends = object::get::<CaseObject>(l, -1).is_some_and(|case| case.sends);
+        push_companion(l, -1);
+        lua_rawgeti(l, -1, CHANNEL);
+        if let Some(channel) = object::get::<ChannelObject>(l, -1) {
+            let id = channel.id;
+            cases.push(if sends {
+                lua_rawgeti(l, 2, position);
+                let ticket = to_whole(l, -1).unwrap_or(0);
+                lua_pop(l, 1);
+                Case::Send(id, ticket as Ticket)
+            } else {
+                Case::Receive(id)
+            });
+        }
+        lua_pop(l, 3);
+    }
+}
+
+/// Gives the tickets of sends that were not taken back, if the scheduler has not done so.
+fn release_unsent(context: &Context, taken: usize) {
+    for (position, case) in context.finished_cases.borrow().iter().enumerate() {
+        if let Case::Send(id, ticket) = *case
+            && position != taken
+        {
+            context.scheduler.borrow_mut().release(id, ticket);
+        }
+    }
+}
+
+/// Forgets the values of sends that were not taken. `list` is the index of the table of cases.
+unsafe fn forget_unsent(l: *mut lua_State, context: &Context, list: c_int, taken: usize) {
+    let count = context.finished_cases.borrow().len();
+    for position in 0..count {
+        let case = context.finished_cases.borrow().get(position).copied();
+        if let Some(Case::Send(_, ticket)) = case
+            && position != taken
+        {
+            let top = lua_gettop(l);
+            push_channel(l, list, position);
+            channel::forget(l, -1, ticket);
+            lua_settop(l, top);
+        }
+    }
+}
+
+/// Pushes the channel of a case in the table at `list`.
+unsafe fn push_channel(l: *mut lua_State, list: c_int, position: usize) {
+    lua_rawgeti(l, list, position as lua_Integer + 1);
+    push_companion(l, -1);
+    lua_rawgeti(l, -1, CHANNEL);
+    lua_replace(l, -3);
+    lua_pop(l, 1);
+}
+
+fn kept_key() -> *const std::ffi::c_void {
+    static KEY: u8 = 0;
+    ptr::from_ref(&KEY).cast()
+}
+
+/// Remembers the cases for the running coroutine: the caller's table may change while it waits.
+unsafe fn keep_cases(l: *mut lua_State, count: c_int) {
+    if lua_rawgetp(l, LUA_REGISTRYINDEX, kept_key()) != LUA_TTABLE {
+        lua_pop(l, 1);
+        lua_createtable(l, 0, 4);
+        lua_pushvalue(l, -1);
+        lua_rawsetp(l, LUA_REGISTRYINDEX, kept_key());
+    }
+    lua_pushthread(l);
+    lua_createtable(l, count, 0);
+    for position in 1..=lua_Integer::from(count) {
+        lua_rawgeti(l, 1, position);
+        lua_rawseti(l, -2, position);
+    }
+    lua_rawset(l, -3);
+    lua_pop(l, 1);
+}
+
+/// Pushes what `keep_cases` remembered, and forgets it.
+unsafe fn take_kept(l: *mut lua_State) {
+    lua_rawgetp(l, LUA_REGISTRYINDEX, kept_key());
+    lua_pushthread(l);
+    lua_rawget(l, -2);
+    lua_pushthread(l);
+    lua_pushnil(l);
+    lua_rawset(l, -4);
+    lua_remove(l, -2);
+}
+
+unsafe fn waited(l: *mut lua_State, context: &Context, case: usize, done: Done) -> c_int {
+    lua_settop(l, 1);
+    take_kept(l);
+    finish_select(l, context, 2, case, done)
+}
+
+/// The result table; the table of cases is at `list`.
+unsafe fn finish_select(l: *mut lua_State, context: &Context, list: c_int, case: usize, done: Done) -> c_int {
+    forget_unsent(l, context, list, case);
+    let sent = matches!(done, Done::Sent);
+    if matches!(done, Done::SendOnClosed) {
+        let case_sent = context.finished_cases.borrow().get(case).copied();
+        if let Some(Case::Send(id, ticket)) = case_sent {
+            context.scheduler.borrow_mut().release(id, ticket);
+            push_channel(l, list, case);
+            channel::forget(l, -1, ticket);
+        }
+        raise(l, BLOCKING_LEVEL, b"send on closed channel");
+    }
+    push_channel(l, list, case);
+    let channel = lua_gettop(l);
+    lua_createtable(l, 0, 3);
+    let result = lua_gettop(l);
+    lua_pushvalue(l, channel);
+    set_raw_field(l, result, c"channel");
+    let ok = if sent {
+        lua_rawgeti(l, list, case as lua_Integer + 1);
+        push_companion(l, -1);
+        lua_rawgeti(l, -1, VALUE);
+        lua_remove(l, -2);
+        lua_remove(l, -2);
+        true
+    } else {
+        channel::push_received(l, context, channel, done)
+    };
+    set_raw_field(l, result, c"value");
+    lua_pushboolean(l, c_int::from(ok));
+    set_raw_field(l, result, c"ok");
+    1
+}

@@ -1,0 +1,119 @@
+//! A descriptor that one thread polls and any thread can ring: `eventfd` on Linux, a pipe elsewhere.
+
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+use std::{io, ptr};
+
+/// Rings before and during a wait end it; several rings count as one.
+pub struct Doorbell {
+    listen: OwnedFd,
+    #[cfg(not(target_os = "linux"))]
+    ring: OwnedFd,
+}
+
+impl Doorbell {
+    /// Opens the descriptor, not inherited by programs that are started.
+    ///
+    /// # Errors
+    /// The error of the operating system, for instance if there are too many open files.
+    #[cfg(target_os = "linux")]
+    pub fn new() -> io::Result<Self> {
+        // SAFETY: `eventfd` has no preconditions; a descriptor it returns is ours.
+        unsafe {
+            match libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) {
+                -1 => Err(io::Error::last_os_error()),
+                fd => Ok(Doorbell { listen: OwnedFd::from_raw_fd(fd) }),
+            }
+        }
+    }
+
+    /// Opens the two ends of a pipe, not inherited by programs that are started.
+    ///
+    /// # Errors
+    /// The error of the operating system, for instance if there are too many open files.
+    #[cfg(not(target_os = "linux"))]
+    pub fn new() -> io::Result<Self> {
+        let mut ends = [0 as RawFd; 2];
+        // SAFETY: `pipe` writes two descriptors, which are ours; `fcntl` only changes their flags.
+        unsafe {
+            if libc::pipe(ends.as_mut_ptr()) == -1 {
+                return Err(io::Error::last_os_error());
+            }
+            for end in ends {
+                libc::fcntl(end, libc::F_SETFD, libc::FD_CLOEXEC);
+                libc::fcntl(end, libc::F_SETFL, libc::O_NONBLOCK);
+            }
+            Ok(Doorbell { listen: OwnedFd::from_raw_fd(ends[0]), ring: OwnedFd::from_raw_fd(ends[1]) })
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn ring_end(&self) -> RawFd {
+        self.listen.as_raw_fd()
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn ring_end(&self) -> RawFd {
+        self.ring.as_raw_fd()
+    }
+
+    /// Ends the present or next wait.
+    pub fn ring(&self) {
+        let one = 1u64.to_ne_bytes();
+        // SAFETY: the descriptor is open as long as `self`; eight bytes are what an eventfd takes. A full one rings anyway.
+        unsafe {
+            libc::write(self.ring_end(), one.as_ptr().cast(), one.len());
+        }
+    }
+
+    /// Waits for a ring, at most `limit`. True if a signal handler ran instead.
+    pub fn wait(&self, limit: Option<Duration>) -> bool {
+        let mut poll = libc::pollfd { fd: self.listen.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let ready = poll_for(&mut poll, limit);
+        if ready < 0 {
+            return io::Error::last_os_error().kind() == io::ErrorKind::Interrupted;
+        }
+        if ready > 0 {
+            let mut bytes = [0u8; 64];
+            // SAFETY: reads at most the length of the buffer from a descriptor that is open and never blocks.
+            unsafe { while libc::read(self.listen.as_raw_fd(), bytes.as_mut_ptr().cast(), bytes.len()) == 64 {} }
+        }
+        false
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn poll_for(poll: &mut libc::pollfd, limit: Option<Duration>) -> i32 {
+    let time = limit.map(|limit| libc::timespec {
+        tv_sec: libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: limit.subsec_nanos() as _,
+    });
+    let time = time.as_ref().map_or(ptr::null(), ptr::from_ref);
+    // SAFETY: one pollfd, a time that lives through the call or none, no signal mask.
+    unsafe { libc::ppoll(poll, 1, time, ptr::null()) }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn poll_for(poll: &mut libc::pollfd, limit: Option<Duration>) -> i32 {
+    // Rounded up: a timer is never early.
+    let limit = limit.map_or(-1, |limit| i32::try_from(limit.as_millis() + 1).unwrap_or(i32::MAX));
+    // SAFETY: one pollfd.
+    unsafe { libc::poll(poll, 1, limit) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    #[test]
+    fn rings_before_the_wait_end_it_once() {
+        let bell = Doorbell::new().unwrap();
+        bell.ring();
+        bell.ring();
+        assert!(!bell.wait(None));
+        let start = Instant::now();
+        assert!(!bell.wait(Some(Duration::from_millis(20))));
+        assert!(start.elapsed() >= Duration::from_millis(20));
+    }
+}

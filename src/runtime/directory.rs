@@ -1,0 +1,45 @@
+//! Every live process by its number.
+
+use super::pid::ProcessId;
+use super::process::Process;
+use once_cell::sync::Lazy;
+use parking_lot::RwLock;
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+const SHARDS: usize = 16;
+
+type Shard = RwLock<FxHashMap<ProcessId, Arc<Process>>>;
+
+static PROCESSES: Lazy<[Shard; SHARDS]> = Lazy::new(Default::default);
+
+fn shard(id: ProcessId) -> &'static Shard {
+    &PROCESSES[id.number() as usize % SHARDS]
+}
+
+/// Makes a process known.
+pub fn insert(process: &Arc<Process>) {
+    shard(process.id).write().insert(process.id, Arc::clone(process));
+}
+
+/// Forgets a process that is gone.
+pub fn remove(id: ProcessId) {
+    let forgotten = shard(id).write().remove(&id);
+    drop(forgotten);
+}
+
+/// The live process with exactly this PID text.
+pub fn find(pid: &[u8]) -> Option<Arc<Process>> {
+    let id = ProcessId::parse(pid)?;
+    let process = shard(id).read().get(&id).cloned()?;
+    (process.pid.as_bytes() == pid).then_some(process)
+}
+
+/// The live processes for which `wanted` holds.
+pub fn select(wanted: impl Fn(&Process) -> bool) -> Vec<Arc<Process>> {
+    let mut found = Vec::new();
+    for shard in PROCESSES.iter() {
+        found.extend(shard.read().values().filter(|process| wanted(process)).cloned());
+    }
+    found
+}

@@ -1,0 +1,201 @@
+//! What travels from one process to another: one allocation that holds the link of the mailbox's list, the sender, the
+//! topic and the encoded payload; or, without bytes, a signal of the runtime.
+
+use super::clock::Timestamp;
+use super::exit::ExitRecord;
+use std::alloc::{Layout, alloc, dealloc};
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+
+/// What the runtime tells a process, in the same order as the messages.
+#[derive(Debug)]
+pub enum Signal {
+    /// A monitored process is gone.
+    Exit(Arc<ExitRecord>),
+    /// A linked process failed and the receiver traps links.
+    LinkDown(Arc<ExitRecord>),
+    /// A linked process failed; the receiver is a main process that does not trap links.
+    LinkFailed(Arc<ExitRecord>),
+    /// Somebody asked the process to end.
+    Cancel(Box<CancelRequest>),
+}
+
+/// The contents of a CANCEL event.
+#[derive(Debug)]
+pub struct CancelRequest {
+    /// PID of the process that called `cancel`.
+    pub from: Box<str>,
+    /// The reason given.
+    pub reason: Option<Vec<u8>>,
+    /// When the receiver will be ended, if that was said.
+    pub deadline: Option<Timestamp>,
+    /// When `cancel` was called.
+    pub at: Timestamp,
+}
+
+/// An owned message or signal. Thin: one pointer.
+pub struct Envelope(NonNull<Header>);
+
+/// The beginning of the allocation; `sender`, `topic` and `payload` bytes follow it, in that order.
+#[repr(C)]
+pub(super) struct Header {
+    /// The node below in the mailbox; meaningful only while the mailbox owns the envelope.
+    pub(super) next: *mut Header,
+    signal: Option<Signal>,
+    sender_len: u32,
+    topic_len: u32,
+    payload_len: usize,
+}
+
+/// The system has no memory for a message.
+#[derive(Debug, PartialEq)]
+pub struct NoMemory;
+
+// SAFETY: the envelope owns its allocation alone, and everything inside it is `Send`.
+unsafe impl Send for Envelope {}
+
+impl Envelope {
+    /// A message of `sender` on `topic`; `payload` as the codec wrote it.
+    ///
+    /// # Errors
+    /// [`NoMemory`] if the allocation fails.
+    pub fn message(sender: &str, topic: &[u8], payload: &[u8]) -> Result<Self, NoMemory> {
+        Self::of_parts(sender.as_bytes(), topic, payload)
+    }
+
+    /// The same message without its payload.
+    ///
+    /// # Errors
+    /// [`NoMemory`] if the allocation fails.
+    pub fn without_payload(&self) -> Result<Self, NoMemory> {
+        Self::of_parts(self.sender(), self.topic(), b"")
+    }
+
+    fn of_parts(sender: &[u8], topic: &[u8], payload: &[u8]) -> Result<Self, NoMemory> {
+        let envelope = Self::allocate(None, sender.len(), topic.len(), payload.len())?;
+        // SAFETY: `allocate` made room for exactly these three lengths behind the header.
+        unsafe {
+            let mut end = envelope.bytes();
+            for part in [sender, topic, payload] {
+                ptr::copy_nonoverlapping(part.as_ptr(), end, part.len());
+                end = end.add(part.len());
+            }
+        }
+        Ok(envelope)
+    }
+
+    /// A signal. Signals are promised, so that a system without the memory for one ends the program.
+    pub fn signal(signal: Signal) -> Self {
+        Self::allocate(Some(signal), 0, 0, 0)
+            .unwrap_or_else(|NoMemory| std::alloc::handle_alloc_error(Layout::new::<Header>()))
+    }
+
+    fn allocate(signal: Option<Signal>, sender: usize, topic: usize, payload: usize) -> Result<Self, NoMemory> {
+        let total = sender.checked_add(topic).and_then(|n| n.checked_add(payload)).ok_or(NoMemory)?;
+        let layout = Self::layout(total).ok_or(NoMemory)?;
+        let (Ok(sender_len), Ok(topic_len)) = (u32::try_from(sender), u32::try_from(topic)) else {
+            return Err(NoMemory);
+        };
+        let header = Header { next: ptr::null_mut(), signal, sender_len, topic_len, payload_len: payload };
+        // SAFETY: the layout has the size of a header at least; it is written before anybody reads it.
+        unsafe {
+            let start = NonNull::new(alloc(layout).cast::<Header>()).ok_or(NoMemory)?;
+            start.write(header);
+            Ok(Envelope(start))
+        }
+    }
+
+    fn layout(bytes: usize) -> Option<Layout> {
+        let size = size_of::<Header>().checked_add(bytes)?;
+        Layout::from_size_align(size, align_of::<Header>()).ok()
+    }
+
+    fn header(&self) -> &Header {
+        // SAFETY: the envelope owns an initialised header.
+        unsafe { self.0.as_ref() }
+    }
+
+    fn bytes(&self) -> *mut u8 {
+        // SAFETY: the bytes begin one header behind the start of the same allocation.
+        unsafe { self.0.as_ptr().add(1).cast() }
+    }
+
+    fn part(&self, start: usize, len: usize) -> &[u8] {
+        // SAFETY: callers stay within the three lengths that the allocation was made for, all of it initialised.
+        unsafe { std::slice::from_raw_parts(self.bytes().add(start), len) }
+    }
+
+    /// The signal, `None` if this is a message.
+    pub fn as_signal(&self) -> Option<&Signal> {
+        self.header().signal.as_ref()
+    }
+
+    /// PID of the sender.
+    pub fn sender(&self) -> &[u8] {
+        self.part(0, self.header().sender_len as usize)
+    }
+
+    /// Topic of the message.
+    pub fn topic(&self) -> &[u8] {
+        let header = self.header();
+        self.part(header.sender_len as usize, header.topic_len as usize)
+    }
+
+    /// Encoded payload of the message.
+    pub fn payload(&self) -> &[u8] {
+        let header = self.header();
+        self.part(header.sender_len as usize + header.topic_len as usize, header.payload_len)
+    }
+
+    /// Gives the allocation away; [`Envelope::from_raw`] takes it back.
+    pub(super) fn into_raw(self) -> *mut Header {
+        let raw = self.0.as_ptr();
+        std::mem::forget(self);
+        raw
+    }
+
+    /// Takes back what `into_raw` gave.
+    ///
+    /// # Safety
+    /// `raw` came from `into_raw`, and this is the only call with it.
+    pub(super) unsafe fn from_raw(raw: *mut Header) -> Self {
+        Envelope(NonNull::new_unchecked(raw))
+    }
+}
+
+impl Drop for Envelope {
+    fn drop(&mut self) {
+        let header = self.header();
+        let total = header.sender_len as usize + header.topic_len as usize + header.payload_len;
+        if let Some(layout) = Self::layout(total) {
+            // SAFETY: the same layout as in `allocate`; the header is dropped once, then its memory released.
+            unsafe {
+                ptr::drop_in_place(self.0.as_ptr());
+                dealloc(self.0.as_ptr().cast(), layout);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_keeps_its_three_parts() {
+        let envelope = Envelope::message("{main|1}", b"jobs", b"\x01\x02").unwrap();
+        assert_eq!(envelope.sender(), b"{main|1}");
+        assert_eq!(envelope.topic(), b"jobs");
+        assert_eq!(envelope.payload(), b"\x01\x02");
+        assert!(envelope.as_signal().is_none());
+    }
+
+    #[test]
+    fn a_signal_has_no_bytes() {
+        let request =
+            CancelRequest { from: "{main|1}".into(), reason: None, deadline: None, at: Timestamp::now() };
+        let envelope = Envelope::signal(Signal::Cancel(Box::new(request)));
+        assert!(matches!(envelope.as_signal(), Some(Signal::Cancel(_))));
+        assert_eq!(envelope.payload(), b"");
+    }
+}

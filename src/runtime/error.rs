@@ -1,0 +1,116 @@
+//! Error values as data: what an error object holds, and how it crosses from one process to another.
+
+use std::borrow::Cow;
+
+/// The kinds of error that the library itself gives; users may invent others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing of that name.
+    NotFound,
+    /// The name is taken.
+    AlreadyExists,
+    /// An argument that can never be right.
+    Invalid,
+    /// Not permitted here.
+    PermissionDenied,
+    /// Not possible now.
+    Unavailable,
+    /// A failure of the code that ran.
+    Internal,
+    /// Ended on request.
+    Canceled,
+    /// Contradicts an earlier call.
+    Conflict,
+    /// Too late.
+    Timeout,
+    /// Too much at once.
+    RateLimited,
+    /// No kind given.
+    Unknown,
+}
+
+impl Kind {
+    /// Every kind with the name of its constant in the module `errors`.
+    pub const ALL: [(&'static str, Kind); 11] = [
+        ("NOT_FOUND", Kind::NotFound),
+        ("ALREADY_EXISTS", Kind::AlreadyExists),
+        ("INVALID", Kind::Invalid),
+        ("PERMISSION_DENIED", Kind::PermissionDenied),
+        ("UNAVAILABLE", Kind::Unavailable),
+        ("INTERNAL", Kind::Internal),
+        ("CANCELED", Kind::Canceled),
+        ("CONFLICT", Kind::Conflict),
+        ("TIMEOUT", Kind::Timeout),
+        ("RATE_LIMITED", Kind::RateLimited),
+        ("UNKNOWN", Kind::Unknown),
+    ];
+
+    /// The string that `err:kind()` returns.
+    pub fn text(self) -> &'static str {
+        match self {
+            Kind::NotFound => "NotFound",
+            Kind::AlreadyExists => "AlreadyExists",
+            Kind::Invalid => "Invalid",
+            Kind::PermissionDenied => "PermissionDenied",
+            Kind::Unavailable => "Unavailable",
+            Kind::Internal => "Internal",
+            Kind::Canceled => "Canceled",
+            Kind::Conflict => "Conflict",
+            Kind::Timeout => "Timeout",
+            Kind::RateLimited => "RateLimited",
+            Kind::Unknown => "",
+        }
+    }
+}
+
+/// Everything an error object holds. Immutable once made; shared by `Arc`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ErrorData {
+    /// The kind, a string of the user's or one of [`Kind`].
+    pub kind: Cow<'static, [u8]>,
+    /// The message without contexts.
+    pub message: Vec<u8>,
+    /// Contexts added by `errors.wrap`, the oldest first.
+    pub contexts: Vec<Vec<u8>>,
+    /// Whether trying again may help; `None` if not known.
+    pub retryable: Option<bool>,
+    /// Extra data as encoded by the codec.
+    pub details: Option<Vec<u8>>,
+    /// Traceback text, empty if there is none.
+    pub stack: Vec<u8>,
+}
+
+impl ErrorData {
+    /// An error of the library's own: not retryable, without details and stack.
+    pub fn new(kind: Kind, message: impl Into<Vec<u8>>) -> Self {
+        ErrorData {
+            kind: Cow::Borrowed(kind.text().as_bytes()),
+            message: message.into(),
+            retryable: Some(false),
+            ..ErrorData::default()
+        }
+    }
+
+    /// The text that `tostring` shows: contexts, the newest first, then the message, joined by `": "`.
+    pub fn text(&self) -> Vec<u8> {
+        let mut text = Vec::with_capacity(self.message.len());
+        for context in self.contexts.iter().rev() {
+            text.extend_from_slice(context);
+            text.extend_from_slice(b": ");
+        }
+        text.extend_from_slice(&self.message);
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contexts_stand_before_the_message_newest_first() {
+        let mut error = ErrorData::new(Kind::Internal, "disk full");
+        error.contexts = vec![b"writing".to_vec(), b"saving".to_vec()];
+        assert_eq!(error.text(), b"saving: writing: disk full");
+    }
+}

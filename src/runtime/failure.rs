@@ -1,0 +1,216 @@
+//! Why a call failed: one variant for each condition of the contract's page on limits, and the one place where its text,
+//! kind and details are made.
+
+use super::error::{ErrorData, Kind};
+use crate::codec::plain::{self, Plain};
+use thiserror::Error;
+
+/// A value as error texts show it: at most 100 bytes, control bytes (and bytes that are no UTF-8) as `\ddd`.
+pub fn shown(value: &[u8]) -> String {
+    const LIMIT: usize = 100;
+    let cut = value.len() > LIMIT;
+    let mut rest = if cut { &value[..LIMIT] } else { value };
+    let mut text = String::with_capacity(rest.len() + 3);
+    let escape = |text: &mut String, byte: u8| text.push_str(&format!("\\{byte:03}"));
+    while !rest.is_empty() {
+        let (valid, broken) = match std::str::from_utf8(rest) {
+            Ok(valid) => (valid, 0),
+            Err(error) => {
+                let (good, bad) = rest.split_at(error.valid_up_to());
+                (std::str::from_utf8(good).unwrap_or(""), error.error_len().unwrap_or(bad.len()))
+            }
+        };
+        for character in valid.chars() {
+            if character.is_ascii_control() {
+                escape(&mut text, character as u8);
+            } else {
+                text.push(character);
+            }
+        }
+        for &byte in &rest[valid.len()..valid.len() + broken] {
+            escape(&mut text, byte);
+        }
+        rest = &rest[valid.len() + broken..];
+    }
+    if cut {
+        text.push_str("...");
+    }
+    text
+}
+
+/// A failure that a function returns as an error object, or raises where its page says so.
+#[derive(Clone, Debug, Error)]
+#[allow(missing_docs)] // The text of each variant says what it is.
+pub enum Failure {
+    #[error("destination not found: {}", shown(.0))]
+    DestinationNotFound(Vec<u8>),
+    #[error("process not found: {}", shown(.0))]
+    ProcessNotFound(Vec<u8>),
+    #[error("reserved topic (begins with @): {}", shown(.0))]
+    ReservedTopic(Vec<u8>),
+    #[error("topic too long ({0} bytes, limit 65535)")]
+    TopicTooLong(usize),
+    #[error("empty topic")]
+    EmptyTopic,
+    #[error("already listening to {} with message = {message}", shown(.topic))]
+    OtherMode { topic: Vec<u8>, message: bool },
+    #[error("channel is not an open listener")]
+    NotAListener,
+    #[error("not possible for the main process")]
+    MainProcess,
+    #[error("mailbox full: {0}")]
+    MailboxFull(String),
+    #[error("cannot monitor own process")]
+    MonitorSelf,
+    #[error("cannot send a {what} ({place})")]
+    CannotSend { what: &'static str, place: String },
+    #[error("cannot send a message field ({place}): call it, as in msg:topic()")]
+    UncalledField { place: String },
+    #[error("{function}: {missing} missing")]
+    MissingArguments { function: &'static str, missing: &'static str },
+    #[error("not an entry reference (namespace:name): {}", shown(.0))]
+    EntryReference(Vec<u8>),
+    #[error("not a host reference (namespace:name): {}", shown(.0))]
+    HostReference(Vec<u8>),
+    #[error("entry not found: {entry}")]
+    EntryNotFound { entry: String, tried: Vec<Vec<u8>> },
+    #[error("entry {entry}: cannot open {file}: {reason}")]
+    CannotOpen { entry: String, file: String, reason: String },
+    #[error("entry {entry}: {message}")]
+    Syntax { entry: String, message: String },
+    #[error("host not found: {}", shown(.0))]
+    HostNotFound(Vec<u8>),
+    #[error("host is full: {host} (limit {limit})")]
+    HostFull { host: String, limit: usize },
+    #[error("cannot start process: {0}")]
+    CannotStart(String),
+    #[error("{field}: {problem}")]
+    BadField { field: String, problem: String },
+    #[error("host already in use: {0}")]
+    HostInUse(String),
+    #[error("{function}: invalid duration: {}", shown(.value))]
+    InvalidDuration { function: &'static str, value: Vec<u8> },
+    #[error("{function}: {number} is {number} nanoseconds; write \"{number}s\", \"{number}ms\" or {number} * time.SECOND")]
+    BareNumber { function: &'static str, number: i64 },
+    #[error("{function}: duration must be greater than zero")]
+    NotPositive { function: &'static str },
+    #[error("deadlock: nothing can wake the main process")]
+    MainDeadlock,
+    #[error("cannot wait in a finalizer")]
+    WaitInFinalizer,
+    #[error("too many nested waits")]
+    TooManyWaits,
+    #[error("deadlock: waiting for a coroutine that is held up by this wait")]
+    HeldUp,
+    #[error("set_options: options must be a table")]
+    OptionsNotATable,
+    #[error("option {name} must be a {wanted}")]
+    BadOption { name: String, wanted: &'static str },
+    #[error("unknown option: {}", shown(.0))]
+    UnknownOption(Vec<u8>),
+    #[error("process terminated")]
+    Terminated,
+    #[error("entry {entry}: no function {method}")]
+    NoMethod { entry: String, method: String },
+    #[error("linked process failed: {from}: {}", String::from_utf8_lossy(.reason))]
+    LinkedProcessFailed { from: String, origin: String, reason: Vec<u8> },
+    #[error("name already registered: {}", shown(.name))]
+    NameTaken { name: Vec<u8>, owner: String },
+    #[error("name cannot be empty")]
+    EmptyName,
+    #[error("name too long ({0} bytes, limit 65535)")]
+    NameTooLong(usize),
+    #[error("name must not look like a PID: {}", shown(.0))]
+    NameLikePid(Vec<u8>),
+    #[error("scope not available: {0} (single node)")]
+    ScopeNotAvailable(&'static str),
+    #[error("unknown scope: {0}")]
+    UnknownScope(String),
+    #[error("invalid pid: {}", shown(.0))]
+    InvalidPid(Vec<u8>),
+    #[error("name not registered: {}", shown(.0))]
+    NameNotRegistered(Vec<u8>),
+    #[error("not enough memory")]
+    OutOfMemory,
+    #[error("internal error: {0}")]
+    Panic(String),
+}
+
+impl Failure {
+    /// The kind that `err:kind()` returns.
+    pub fn kind(&self) -> Kind {
+        use Failure::*;
+        match self {
+            DestinationNotFound(_) | ProcessNotFound(_) | NotAListener | EntryNotFound { .. } | CannotOpen { .. }
+            | HostNotFound(_) | NoMethod { .. } | NameNotRegistered(_) => Kind::NotFound,
+            OtherMode { .. } => Kind::Conflict,
+            MailboxFull(_) => Kind::RateLimited,
+            HostFull { .. } | CannotStart(_) | ScopeNotAvailable(_) => Kind::Unavailable,
+            NameTaken { .. } => Kind::AlreadyExists,
+            Terminated => Kind::Canceled,
+            LinkedProcessFailed { .. } | OutOfMemory | Panic(_) | MainDeadlock | WaitInFinalizer | TooManyWaits
+            | HeldUp => Kind::Internal,
+            _ => Kind::Invalid,
+        }
+    }
+
+    /// Whether the same call may succeed later.
+    pub fn retryable(&self) -> bool {
+        matches!(self, Failure::MailboxFull(_) | Failure::HostFull { .. } | Failure::CannotStart(_))
+    }
+
+    fn details(&self) -> Option<Vec<u8>> {
+        let text = |value: &str| Plain::Text(value.as_bytes().to_vec());
+        let fields = match self {
+            Failure::EntryNotFound { tried, .. } => {
+                vec![("tried", Plain::List(tried.iter().cloned().map(Plain::Text).collect()))]
+            }
+            Failure::NameTaken { owner, .. } => vec![("existing_pid", text(owner))],
+            Failure::LinkedProcessFailed { from, origin, reason } => {
+                vec![("from", text(from)), ("origin", text(origin)), ("reason", Plain::Text(reason.clone()))]
+            }
+            _ => return None,
+        };
+        Some(plain::encode(&Plain::Record(fields)))
+    }
+}
+
+impl From<Failure> for ErrorData {
+    fn from(failure: Failure) -> Self {
+        let message = match &failure {
+            // Quotes bytes of the user's, which need not be UTF-8.
+            Failure::LinkedProcessFailed { from, reason, .. } => {
+                [format!("linked process failed: {from}: ").as_bytes(), reason].concat()
+            }
+            other => other.to_string().into_bytes(),
+        };
+        ErrorData {
+            retryable: Some(failure.retryable()),
+            details: failure.details(),
+            ..ErrorData::new(failure.kind(), message)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_values_are_cut_and_control_bytes_escaped() {
+        assert_eq!(shown(b"plain"), "plain");
+        assert_eq!(shown("caf\u{e9}".as_bytes()), "caf\u{e9}");
+        assert_eq!(shown(b"a\0b\n\xff"), "a\\000b\\010\\255");
+        assert_eq!(shown(&[b'x'; 101]), format!("{}...", "x".repeat(100)));
+        assert_eq!(shown(&[b'x'; 100]), "x".repeat(100));
+    }
+
+    #[test]
+    fn a_number_is_shown_three_times() {
+        let failure = Failure::BareNumber { function: "time.sleep", number: 5 };
+        assert_eq!(
+            failure.to_string(),
+            "time.sleep: 5 is 5 nanoseconds; write \"5s\", \"5ms\" or 5 * time.SECOND"
+        );
+    }
+}

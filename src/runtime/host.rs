@@ -1,0 +1,120 @@
+//! Hosts: where processes run, and the limits they run under.
+
+use super::entry::is_reference;
+use super::failure::Failure;
+use once_cell::sync::Lazy;
+use parking_lot::RwLock;
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// The host that always exists.
+pub const DEFAULT_HOST: &str = "app:processes";
+
+/// The least C stack a thread needs so that endless recursion is an error of Lua's and not a crash (see `docs`), in bytes.
+pub const LEAST_STACK: usize = if cfg!(feature = "luajit") { 64 << 20 } else { 1 << 20 };
+
+/// What `process.define_host` sets.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Live processes at a time, 0 for no limit.
+    pub max_processes: usize,
+    /// Waiting messages for each process, 0 for no limit.
+    pub mailbox_limit: usize,
+    /// C stack for each thread, in bytes of address space.
+    pub stack_size: usize,
+    /// Whether a failure that nobody watches is written to standard error.
+    pub report: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { max_processes: 0, mailbox_limit: 0, stack_size: LEAST_STACK, report: true }
+    }
+}
+
+/// One host.
+pub struct Host {
+    /// Its reference, `namespace:name`; `main` for that of main processes.
+    pub name: Box<str>,
+    /// Its limits.
+    pub settings: Settings,
+    live: AtomicUsize,
+    used: AtomicBool,
+}
+
+impl Host {
+    fn new(name: &str, settings: Settings) -> Arc<Self> {
+        Arc::new(Host { name: name.into(), settings, live: AtomicUsize::new(0), used: AtomicBool::new(false) })
+    }
+
+    /// The host of a main process; nothing can be spawned there.
+    pub fn of_main() -> Arc<Self> {
+        static MAIN: Lazy<Arc<Host>> = Lazy::new(|| Host::new("main", Settings::default()));
+        Arc::clone(&MAIN)
+    }
+
+    /// Takes a place for one more process.
+    ///
+    /// # Errors
+    /// The host is full.
+    pub fn enter(&self) -> Result<(), Failure> {
+        let limit = self.settings.max_processes;
+        let admit = |live| (limit == 0 || live < limit).then_some(live + 1);
+        match self.live.fetch_update(Ordering::AcqRel, Ordering::Acquire, admit) {
+            Ok(_) => {
+                self.used.store(true, Ordering::Release);
+                Ok(())
+            }
+            Err(_) => Err(Failure::HostFull { host: self.name.to_string(), limit }),
+        }
+    }
+
+    /// Gives a place back.
+    pub fn leave(&self) {
+        self.live.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Live processes on this host.
+    pub fn processes(&self) -> usize {
+        self.live.load(Ordering::Acquire)
+    }
+}
+
+static HOSTS: Lazy<RwLock<FxHashMap<Box<str>, Arc<Host>>>> = Lazy::new(|| {
+    let default = Host::new(DEFAULT_HOST, Settings::default());
+    RwLock::new([(default.name.clone(), default)].into_iter().collect())
+});
+
+/// The host of this reference.
+///
+/// # Errors
+/// An ill-formed reference, or no such host.
+pub fn lookup(reference: &[u8]) -> Result<Arc<Host>, Failure> {
+    if !is_reference(reference) {
+        return Err(Failure::HostReference(reference.to_vec()));
+    }
+    std::str::from_utf8(reference).ok().and_then(find).ok_or_else(|| Failure::HostNotFound(reference.to_vec()))
+}
+
+/// The host of this name.
+pub fn find(name: &str) -> Option<Arc<Host>> {
+    HOSTS.read().get(name).cloned()
+}
+
+/// Makes a host, or changes one that no process ever used.
+///
+/// # Errors
+/// An ill-formed reference, or a host in use.
+pub fn define(reference: &[u8], settings: Settings) -> Result<(), Failure> {
+    let name = match std::str::from_utf8(reference) {
+        Ok(name) if is_reference(reference) => name,
+        _ => return Err(Failure::HostReference(reference.to_vec())),
+    };
+    let mut hosts = HOSTS.write();
+    if hosts.get(name).is_some_and(|host| host.used.load(Ordering::Acquire)) {
+        return Err(Failure::HostInUse(name.into()));
+    }
+    hosts.insert(name.into(), Host::new(name, settings));
+    Ok(())
+}

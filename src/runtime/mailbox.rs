@@ -1,0 +1,242 @@
+//! The way into a process: a list that any number of senders push on without a lock and that its owner takes whole.
+//!
+//! One word, `head`, is all the state there is, so that a push learns in the same atomic step whether the receiver still
+//! takes messages and whether it has to be woken:
+//!
+//! | `head`   | meaning                                                                    |
+//! |----------|----------------------------------------------------------------------------|
+//! | `EMPTY`  | nothing waits, the owner is awake                                          |
+//! | `PARKED` | nothing waits, the owner sleeps or is about to; who replaces it must wake it |
+//! | a node   | the newest envelope; each links to the one before it                       |
+//! | `CLOSED` | nothing is taken any more; final                                           |
+//!
+//! Only the owner changes `EMPTY` to `PARKED` and takes the list; anybody may push and close. Taking reverses the list, so
+//! the envelopes of one sender come out in the order they went in. (A Treiber stack emptied by one swap has no ABA problem:
+//! a push links to whatever is on top at the moment its exchange succeeds.)
+
+use super::envelope::{Envelope, Header};
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+const EMPTY: *mut Header = ptr::null_mut();
+const PARKED: *mut Header = ptr::without_provenance_mut(8);
+const CLOSED: *mut Header = ptr::without_provenance_mut(16);
+
+/// The list of one process.
+pub struct Mailbox {
+    head: AtomicPtr<Header>,
+}
+
+/// Whether whoever changed the mailbox has to wake its owner.
+#[derive(Debug, PartialEq)]
+#[must_use]
+pub enum Owner {
+    /// The owner will look by itself.
+    Awake,
+    /// The owner sleeps.
+    Parked,
+}
+
+impl Mailbox {
+    /// An empty mailbox whose owner is awake.
+    pub fn new() -> Self {
+        Mailbox { head: AtomicPtr::new(EMPTY) }
+    }
+
+    /// Puts an envelope in.
+    ///
+    /// # Errors
+    /// Gives the envelope back if the mailbox is closed.
+    pub fn push(&self, envelope: Envelope) -> Result<Owner, Envelope> {
+        let node = envelope.into_raw();
+        let mut head = self.head.load(Ordering::Acquire);
+        loop {
+            if head == CLOSED {
+                // SAFETY: the exchange below did not happen, so the node is still ours alone.
+                return Err(unsafe { Envelope::from_raw(node) });
+            }
+            let below = if head == PARKED { EMPTY } else { head };
+            // SAFETY: the node is ours alone until the exchange succeeds.
+            unsafe { (*node).next = below };
+            match self.head.compare_exchange_weak(head, node, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(PARKED) => return Ok(Owner::Parked),
+                Ok(_) => return Ok(Owner::Awake),
+                Err(now) => head = now,
+            }
+        }
+    }
+
+    /// Takes everything that waits, in the order of arrival. For the owner only.
+    pub fn take(&self) -> Batch {
+        let mut head = self.head.load(Ordering::Acquire);
+        while is_node(head) {
+            match self.head.compare_exchange_weak(head, EMPTY, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Batch { next: reversed(head) },
+                Err(now) => head = now,
+            }
+        }
+        Batch { next: EMPTY }
+    }
+
+    /// True if there may be something to take; one load.
+    pub fn has_mail(&self) -> bool {
+        is_node(self.head.load(Ordering::Acquire))
+    }
+
+    /// Announces that the owner is going to sleep. `false`: it must not, something came or the mailbox was closed.
+    pub fn park(&self) -> bool {
+        self.head.compare_exchange(EMPTY, PARKED, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Takes the announcement back, if nobody has answered it.
+    pub fn unpark(&self) {
+        let _ = self.head.compare_exchange(PARKED, EMPTY, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    /// Refuses everything from now on and drops what waits. Any thread may call it, more than once.
+    pub fn close(&self) -> Owner {
+        match self.head.swap(CLOSED, Ordering::AcqRel) {
+            PARKED => Owner::Parked,
+            head => {
+                if is_node(head) {
+                    drop(Batch { next: head });
+                }
+                Owner::Awake
+            }
+        }
+    }
+
+    /// True after `close`.
+    pub fn is_closed(&self) -> bool {
+        self.head.load(Ordering::Acquire) == CLOSED
+    }
+}
+
+impl Drop for Mailbox {
+    fn drop(&mut self) {
+        let _ = self.close();
+    }
+}
+
+fn is_node(head: *mut Header) -> bool {
+    head != EMPTY && head != PARKED && head != CLOSED
+}
+
+fn reversed(mut node: *mut Header) -> *mut Header {
+    let mut previous = EMPTY;
+    while node != EMPTY {
+        // SAFETY: the list was taken off the mailbox by the caller, who alone can reach its nodes.
+        unsafe {
+            let next = (*node).next;
+            (*node).next = previous;
+            previous = node;
+            node = next;
+        }
+    }
+    previous
+}
+
+/// Envelopes taken from a mailbox, an iterator over them.
+pub struct Batch {
+    next: *mut Header,
+}
+
+impl Iterator for Batch {
+    type Item = Envelope;
+
+    fn next(&mut self) -> Option<Envelope> {
+        if self.next == EMPTY {
+            return None;
+        }
+        // SAFETY: the batch owns its list; each node leaves it once.
+        unsafe {
+            let node = self.next;
+            self.next = (*node).next;
+            Some(Envelope::from_raw(node))
+        }
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        for envelope in self.by_ref() {
+            drop(envelope);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::thread;
+
+    fn message(text: &str) -> Envelope {
+        Envelope::message("{main|1}", b"t", text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn comes_out_in_the_order_of_arrival() {
+        let mailbox = Mailbox::new();
+        for text in ["a", "b", "c"] {
+            assert_eq!(mailbox.push(message(text)).ok(), Some(Owner::Awake));
+        }
+        let taken: Vec<_> = mailbox.take().map(|envelope| envelope.payload().to_vec()).collect();
+        assert_eq!(taken, [b"a", b"b", b"c"]);
+        assert!(!mailbox.has_mail());
+    }
+
+    #[test]
+    fn the_first_push_to_a_parked_owner_has_to_wake_it() {
+        let mailbox = Mailbox::new();
+        assert!(mailbox.park());
+        assert_eq!(mailbox.push(message("a")).ok(), Some(Owner::Parked));
+        assert_eq!(mailbox.push(message("b")).ok(), Some(Owner::Awake));
+        assert!(!mailbox.park(), "an owner with mail must not sleep");
+        assert_eq!(mailbox.take().count(), 2);
+        assert!(mailbox.park());
+        mailbox.unpark();
+        assert_eq!(mailbox.push(message("c")).ok(), Some(Owner::Awake));
+    }
+
+    #[test]
+    fn a_closed_mailbox_gives_the_envelope_back() {
+        let mailbox = Mailbox::new();
+        assert!(mailbox.push(message("a")).is_ok());
+        assert_eq!(mailbox.close(), Owner::Awake);
+        assert_eq!(mailbox.push(message("b")).err().unwrap().payload(), b"b");
+        assert!(mailbox.is_closed() && !mailbox.park() && mailbox.take().next().is_none());
+        let parked = Mailbox::new();
+        assert!(parked.park());
+        assert_eq!(parked.close(), Owner::Parked);
+    }
+
+    #[test]
+    fn keeps_the_order_of_every_sender_under_contention() {
+        let mailbox = Arc::new(Mailbox::new());
+        let count: u32 = if cfg!(miri) { 50 } else { 20_000 };
+        let senders: Vec<_> = (0..4u8)
+            .map(|sender| {
+                let mailbox = Arc::clone(&mailbox);
+                thread::spawn(move || {
+                    for number in 0..count {
+                        let envelope = Envelope::message("", &[sender], &number.to_le_bytes()).unwrap();
+                        assert!(mailbox.push(envelope).is_ok());
+                    }
+                })
+            })
+            .collect();
+        let mut next = [0u32; 4];
+        while next.iter().any(|&n| n < count) {
+            for envelope in mailbox.take() {
+                let sender = envelope.topic()[0] as usize;
+                assert_eq!(envelope.payload(), next[sender].to_le_bytes());
+                next[sender] += 1;
+            }
+            thread::yield_now();
+        }
+        for sender in senders {
+            sender.join().unwrap();
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Processes as the program sees them: who exists, how to reach them, who watches whom, how they end.
+//!
+//! Nothing here knows Lua. A message is an [`envelope::Envelope`] of bytes that goes into a [`mailbox::Mailbox`]; what
+//! wakes the receiver is in [`wake`]. Relations between processes are in [`relations`], the order of an end in [`exit`].
+
+pub mod clock;
+pub mod directory;
+pub mod duration;
+pub mod entry;
+pub mod envelope;
+pub mod error;
+pub mod exit;
+pub mod failure;
+pub mod host;
+pub mod mailbox;
+pub mod pid;
+pub mod process;
+pub mod program;
+pub mod registry;
+pub mod relations;
+pub mod wake;

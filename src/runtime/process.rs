@@ -1,0 +1,122 @@
+//! A process as other processes see it.
+
+use super::envelope::{Envelope, Signal};
+use super::host::Host;
+use super::mailbox::{Mailbox, Owner};
+use super::pid::ProcessId;
+use super::program::Realm;
+use super::relations::Bonds;
+use super::wake::Sleeper;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// The shared part of a process. What only its own thread touches is in the context of its Lua state.
+pub struct Process {
+    /// Number of the process.
+    pub id: ProcessId,
+    /// Its PID as users see it.
+    pub pid: Box<str>,
+    /// The entry it was started from.
+    pub entry: Box<str>,
+    /// Where it runs.
+    pub host: Arc<Host>,
+    /// The main process it descends from.
+    pub realm: Arc<Realm>,
+    /// What waits for it.
+    pub mailbox: Mailbox,
+    /// Where it sleeps.
+    pub sleeper: Sleeper,
+    /// Messages in the mailbox, counted only if the host has a limit.
+    waiting: AtomicUsize,
+    /// Set once, when somebody has ended the process; `bonds.doom` says why.
+    doomed: AtomicBool,
+    pub(super) bonds: Mutex<Bonds>,
+}
+
+/// Why a message was not delivered.
+#[derive(Debug, PartialEq)]
+pub enum Undelivered {
+    /// The process is ending or gone.
+    Gone,
+    /// As many messages wait as the host allows.
+    Full,
+}
+
+impl Process {
+    /// A process that is not known to anybody yet.
+    pub fn new(entry: &str, host: Arc<Host>, realm: Arc<Realm>, sleeper: Sleeper) -> Self {
+        let id = ProcessId::next();
+        Process {
+            id,
+            pid: id.text(&host.name),
+            entry: entry.into(),
+            host,
+            realm,
+            mailbox: Mailbox::new(),
+            sleeper,
+            waiting: AtomicUsize::new(0),
+            doomed: AtomicBool::new(false),
+            bonds: Mutex::new(Bonds::default()),
+        }
+    }
+
+    /// True if this is the main process of a program: it cannot be ended from outside.
+    pub fn is_main(&self) -> bool {
+        matches!(self.sleeper, Sleeper::Doorbell(_))
+    }
+
+    /// True once somebody has ended the process; it is to stop at the next chance.
+    pub fn is_doomed(&self) -> bool {
+        self.doomed.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_doomed(&self) {
+        self.doomed.store(true, Ordering::Release);
+    }
+
+    /// Puts a message into the mailbox and wakes the process if it sleeps.
+    ///
+    /// # Errors
+    /// [`Undelivered`]; nothing was delivered then.
+    pub fn deliver(&self, message: Envelope) -> Result<(), Undelivered> {
+        let limit = self.host.settings.mailbox_limit;
+        if limit != 0 && self.waiting.fetch_add(1, Ordering::Relaxed) >= limit {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            return Err(if self.mailbox.is_closed() { Undelivered::Gone } else { Undelivered::Full });
+        }
+        self.push(message).map_err(|_| Undelivered::Gone)
+    }
+
+    /// To be called by the owner for each message it takes.
+    pub fn message_taken(&self) {
+        if self.host.settings.mailbox_limit != 0 {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Puts a signal into the mailbox; `false` if the process takes nothing any more. Signals are never counted.
+    pub fn signal(&self, signal: Signal) -> bool {
+        self.push(Envelope::signal(signal)).is_ok()
+    }
+
+    fn push(&self, envelope: Envelope) -> Result<(), Envelope> {
+        if self.mailbox.push(envelope)? == Owner::Parked {
+            self.sleeper.wake();
+        }
+        Ok(())
+    }
+
+    /// Refuses all messages from now on and wakes the process if it sleeps.
+    pub(super) fn close_mailbox(&self) {
+        if self.mailbox.close() == Owner::Parked {
+            self.sleeper.wake();
+        }
+    }
+}
+
+impl PartialEq for Process {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}

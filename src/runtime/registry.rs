@@ -1,0 +1,90 @@
+//! The names of processes: one table for the whole program.
+//!
+//! A name in the table belongs to a process that is not gone: `register` checks the stage while it holds the table, and
+//! `release` takes the names out after the stage was set.
+
+use super::failure::Failure;
+use super::pid::looks_like_pid;
+use super::process::Process;
+use super::relations::Stage;
+use once_cell::sync::Lazy;
+use parking_lot::RwLock;
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+static NAMES: Lazy<RwLock<FxHashMap<Vec<u8>, Arc<Process>>>> = Lazy::new(Default::default);
+
+/// Counts the changes that could make a remembered answer wrong: releases of names.
+static RELEASES: AtomicU64 = AtomicU64::new(0);
+
+/// How often names were released so far. Whoever remembers an answer of [`find`] asks again when this has changed.
+pub fn releases() -> u64 {
+    RELEASES.load(Ordering::Acquire)
+}
+
+/// Gives `name` to a process.
+///
+/// # Errors
+/// A malformed name, a name of another process, or a process that is ending or gone.
+pub fn register(name: &[u8], process: &Arc<Process>) -> Result<(), Failure> {
+    if name.is_empty() {
+        return Err(Failure::EmptyName);
+    }
+    if name.len() > 65_535 {
+        return Err(Failure::NameTooLong(name.len()));
+    }
+    if looks_like_pid(name) {
+        return Err(Failure::NameLikePid(name.to_vec()));
+    }
+    let mut names = NAMES.write();
+    if let Some(owner) = names.get(name) {
+        return if owner == process {
+            Ok(())
+        } else {
+            Err(Failure::NameTaken { name: name.to_vec(), owner: owner.pid.to_string() })
+        };
+    }
+    let alive = process.with_bonds(|bonds| {
+        let alive = bonds.stage == Stage::Alive;
+        if alive {
+            bonds.names.push(name.to_vec());
+        }
+        alive
+    });
+    if !alive {
+        return Err(Failure::ProcessNotFound(process.pid.as_bytes().to_vec()));
+    }
+    names.insert(name.to_vec(), Arc::clone(process));
+    Ok(())
+}
+
+/// The owner of a name.
+pub fn find(name: &[u8]) -> Option<Arc<Process>> {
+    NAMES.read().get(name).cloned()
+}
+
+/// Takes a name away from whoever has it. `false` if nobody had it.
+pub fn unregister(name: &[u8]) -> bool {
+    let mut names = NAMES.write();
+    let Some(owner) = names.remove(name) else {
+        return false;
+    };
+    RELEASES.fetch_add(1, Ordering::Release);
+    owner.with_bonds(|bonds| bonds.names.retain(|own| own != name));
+    true
+}
+
+/// Takes away the names of a process that is gone.
+pub(super) fn release(process: &Process, owned: Vec<Vec<u8>>) {
+    if owned.is_empty() {
+        return;
+    }
+    let mut names = NAMES.write();
+    for name in owned {
+        if names.get(&name).is_some_and(|owner| owner.id == process.id) {
+            names.remove(&name);
+        }
+    }
+    RELEASES.fetch_add(1, Ordering::Release);
+}

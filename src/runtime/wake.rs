@@ -1,0 +1,65 @@
+//! How a process that waits is woken: a spawned process parks its thread, a main process sleeps in `poll` on a descriptor,
+//! so that a signal to the interpreter ends its sleep too.
+
+use crate::platform::Doorbell;
+use once_cell::sync::OnceCell;
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+/// The sleeping place of one process.
+pub enum Sleeper {
+    /// A spawned process: its own thread, known once it runs.
+    Thread(OnceCell<Thread>),
+    /// A main process.
+    Doorbell(Doorbell),
+}
+
+/// How a sleep ended.
+#[derive(Debug, PartialEq)]
+pub enum Woken {
+    /// Somebody called `wake`, or the time is over, or for no reason at all: look again.
+    LookAgain,
+    /// A signal handler of the interpreter ran on this thread.
+    Signal,
+}
+
+impl Sleeper {
+    /// Wakes the owner from its present or next sleep. May be called at any time, from any thread.
+    pub fn wake(&self) {
+        match self {
+            Sleeper::Thread(thread) => {
+                if let Some(thread) = thread.get() {
+                    thread.unpark();
+                }
+            }
+            Sleeper::Doorbell(bell) => bell.ring(),
+        }
+    }
+
+    /// Makes the calling thread the one to wake. A no-op for a main process, whose thread is whoever calls it.
+    pub fn adopt_thread(&self) {
+        if let Sleeper::Thread(thread) = self {
+            let _ = thread.set(std::thread::current());
+        }
+    }
+
+    /// Sleeps until `wake`, or until `deadline`.
+    pub fn sleep(&self, deadline: Option<Instant>) -> Woken {
+        let limit = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        if limit == Some(Duration::ZERO) {
+            return Woken::LookAgain;
+        }
+        match self {
+            Sleeper::Thread(_) => {
+                match limit {
+                    Some(limit) => std::thread::park_timeout(limit),
+                    None => std::thread::park(),
+                }
+                Woken::LookAgain
+            }
+            Sleeper::Doorbell(bell) => {
+                if bell.wait(limit) { Woken::Signal } else { Woken::LookAgain }
+            }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The state of one channel.
+//!
+//! Whoever waits to receive stands in `receivers`. When something comes for them, the longest waiting one is marked and
+//! holds a *claim* until it runs again; others take only what is not claimed. So the values of a channel that can be taken
+//! right now are `available() - claims`.
+
+use super::scheduler::WaiterId;
+use crate::runtime::clock::Timestamp;
+use crate::runtime::envelope::Envelope;
+use std::collections::VecDeque;
+
+/// Where `vm` keeps a value that a plain channel holds: a position in the channel's own table.
+pub type Ticket = u32;
+
+/// What a receive takes.
+pub enum Received {
+    /// The value at this ticket, which is free again afterwards.
+    Stored(Ticket),
+    /// A timer fired then.
+    Fired(Timestamp),
+    /// A message, to be shown as its payload.
+    Payload(Envelope),
+    /// A message, to be shown as a message object.
+    Message(Envelope),
+    /// A signal, to be shown as an event table.
+    Event(Envelope),
+    /// The channel is closed and empty.
+    Closed,
+}
+
+/// What became of a send.
+#[derive(Debug, PartialEq)]
+pub enum Sending {
+    /// The value is stored or has found a receiver.
+    Done,
+    /// The channel is closed.
+    Closed,
+    /// Nobody receives and there is no room.
+    MustWait,
+}
+
+/// A waiting send: who, which of its cases, and where the value is.
+#[derive(Clone, Copy)]
+pub struct WaitingSend {
+    pub waiter: WaiterId,
+    pub case: usize,
+    pub ticket: Ticket,
+}
+
+/// A channel made by `channel.new` or a timer.
+pub struct Plain {
+    pub capacity: usize,
+    pub closed: bool,
+    /// Buffered values, and those handed to receivers that were marked for them.
+    pub queue: VecDeque<Slot>,
+    pub senders: VecDeque<WaitingSend>,
+    free: Vec<Ticket>,
+    tickets: Ticket,
+}
+
+/// A value in the queue of a plain channel.
+#[derive(Clone, Copy)]
+pub enum Slot {
+    Stored(Ticket),
+    Fired(Timestamp),
+}
+
+impl Plain {
+    pub fn new(capacity: usize) -> Self {
+        Plain { capacity, closed: false, queue: VecDeque::new(), senders: VecDeque::new(), free: Vec::new(), tickets: 0 }
+    }
+
+    /// A ticket that no value has. Low ones first, so that the table of values stays dense.
+    pub fn reserve(&mut self) -> Ticket {
+        self.free.pop().unwrap_or_else(|| {
+            self.tickets += 1;
+            self.tickets
+        })
+    }
+
+    pub fn release(&mut self, ticket: Ticket) {
+        self.free.push(ticket);
+    }
+}
+
+/// What a channel shows.
+pub enum Source {
+    Plain(Plain),
+    /// Messages without a listener.
+    Inbox(VecDeque<Stamped>),
+    /// Signals that are events.
+    Events(VecDeque<Envelope>),
+    /// Messages of one topic.
+    Listener { topic: Box<[u8]>, message: bool, open: bool, queue: VecDeque<Stamped> },
+}
+
+/// A message with its place in the order of arrival.
+pub struct Stamped {
+    pub arrival: u64,
+    pub envelope: Envelope,
+}
+
+/// One channel.
+pub struct Channel {
+    pub source: Source,
+    pub receivers: VecDeque<WaiterId>,
+    pub claims: usize,
+    /// When a select last took a value from it, and when one last sent into it; a count of selects.
+    pub served: [u64; 2],
+}
+
+impl Channel {
+    pub fn new(source: Source) -> Self {
+        Channel { source, receivers: VecDeque::new(), claims: 0, served: [0; 2] }
+    }
+
+    /// Values that receivers could take, claimed ones included.
+    pub fn available(&self) -> usize {
+        match &self.source {
+            Source::Plain(plain) => plain.queue.len() + plain.senders.len(),
+            Source::Inbox(queue) | Source::Listener { queue, .. } => queue.len(),
+            Source::Events(queue) => queue.len(),
+        }
+    }
+
+    /// True if nothing will ever come any more.
+    pub fn is_finished(&self) -> bool {
+        match &self.source {
+            Source::Plain(plain) => plain.closed && plain.queue.is_empty(),
+            Source::Listener { open, .. } => !open,
+            Source::Inbox(_) | Source::Events(_) => false,
+        }
+    }
+
+    /// True if a receive that holds `own` claims (0 or 1) here would not have to wait.
+    pub fn can_receive(&self, own: usize) -> bool {
+        self.available() > self.claims - own || self.is_finished()
+    }
+
+    /// True for the views of the mailbox.
+    pub fn is_mailbox(&self) -> bool {
+        !matches!(self.source, Source::Plain(_))
+    }
+
+    /// True if a plain channel has room for a value that no receiver waits for.
+    pub fn has_room(&self) -> bool {
+        match &self.source {
+            Source::Plain(plain) => plain.queue.len() < plain.capacity.saturating_add(self.claims),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! What goes on inside one process: its coroutines, channels, timers, and who waits for what. Pure bookkeeping: coroutines
+//! are numbers here and values are tickets; `vm` resumes the ones and stores the others.
+//!
+//! A wait never hands anything over. A coroutine that can go on is only *marked*; it takes its value when it runs again, and
+//! if nothing is left for it, it goes on waiting in its old place.
+
+mod channel;
+mod scheduler;
+mod timers;
+
+pub use channel::{Received, Sending, Ticket};
+pub use scheduler::{Case, ChannelId, Completion, Event, Finish, Owner, Scheduler, TaskId, WaiterId};

@@ -1,0 +1,247 @@
+//! The Lua C API as both VMs have it, and the few places where they differ.
+//!
+//! Everything in `mlua::ffi` may be called under Lua's own rules. What can raise (most of what allocates) must not be called
+//! while a value with a destructor is alive on the Rust stack, nor under a borrow of a `RefCell`.
+
+pub use mlua::ffi::*;
+use std::ffi::{CStr, c_int, c_void};
+use std::ptr;
+
+/// A function that Lua can call.
+pub type Function = unsafe extern "C-unwind" fn(*mut lua_State) -> c_int;
+
+/// Where the position of an error raised by a blocking function is found: LuaJIT calls these through a function of the
+/// prelude.
+pub const BLOCKING_LEVEL: c_int = if cfg!(feature = "luajit") { 2 } else { 1 };
+
+/// Pushed by a coroutine that waits: what yields this belongs to the library.
+pub fn waiting_mark() -> *mut c_void {
+    static MARK: u8 = 0;
+    ptr::from_ref(&MARK).cast_mut().cast()
+}
+
+/// Given to a coroutine of LuaJIT that is to look again whether its wait is over.
+#[cfg(feature = "luajit")]
+pub fn again_mark() -> *mut c_void {
+    static MARK: u8 = 1;
+    ptr::from_ref(&MARK).cast_mut().cast()
+}
+
+#[cfg(feature = "luajit")]
+unsafe extern "C-unwind" {
+    #[link_name = "lua_isyieldable"]
+    fn isyieldable(l: *mut lua_State) -> c_int;
+    #[link_name = "lua_loadx"]
+    fn loadx(l: *mut lua_State, reader: lua_Reader, data: *mut c_void, name: *const std::ffi::c_char, mode: *const std::ffi::c_char) -> c_int;
+}
+
+/// Whether the running function may yield.
+pub unsafe fn can_yield(l: *mut lua_State) -> bool {
+    #[cfg(feature = "lua54")]
+    return lua_isyieldable(l) != 0;
+    #[cfg(feature = "luajit")]
+    return isyieldable(l) != 0;
+}
+
+/// Yields the `count` values on top; where Lua has continuations `next` runs when the coroutine goes on.
+#[cfg(feature = "lua54")]
+pub unsafe fn yield_with(l: *mut lua_State, count: c_int, context: isize, next: lua_KFunction) -> c_int {
+    lua_yieldk(l, count, context, Some(next))
+}
+
+/// Resumes a coroutine with the `args` values on top of it: status and number of results.
+pub unsafe fn resume(co: *mut lua_State, from: *mut lua_State, args: c_int) -> (c_int, c_int) {
+    let mut results = 0;
+    let status = lua_resume(co, from, args, &mut results);
+    (status, results)
+}
+
+/// Pushes a Rust string.
+pub unsafe fn push_bytes(l: *mut lua_State, bytes: &[u8]) {
+    lua_pushlstring(l, bytes.as_ptr().cast(), bytes.len());
+}
+
+/// The bytes of the string at `index`, `None` for any other type. They live as long as the string is on the stack.
+pub unsafe fn to_bytes<'a>(l: *mut lua_State, index: c_int) -> Option<&'a [u8]> {
+    if lua_type(l, index) != LUA_TSTRING {
+        return None;
+    }
+    let mut len = 0;
+    let start = lua_tolstring(l, index, &mut len);
+    Some(std::slice::from_raw_parts(start.cast(), len))
+}
+
+/// Pushes the field `name` of the table at `index`, raw.
+pub unsafe fn raw_field(l: *mut lua_State, index: c_int, name: &CStr) -> c_int {
+    let index = lua_absindex(l, index);
+    lua_pushstring(l, name.as_ptr());
+    lua_rawget(l, index)
+}
+
+/// Sets the field `name` of the table at `index` to the value on top, raw, and pops it.
+pub unsafe fn set_raw_field(l: *mut lua_State, index: c_int, name: &CStr) {
+    let index = lua_absindex(l, index);
+    lua_pushstring(l, name.as_ptr());
+    lua_insert(l, -2);
+    lua_rawset(l, index);
+}
+
+/// Sets the field `name` of the table on top to a function without upvalues.
+pub unsafe fn set_function(l: *mut lua_State, name: &CStr, function: Function) {
+    lua_pushcclosure(l, function, 0);
+    set_raw_field(l, -2, name);
+}
+
+/// Raises `text` with the position of the function at `level`.
+pub unsafe fn raise(l: *mut lua_State, level: c_int, text: &[u8]) -> ! {
+    luaL_where(l, level);
+    push_bytes(l, text);
+    lua_concat(l, 2);
+    lua_error(l)
+}
+
+/// A whole number if the number at `index` is one: an integer of Lua 5.4, a double without fraction of LuaJIT.
+pub unsafe fn to_whole(l: *mut lua_State, index: c_int) -> Option<i64> {
+    if lua_type(l, index) != LUA_TNUMBER {
+        return None;
+    }
+    #[cfg(feature = "lua54")]
+    if lua_isinteger(l, index) != 0 {
+        return Some(lua_tointeger(l, index));
+    }
+    let number = lua_tonumber(l, index);
+    // 2^63 as a double; below it every whole double is an i64.
+    (number.fract() == 0.0 && number.abs() < 9_223_372_036_854_775_808.0).then_some(number as i64)
+}
+
+/// Pushes a whole number: an integer of Lua 5.4, the nearest double of LuaJIT.
+pub unsafe fn push_whole(l: *mut lua_State, number: i64) {
+    #[cfg(feature = "lua54")]
+    lua_pushinteger(l, number);
+    #[cfg(feature = "luajit")]
+    lua_pushnumber(l, number as f64);
+}
+
+/// The table that belongs to the userdata at `index` is pushed; [`set_companion`] must have set one.
+pub unsafe fn push_companion(l: *mut lua_State, index: c_int) {
+    #[cfg(feature = "lua54")]
+    lua_getiuservalue(l, index, 1);
+    #[cfg(feature = "luajit")]
+    lua_getfenv(l, index);
+}
+
+/// Makes the table on top belong to the userdata at `index`, and pops it.
+pub unsafe fn set_companion(l: *mut lua_State, index: c_int) {
+    #[cfg(feature = "lua54")]
+    lua_setiuservalue(l, index, 1);
+    #[cfg(feature = "luajit")]
+    lua_setfenv(l, index);
+}
+
+/// Whether the collector may run. Restores on [`CollectorHeld::release`] what it found.
+pub struct CollectorHeld(bool);
+
+impl CollectorHeld {
+    /// Stops the collector.
+    pub unsafe fn hold(l: *mut lua_State) -> Self {
+        let was_running = collector_runs(l) == 1;
+        if was_running {
+            lua_gc(l, LUA_GCSTOP, 0);
+        }
+        CollectorHeld(was_running)
+    }
+
+    /// Lets it go on if it ran before.
+    pub unsafe fn release(self, l: *mut lua_State) {
+        if self.0 {
+            lua_gc(l, LUA_GCRESTART, 0);
+        }
+    }
+}
+
+const GC_IS_RUNNING: c_int = 9;
+
+/// 1 if the collector runs, 0 if it is stopped, -1 if it answers nothing because a finalizer runs (5.4.4 and later).
+pub unsafe fn collector_runs(l: *mut lua_State) -> c_int {
+    lua_gc(l, GC_IS_RUNNING, 0)
+}
+
+/// Whether a finalizer runs. A stopped collector is the sign; who stopped it is found out by a hook, since none is called
+/// inside finalizers.
+pub unsafe fn in_finalizer(l: *mut lua_State) -> bool {
+    match collector_runs(l) {
+        1 => false,
+        0 => !hooks_are_called(l),
+        _ => true,
+    }
+}
+
+unsafe extern "C-unwind" fn note_call(l: *mut lua_State, _: *mut lua_Debug) {
+    lua_sethook(l, None, 0, 0);
+}
+
+unsafe fn hooks_are_called(l: *mut lua_State) -> bool {
+    let (hook, mask, count) = (lua_gethook(l), lua_gethookmask(l), lua_gethookcount(l));
+    lua_sethook(l, Some(note_call), LUA_MASKCOUNT, 1);
+    if luaL_loadstring(l, c"return".as_ptr()) == LUA_OK {
+        lua_pcall(l, 0, 0, 0);
+    } else {
+        lua_pop(l, 1);
+    }
+    let called = lua_gethook(l).is_none();
+    lua_sethook(l, hook, mask, count);
+    called
+}
+
+/// Loads a chunk, text or binary as `mode` says (`"t"`, `"b"`, `"bt"`). Pushes the function or the message.
+pub unsafe fn load(l: *mut lua_State, code: &[u8], name: &CStr, mode: &CStr) -> c_int {
+    struct Part<'a>(Option<&'a [u8]>);
+    unsafe extern "C-unwind" fn read(_: *mut lua_State, data: *mut c_void, size: *mut usize) -> *const std::ffi::c_char {
+        let part = (*data.cast::<Part<'_>>()).0.take().unwrap_or_default();
+        *size = part.len();
+        part.as_ptr().cast()
+    }
+    let mut part = Part(Some(code));
+    let data = ptr::from_mut(&mut part).cast();
+    #[cfg(feature = "lua54")]
+    return lua_load(l, read, data, name.as_ptr(), mode.as_ptr());
+    #[cfg(feature = "luajit")]
+    return loadx(l, read, data, name.as_ptr(), mode.as_ptr());
+}
+
+/// Dumps the Lua function on top as a binary chunk with debug information; empty for a C function.
+pub unsafe fn dump(l: *mut lua_State) -> Vec<u8> {
+    unsafe extern "C-unwind" fn write(_: *mut lua_State, part: *const c_void, size: usize, data: *mut c_void) -> c_int {
+        let out = &mut *data.cast::<Vec<u8>>();
+        if out.try_reserve(size).is_err() {
+            return 1;
+        }
+        out.extend_from_slice(std::slice::from_raw_parts(part.cast(), size));
+        0
+    }
+    let mut out = Vec::new();
+    // Neither VM raises while it dumps: the writer reports failure by its result.
+    if lua_dump(l, write, ptr::from_mut(&mut out).cast(), 0) != 0 {
+        out.clear();
+    }
+    out
+}
+
+/// Calls `function` without arguments and results so that it may raise: the status, with the error on top unless `LUA_OK`.
+#[cfg(feature = "lua54")]
+pub unsafe fn protected(l: *mut lua_State, function: Function) -> c_int {
+    // A function without upvalues needs no memory.
+    lua_pushcclosure(l, function, 0);
+    lua_pcall(l, 0, 0, 0)
+}
+
+/// Calls `function` without arguments and results so that it may raise: the status, with the error on top unless `LUA_OK`.
+#[cfg(feature = "luajit")]
+pub unsafe fn protected(l: *mut lua_State, function: Function) -> c_int {
+    unsafe extern "C-unwind" fn call(l: *mut lua_State) -> c_int {
+        let function: Function = std::mem::transmute(lua_touserdata(l, 1));
+        lua_settop(l, 0);
+        function(l)
+    }
+    lua_cpcall(l, call, function as *const () as *mut c_void)
+}

@@ -1,0 +1,37 @@
+-- LuaJIT has no continuations: a call that waits yields from its first half and goes on in its second half, which runs
+-- when the coroutine is resumed with the mark AGAIN. Each may yield again.
+local AGAIN, halves = ...
+
+local function of_two(first, again)
+  return function(ch)
+    local value, ok = first(ch)
+    while value == AGAIN do
+      value, ok = again(ch)
+    end
+    return value, ok
+  end
+end
+
+local function of_one(first, again)
+  return function(...)
+    local x = first(...)
+    while x == AGAIN do
+      x = again(...)
+    end
+    return x
+  end
+end
+
+local function of_none(first, again)
+  return function(a)
+    local x = first(a)
+    while x == AGAIN do
+      x = again(a)
+    end
+  end
+end
+
+return of_two(halves.receive, halves.receive_again),
+  of_one(halves.send, halves.send_again),
+  of_one(halves.select, halves.select_again),
+  of_none(halves.sleep, halves.sleep_again)

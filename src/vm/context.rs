@@ -1,0 +1,301 @@
+//! What belongs to one Lua state: the process it runs as, its scheduler, and the buffers that calls from Lua use.
+//!
+//! Any C function reaches it from its `lua_State`: a spawned state's allocator carries it, a main state keeps it in its
+//! registry. Only the thread that runs the state touches it. Its parts are in cells, each borrowed for one statement and
+//! never while Lua runs.
+
+use super::api::*;
+use super::frame::JumpBuffer;
+use super::object::{self, Class, Object};
+use super::run::Startup;
+use super::state::{self, Memory};
+use crate::codec::encode::Encoder;
+use crate::runtime::envelope::{Envelope, Signal};
+use crate::runtime::exit::{ExitRecord, Outcome};
+use crate::runtime::failure::Failure;
+use crate::runtime::pid::{ProcessId, looks_like_pid};
+use crate::runtime::process::Process;
+use crate::runtime::{directory, program, registry};
+use crate::scheduling::{Case, Event, Scheduler, TaskId};
+use rustc_hash::FxHashSet;
+use slotmap::SecondaryMap;
+use std::cell::{Cell, RefCell, UnsafeCell};
+use std::collections::VecDeque;
+use std::ffi::c_int;
+use std::ptr;
+use std::sync::Arc;
+
+/// A managed coroutine in Lua: its thread, and the reference that keeps it alive.
+#[derive(Clone, Copy)]
+pub struct Coroutine {
+    pub thread: *mut lua_State,
+    pub reference: c_int,
+    pub started: bool,
+}
+
+/// See the top of the page.
+pub struct Context {
+    /// The process this state runs as.
+    pub process: Arc<Process>,
+    /// The state's main thread.
+    pub main_thread: Cell<*mut lua_State>,
+    /// Memory of the state, as its allocator counts it.
+    pub memory: Memory,
+    /// Coroutines, channels, timers.
+    pub scheduler: RefCell<Scheduler>,
+    /// The Lua side of the scheduler's tasks.
+    pub coroutines: RefCell<SecondaryMap<TaskId, Coroutine>>,
+    /// The coroutine whose code runs now. Spawned states on Lua 5.4 only, kept by the library's `resume` and `wrap`.
+    pub running: Cell<*mut lua_State>,
+    /// The coroutine of `main`.
+    pub main_task: Cell<Option<TaskId>>,
+    /// How the process ends, once that is known.
+    pub outcome: RefCell<Option<Outcome>>,
+    /// Where to jump when the process is ended.
+    pub frame: JumpBuffer,
+    /// The state is being closed: nothing can wait any more.
+    pub closing: Cell<bool>,
+    /// Processes this one monitors.
+    pub monitored: RefCell<FxHashSet<ProcessId>>,
+    /// Main process: failures of linked processes that are still to be raised.
+    pub link_failures: RefCell<VecDeque<Arc<ExitRecord>>>,
+    /// Main process: references to errors that left managed coroutines and are still to be raised.
+    pub task_errors: RefCell<VecDeque<c_int>>,
+    /// What a wait that has just ended is to raise.
+    pub failure: RefCell<Option<Failure>>,
+    /// The cases that a select is looking at.
+    pub cases: RefCell<Vec<Case>>,
+    /// The cases of the wait that has just ended.
+    pub finished_cases: RefCell<Vec<Case>>,
+    /// What the process begins with, while it is set up.
+    pub startup: RefCell<Option<Startup>>,
+    /// Encoded arguments of `main`, while they are decoded.
+    pub arguments: RefCell<Vec<u8>>,
+    /// The coroutine that has just ended, and its status.
+    pub ending: Cell<(*mut lua_State, c_int)>,
+    /// The outcome is a failure of the code, to be reported if nobody watches.
+    pub reportable: Cell<bool>,
+    /// What is being decoded: decoding may raise, so it cannot be owned by the stack.
+    pub decoding: RefCell<Option<Envelope>>,
+    encoder: UnsafeCell<Encoder>,
+    destinations: RefCell<Vec<Option<Destination>>>,
+}
+
+/// A destination that was used before.
+struct Destination {
+    text: Box<[u8]>,
+    process: Arc<Process>,
+    /// For a name: how many names had been released when it was looked up.
+    releases: Option<u64>,
+}
+
+const DESTINATIONS: usize = 64;
+
+impl Context {
+    /// A context for a state that does not exist yet.
+    pub fn new(process: Arc<Process>) -> Self {
+        Context {
+            process,
+            main_thread: Cell::new(ptr::null_mut()),
+            memory: Memory::default(),
+            scheduler: RefCell::new(Scheduler::new()),
+            coroutines: RefCell::new(SecondaryMap::new()),
+            running: Cell::new(ptr::null_mut()),
+            main_task: Cell::new(None),
+            outcome: RefCell::new(None),
+            frame: JumpBuffer::new(),
+            closing: Cell::new(false),
+            monitored: RefCell::default(),
+            link_failures: RefCell::default(),
+            task_errors: RefCell::default(),
+            failure: RefCell::new(None),
+            cases: RefCell::default(),
+            finished_cases: RefCell::default(),
+            startup: RefCell::new(None),
+            arguments: RefCell::default(),
+            ending: Cell::new((ptr::null_mut(), 0)),
+            reportable: Cell::new(false),
+            decoding: RefCell::new(None),
+            encoder: UnsafeCell::new(Encoder::new()),
+            destinations: RefCell::new(Vec::new()),
+        }
+    }
+
+    /// The context of the state that `l` belongs to.
+    pub unsafe fn of<'a>(l: *mut lua_State) -> &'a Context {
+        match Self::find(l) {
+            Some(context) => context,
+            None => raise(l, 1, b"the process module is not loaded in this state"),
+        }
+    }
+
+    /// The context of the state that `l` belongs to, `None` if the library was never loaded there.
+    pub unsafe fn find<'a>(l: *mut lua_State) -> Option<&'a Context> {
+        if let Some(context) = state::context_behind_allocator(l) {
+            return Some(context);
+        }
+        lua_rawgetp(l, LUA_REGISTRYINDEX, registry_key());
+        let found = object::get::<MainState>(l, -1).map(|main| &*main.0);
+        lua_pop(l, 1);
+        found
+    }
+
+    /// Makes `l`'s state a main process, if it is not yet one.
+    ///
+    /// # Errors
+    /// The operating system has no descriptor left.
+    pub unsafe fn open_main<'a>(l: *mut lua_State) -> std::io::Result<&'a Context> {
+        if let Some(context) = Self::find(l) {
+            return Ok(context);
+        }
+        let place = object::reserve::<MainState>(l);
+        lua_pushvalue(l, -1);
+        lua_rawsetp(l, LUA_REGISTRYINDEX, registry_key());
+        let process = program::open_main()?;
+        // The context stays for ever: finalizers that run after ours may still call the library.
+        let context: &'static Context = Box::leak(Box::new(Context::new(process)));
+        context.main_thread.set(main_thread(l));
+        ptr::write(place, MainState(context));
+        object::confirm::<MainState>(l);
+        lua_pop(l, 1);
+        Ok(context)
+    }
+
+    /// The encoder, for one encoding; nothing else may use it meanwhile.
+    ///
+    /// # Safety
+    /// The reference ends before Lua code can run.
+    #[allow(clippy::mut_from_ref)]
+    pub unsafe fn encoder(&self) -> &mut Encoder {
+        &mut *self.encoder.get()
+    }
+
+    /// Takes what has arrived out of the mailbox and gives it to the views it belongs to.
+    pub fn sort_mail(&self) {
+        if !self.process.mailbox.has_mail() {
+            return;
+        }
+        for envelope in self.process.mailbox.take() {
+            match envelope.as_signal() {
+                None => self.scheduler.borrow_mut().route_message(envelope),
+                Some(signal) => {
+                    if self.concerns_us(signal) {
+                        self.scheduler.borrow_mut().route_event(envelope);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether the relation behind an event still stands. A broken link that is to be raised is put aside here.
+    fn concerns_us(&self, signal: &Signal) -> bool {
+        match signal {
+            Signal::Cancel(_) => true,
+            Signal::Exit(record) => self.monitored.borrow_mut().remove(&record.id),
+            Signal::LinkDown(record) => self.take_link(record),
+            Signal::LinkFailed(record) => {
+                if self.take_link(record) {
+                    self.link_failures.borrow_mut().push_back(Arc::clone(record));
+                }
+                false
+            }
+        }
+    }
+
+    fn take_link(&self, record: &ExitRecord) -> bool {
+        self.process.with_bonds(|bonds| bonds.links.remove(&record.id)).is_some()
+    }
+
+    /// After `unmonitor`: no EXIT of this process can be received any more.
+    pub fn forget_monitored(&self, id: ProcessId, pid: &[u8]) {
+        self.monitored.borrow_mut().remove(&id);
+        self.scheduler.borrow_mut().retract(Event::Exit, pid);
+    }
+
+    /// After `unlink`: no LINK_DOWN of this process can be received, and its failure is not raised.
+    pub fn forget_linked(&self, id: ProcessId, pid: &[u8]) {
+        let broken = self.process.with_bonds(|bonds| bonds.links.remove(&id));
+        drop(broken);
+        self.scheduler.borrow_mut().retract(Event::LinkDown, pid);
+        self.link_failures.borrow_mut().retain(|record| record.id != id);
+    }
+
+    /// The process that a PID or a name stands for now.
+    ///
+    /// # Errors
+    /// Nobody has that PID or name.
+    pub fn resolve(&self, destination: &[u8]) -> Result<Arc<Process>, Failure> {
+        if looks_like_pid(destination) {
+            directory::find(destination).ok_or_else(|| Failure::ProcessNotFound(destination.to_vec()))
+        } else {
+            registry::find(destination).ok_or_else(|| Failure::DestinationNotFound(destination.to_vec()))
+        }
+    }
+
+    /// As [`Context::resolve`], and calls `act` with the process. What was resolved before costs no lock.
+    ///
+    /// # Errors
+    /// Those of `resolve` and of `act`.
+    pub fn with_destination<T>(
+        &self,
+        destination: &[u8],
+        act: impl FnOnce(&Process) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let mut known = self.destinations.borrow_mut();
+        if known.is_empty() {
+            known.resize_with(DESTINATIONS, || None);
+        }
+        // Lua keeps one copy of a short string, so that its address tells destinations apart well enough.
+        let slot = &mut known[(destination.as_ptr() as usize >> 4) % DESTINATIONS];
+        if let Some(entry) = slot
+            && *entry.text == *destination
+            && entry.releases.is_none_or(|releases| releases == registry::releases())
+        {
+            return act(&entry.process);
+        }
+        let releases = (!looks_like_pid(destination)).then(registry::releases);
+        let process = self.resolve(destination)?;
+        let entry = slot.insert(Destination { text: destination.into(), process, releases });
+        act(&entry.process)
+    }
+
+    /// Empties a main process's context when its state closes.
+    fn close(&self) {
+        self.closing.set(true);
+        program::close_main(&self.process);
+        self.destinations.borrow_mut().clear();
+        self.link_failures.borrow_mut().clear();
+    }
+}
+
+unsafe fn main_thread(l: *mut lua_State) -> *mut lua_State {
+    #[cfg(feature = "lua54")]
+    {
+        lua_rawgeti(l, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+        let main = lua_tothread(l, -1);
+        lua_pop(l, 1);
+        main
+    }
+    #[cfg(feature = "luajit")]
+    l
+}
+
+fn registry_key() -> *const std::ffi::c_void {
+    static KEY: u8 = 0;
+    ptr::from_ref(&KEY).cast()
+}
+
+/// In the registry of a main state; when the state closes, the program ends.
+struct MainState(&'static Context);
+
+static MAIN_STATE: Class = Class { name: "userdata", type_name: c"process.main", fill: |_| {} };
+
+impl Object for MainState {
+    const CLASS: &'static Class = &MAIN_STATE;
+}
+
+impl Drop for MainState {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}

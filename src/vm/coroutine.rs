@@ -1,0 +1,311 @@
+//! The coroutines of a process in Lua: resuming those that the scheduler manages, and the library's own
+//! `coroutine.resume`, `wrap` and `close` for spawned processes, which pass a wait outwards, so that a plain coroutine may
+//! wait as well.
+
+use super::api::*;
+use super::context::{Context, Coroutine};
+use super::run;
+#[cfg(feature = "lua54")]
+use super::wait;
+use crate::scheduling::TaskId;
+use std::ffi::c_int;
+
+/// True if the coroutine yielded because it waits in a call of the library: the mark is on top of it until it is resumed.
+unsafe fn is_waiting(co: *mut lua_State) -> bool {
+    lua_status(co) == LUA_YIELD && lua_gettop(co) > 0 && lua_touserdata(co, -1) == waiting_mark()
+}
+
+/// Whether a wait in `l` can yield and reach the scheduler.
+pub unsafe fn may_yield_to_library(l: *mut lua_State, context: &Context) -> bool {
+    if !can_yield(l) {
+        return false;
+    }
+    if context.process.is_main() {
+        // Nothing is replaced in the main process: only a managed coroutine itself is resumed by us.
+        let scheduler = context.scheduler.borrow();
+        let coroutines = context.coroutines.borrow();
+        return scheduler
+            .current()
+            .and_then(|task| coroutines.get(task))
+            .is_some_and(|coroutine| coroutine.thread == l);
+    }
+    // A coroutine that a C module resumes is not known to us (Lua 5.4).
+    cfg!(feature = "luajit") || context.running.get() == l
+}
+
+/// Makes a managed coroutine of the function and the arguments that are the top `count` values, and pops these.
+pub unsafe fn spawn(l: *mut lua_State, context: &Context, count: c_int) -> TaskId {
+    let co = lua_newthread(l);
+    lua_insert(l, -1 - count);
+    luaL_checkstack(co, count + 4, c"too many arguments".as_ptr());
+    lua_xmove(l, co, count);
+    let reference = luaL_ref(l, LUA_REGISTRYINDEX);
+    let task = context.scheduler.borrow_mut().start_task();
+    context.coroutines.borrow_mut().insert(task, Coroutine { thread: co, reference, started: false });
+    task
+}
+
+/// Resumes a managed coroutine until it waits, gives way or ends.
+pub unsafe fn run(from: *mut lua_State, context: &Context, task: TaskId) {
+    let Some(Coroutine { thread: co, started, .. }) = context.coroutines.borrow().get(task).copied() else {
+        context.scheduler.borrow_mut().end_task(task);
+        return;
+    };
+    let waiter = context.scheduler.borrow().wait_of(task);
+    if let Some(waiter) = waiter
+        && !context.scheduler.borrow().can_complete(waiter)
+    {
+        context.scheduler.borrow_mut().unmark(waiter);
+        return;
+    }
+    let args = if !started {
+        if let Some(coroutine) = context.coroutines.borrow_mut().get_mut(task) {
+            coroutine.started = true;
+        }
+        lua_gettop(co) - 1
+    } else if is_waiting(co) {
+        prepare_again(co)
+    } else {
+        // Somebody else resumed it behind our back: it is not ours any more.
+        end(from, context, task);
+        return;
+    };
+    context.running.set(co);
+    let (status, results) = resume(co, from, args);
+    match status {
+        LUA_YIELD => {
+            if !is_waiting(co) {
+                lua_settop(co, -results - 1);
+                lua_pushlightuserdata(co, waiting_mark());
+                context.scheduler.borrow_mut().requeue(task);
+            }
+        }
+        status => {
+            run::task_ended(from, context, task, co, status);
+            end(from, context, task);
+        }
+    }
+}
+
+/// Takes the waiting mark off a coroutine that is to be resumed: how many arguments it gets.
+unsafe fn prepare_again(co: *mut lua_State) -> c_int {
+    lua_pop(co, 1);
+    #[cfg(feature = "lua54")]
+    return 0;
+    #[cfg(feature = "luajit")]
+    {
+        lua_pushlightuserdata(co, again_mark());
+        1
+    }
+}
+
+unsafe fn end(l: *mut lua_State, context: &Context, task: TaskId) {
+    let ended = context.coroutines.borrow_mut().remove(task);
+    if let Some(coroutine) = ended {
+        luaL_unref(l, LUA_REGISTRYINDEX, coroutine.reference);
+    }
+    context.scheduler.borrow_mut().end_task(task);
+}
+
+/// Puts the library's functions into the table `coroutine`, which is on top, of a spawned process.
+#[cfg(feature = "lua54")]
+pub unsafe fn replace_functions(l: *mut lua_State) {
+    set_function(l, c"resume", lua54::resume_coroutine);
+    set_function(l, c"wrap", lua54::wrap_coroutine);
+    raw_field(l, -1, c"close");
+    lua_pushcclosure(l, lua54::close_coroutine, 1);
+    set_raw_field(l, -2, c"close");
+}
+
+/// `coroutine.resume`, `wrap` and `close` in C, with continuations, after those of `lcorolib.c` of Lua 5.4.
+#[cfg(feature = "lua54")]
+mod lua54 {
+    use super::*;
+
+    /// How a coroutine came back.
+    enum Back {
+        /// So many results stand on top of the resumer.
+        Results(c_int),
+        /// The error value stands on top of the resumer.
+        Error,
+        /// It waits, and so has its resumer to.
+        Waits,
+    }
+
+    /// Moves the arguments over; `false` with a message on `l` if `co` cannot be resumed.
+    unsafe fn hand_over(l: *mut lua_State, co: *mut lua_State, args: c_int) -> bool {
+        let refusal = match lua_status(co) {
+            LUA_YIELD if is_waiting(co) => Some(c"cannot resume non-suspended coroutine"),
+            LUA_YIELD => None,
+            LUA_OK => {
+                let mut debug = std::mem::zeroed::<lua_Debug>();
+                if co == l || lua_getstack(co, 0, &mut debug) != 0 {
+                    Some(c"cannot resume non-suspended coroutine")
+                } else if lua_gettop(co) == 0 {
+                    Some(c"cannot resume dead coroutine")
+                } else {
+                    None
+                }
+            }
+            _ => Some(c"cannot resume dead coroutine"),
+        };
+        let refusal = refusal.or_else(|| (lua_checkstack(co, args) == 0).then_some(c"too many arguments to resume"));
+        match refusal {
+            Some(text) => {
+                lua_pushstring(l, text.as_ptr());
+                false
+            }
+            None => {
+                lua_xmove(l, co, args);
+                true
+            }
+        }
+    }
+
+    unsafe fn go(l: *mut lua_State, co: *mut lua_State, args: c_int) -> Back {
+        let context = Context::of(l);
+        let mut args = args;
+        loop {
+            context.running.set(co);
+            let (status, results) = resume(co, l, args);
+            context.running.set(l);
+            match status {
+                LUA_YIELD if is_waiting(co) => {
+                    if can_yield(l) {
+                        return Back::Waits;
+                    }
+                    wait::hold(l, context);
+                    lua_pop(co, 1);
+                    args = 0;
+                }
+                LUA_OK | LUA_YIELD => {
+                    if lua_checkstack(l, results + 1) == 0 {
+                        lua_settop(co, -results - 1);
+                        lua_pushstring(l, c"too many results to resume".as_ptr());
+                        return Back::Error;
+                    }
+                    lua_xmove(co, l, results);
+                    return Back::Results(results);
+                }
+                _ => {
+                    lua_xmove(co, l, 1);
+                    return Back::Error;
+                }
+            }
+        }
+    }
+
+    /// Passes a wait outwards; when it is over, `next` runs.
+    unsafe fn pass_outwards(l: *mut lua_State, next: lua_KFunction) -> c_int {
+        lua_pushlightuserdata(l, waiting_mark());
+        yield_with(l, 1, 0, next)
+    }
+
+    unsafe fn started_args(co: *mut lua_State) -> c_int {
+        let top = lua_gettop(co);
+        if lua_status(co) == LUA_YIELD { top } else { top - 1 }
+    }
+
+    pub unsafe extern "C-unwind" fn resume_coroutine(l: *mut lua_State) -> c_int {
+        let Some(co) = thread_at(l, 1) else {
+            luaL_checktype(l, 1, LUA_TTHREAD);
+            return 0;
+        };
+        let given = lua_gettop(l) - 1;
+        if !hand_over(l, co, given) {
+            return failed(l);
+        }
+        let args = if lua_status(co) == LUA_YIELD { given } else { started_args(co) };
+        resumed(l, co, args)
+    }
+
+    unsafe fn resumed(l: *mut lua_State, co: *mut lua_State, args: c_int) -> c_int {
+        match go(l, co, args) {
+            Back::Results(count) => {
+                lua_pushboolean(l, 1);
+                lua_insert(l, -count - 1);
+                count + 1
+            }
+            Back::Error => failed(l),
+            Back::Waits => pass_outwards(l, resume_again),
+        }
+    }
+
+    unsafe fn failed(l: *mut lua_State) -> c_int {
+        lua_pushboolean(l, 0);
+        lua_insert(l, -2);
+        2
+    }
+
+    unsafe extern "C-unwind" fn resume_again(l: *mut lua_State, _: c_int, _: lua_KContext) -> c_int {
+        let co = lua_tothread(l, 1);
+        lua_pop(co, 1);
+        resumed(l, co, 0)
+    }
+
+    pub unsafe extern "C-unwind" fn wrap_coroutine(l: *mut lua_State) -> c_int {
+        luaL_checktype(l, 1, LUA_TFUNCTION);
+        let co = lua_newthread(l);
+        lua_pushvalue(l, 1);
+        lua_xmove(l, co, 1);
+        lua_pushcclosure(l, call_wrapped, 1);
+        1
+    }
+
+    unsafe extern "C-unwind" fn call_wrapped(l: *mut lua_State) -> c_int {
+        let co = lua_tothread(l, lua_upvalueindex(1));
+        let given = lua_gettop(l);
+        if !hand_over(l, co, given) {
+            return raise_wrapped(l, co);
+        }
+        let args = if lua_status(co) == LUA_YIELD { given } else { started_args(co) };
+        called(l, co, args)
+    }
+
+    unsafe fn called(l: *mut lua_State, co: *mut lua_State, args: c_int) -> c_int {
+        match go(l, co, args) {
+            Back::Results(count) => count,
+            Back::Error => raise_wrapped(l, co),
+            Back::Waits => pass_outwards(l, call_again),
+        }
+    }
+
+    unsafe extern "C-unwind" fn call_again(l: *mut lua_State, _: c_int, _: lua_KContext) -> c_int {
+        let co = lua_tothread(l, lua_upvalueindex(1));
+        lua_pop(co, 1);
+        called(l, co, 0)
+    }
+
+    unsafe fn raise_wrapped(l: *mut lua_State, co: *mut lua_State) -> c_int {
+        let status = lua_status(co);
+        if status != LUA_OK && status != LUA_YIELD {
+            // Closes what the coroutine left open; a new error takes the place of the old one.
+            lua_resetthread(co);
+            lua_xmove(co, l, 1);
+        }
+        if status != LUA_ERRMEM && lua_type(l, -1) == LUA_TSTRING {
+            luaL_where(l, 1);
+            lua_insert(l, -2);
+            lua_concat(l, 2);
+        }
+        lua_error(l)
+    }
+
+    /// The stock `close` for everything but a coroutine that waits in the library: that one is not suspended for others.
+    pub unsafe extern "C-unwind" fn close_coroutine(l: *mut lua_State) -> c_int {
+        if let Some(co) = thread_at(l, 1)
+            && is_waiting(co)
+        {
+            luaL_error(l, c"cannot close a running coroutine".as_ptr());
+        }
+        let given = lua_gettop(l);
+        lua_pushvalue(l, lua_upvalueindex(1));
+        lua_insert(l, 1);
+        lua_call(l, given, LUA_MULTRET);
+        lua_gettop(l)
+    }
+
+    unsafe fn thread_at(l: *mut lua_State, index: c_int) -> Option<*mut lua_State> {
+        (lua_type(l, index) == LUA_TTHREAD).then(|| lua_tothread(l, index))
+    }
+}

@@ -1,0 +1,13 @@
+/* The entry frame of a process: enter() runs body and may be left, once, by leave() from anywhere above it. */
+#include <setjmp.h>
+#include <stddef.h>
+
+_Static_assert(sizeof(sigjmp_buf) <= 512, "JumpBuffer in frame.rs is too small");
+
+int process_frame_enter(sigjmp_buf *frame, void (*body)(void *), void *data) {
+  if (sigsetjmp(*frame, 1)) return 1;
+  body(data);
+  return 0;
+}
+
+void process_frame_leave(sigjmp_buf *frame) { siglongjmp(*frame, 1); }

@@ -1,0 +1,15 @@
+//! One Lua state and the thread that steps it: creating, limiting and closing it, its coroutines, and how a call waits.
+//!
+//! All `unsafe` of the Lua C API lives here, in [`crate::codec`] and in [`crate::lua`]. A function that Lua calls reads its
+//! arguments, lets safe code decide, and pushes the results; between reading and pushing nothing of Lua runs.
+
+pub mod api;
+pub mod boot;
+pub mod chunk;
+pub mod context;
+pub mod coroutine;
+pub mod frame;
+pub mod object;
+pub mod run;
+pub mod state;
+pub mod wait;

@@ -1,0 +1,107 @@
+//! Userdata of the library: a Rust value behind a word that says what it is.
+//!
+//! The first word of every userdata of ours is the address of its class's [`Class`]; no userdata of others begins with it.
+//! So a userdata is known without its metatable, which `debug.setmetatable` can exchange.
+
+use super::api::*;
+use std::ffi::{CStr, c_int, c_void};
+use std::ptr;
+
+/// A kind of userdata.
+pub struct Class {
+    /// What the user sees: the name in error texts of the codec.
+    pub name: &'static str,
+    /// `__name` of the metatable.
+    pub type_name: &'static CStr,
+    /// Fills the metatable, which is on top of the stack; runs once for each Lua state, at first use.
+    pub fill: unsafe fn(*mut lua_State),
+}
+
+/// A Rust value that lives in a userdata of its own class.
+pub trait Object: Sized + 'static {
+    /// The class.
+    const CLASS: &'static Class;
+}
+
+#[repr(C)]
+struct Block<T> {
+    class: *const Class,
+    value: T,
+}
+
+/// Creates a userdata and pushes it. May raise; `value` must have no destructor that matters then (see [`super::api`]).
+pub unsafe fn push<T: Object>(l: *mut lua_State, value: T) {
+    let place = reserve::<T>(l);
+    ptr::write(place, value);
+    confirm::<T>(l);
+}
+
+/// Pushes a userdata that is not yet of any class and gives the place for its value. For values with destructors: write
+/// the value there, then call [`confirm`], with nothing in between that can raise.
+pub unsafe fn reserve<T: Object>(l: *mut lua_State) -> *mut T {
+    push_metatable::<T>(l);
+    #[cfg(feature = "lua54")]
+    let block = lua_newuserdatauv(l, size_of::<Block<T>>(), 1).cast::<Block<T>>();
+    #[cfg(feature = "luajit")]
+    let block = lua_newuserdata(l, size_of::<Block<T>>()).cast::<Block<T>>();
+    (*block).class = ptr::null();
+    lua_insert(l, -2);
+    lua_setmetatable(l, -2);
+    &raw mut (*block).value
+}
+
+/// See [`reserve`].
+pub unsafe fn confirm<T: Object>(l: *mut lua_State) {
+    (*lua_touserdata(l, -1).cast::<Block<T>>()).class = T::CLASS;
+}
+
+/// The value in the userdata at `index`, `None` if it is anything else. It lives as long as the userdata.
+pub unsafe fn get<'a, T: Object>(l: *mut lua_State, index: c_int) -> Option<&'a T> {
+    if class_at(l, index)? != ptr::from_ref(T::CLASS) {
+        return None;
+    }
+    Some(&(*lua_touserdata(l, index).cast::<Block<T>>()).value)
+}
+
+/// The class of the userdata at `index`, `None` if it is not one of ours.
+pub unsafe fn class_of(l: *mut lua_State, index: c_int) -> Option<&'static Class> {
+    let found = class_at(l, index)?;
+    crate::lua::CLASSES.iter().copied().find(|class| ptr::from_ref(*class) == found)
+}
+
+unsafe fn class_at(l: *mut lua_State, index: c_int) -> Option<*const Class> {
+    if lua_type(l, index) != LUA_TUSERDATA || lua_rawlen(l, index) < size_of::<*const Class>() {
+        return None;
+    }
+    // SAFETY: a userdata of at least one word; memory of a userdata is aligned for pointers.
+    Some(*lua_touserdata(l, index).cast::<*const Class>())
+}
+
+unsafe fn push_metatable<T: Object>(l: *mut lua_State) {
+    let key = ptr::from_ref(T::CLASS).cast::<c_void>();
+    if lua_rawgetp(l, LUA_REGISTRYINDEX, key) == LUA_TTABLE {
+        return;
+    }
+    lua_pop(l, 1);
+    lua_createtable(l, 0, 8);
+    lua_pushstring(l, T::CLASS.type_name.as_ptr());
+    lua_pushvalue(l, -1);
+    set_raw_field(l, -3, c"__name");
+    set_raw_field(l, -2, c"__metatable");
+    if std::mem::needs_drop::<T>() {
+        set_function(l, c"__gc", collect::<T>);
+    }
+    (T::CLASS.fill)(l);
+    lua_pushvalue(l, -1);
+    lua_rawsetp(l, LUA_REGISTRYINDEX, key);
+}
+
+unsafe extern "C-unwind" fn collect<T: Object>(l: *mut lua_State) -> c_int {
+    if class_at(l, 1) == Some(ptr::from_ref(T::CLASS)) {
+        let block = lua_touserdata(l, 1).cast::<Block<T>>();
+        // Of no class any more: whoever still reaches it in another finalizer finds a strange userdata.
+        (*block).class = ptr::null();
+        ptr::drop_in_place(&raw mut (*block).value);
+    }
+    0
+}

@@ -1,0 +1,71 @@
+//! Lua states of spawned processes: their allocator, which counts memory and leads to the context, and their birth.
+
+use super::api::*;
+use super::context::Context;
+use std::cell::Cell;
+use std::ffi::c_void;
+use std::ptr;
+
+/// Bytes that a state uses.
+#[derive(Default)]
+pub struct Memory {
+    used: Cell<usize>,
+}
+
+impl Memory {
+    /// Bytes that the state has from its allocator; 0 if the VM insists on its own.
+    pub fn used(&self) -> usize {
+        self.used.get()
+    }
+}
+
+/// The allocator of spawned states; `data` is the context.
+unsafe extern "C" fn allocate(data: *mut c_void, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
+    // SAFETY: a state is closed before its context is dropped, and only one thread at a time runs it.
+    let memory = &(*data.cast::<Context>()).memory;
+    let old = if block.is_null() { 0 } else { old };
+    if new == 0 {
+        libc::free(block);
+        memory.used.set(memory.used.get() - old);
+        return ptr::null_mut();
+    }
+    let grown = libc::realloc(block, new);
+    if !grown.is_null() {
+        memory.used.set(memory.used.get() - old + new);
+    }
+    grown
+}
+
+/// The context of a spawned state, `None` for any other state.
+#[inline]
+pub unsafe fn context_behind_allocator<'a>(l: *mut lua_State) -> Option<&'a Context> {
+    let mut data = ptr::null_mut();
+    let allocator = lua_getallocf(l, &mut data);
+    if allocator as usize == allocate as *const () as usize { Some(&*data.cast::<Context>()) } else { None }
+}
+
+/// Makes an empty state for `context`, `None` if there is no memory.
+///
+/// # Safety
+/// The context stays where it is until [`close`].
+pub unsafe fn open(context: &Context) -> Option<*mut lua_State> {
+    let data = ptr::from_ref(context).cast_mut().cast::<c_void>();
+    let l = lua_newstate(allocate, data);
+    if l.is_null() {
+        return None;
+    }
+    context.main_thread.set(l);
+    context.running.set(l);
+    Some(l)
+}
+
+/// Closes the state; finalizers run.
+///
+/// # Safety
+/// Nothing of the state is used afterwards, and none of its code is running.
+pub unsafe fn close(context: &Context) {
+    let l = context.main_thread.replace(ptr::null_mut());
+    context.closing.set(true);
+    lua_settop(l, 0);
+    lua_close(l);
+}

@@ -1,0 +1,318 @@
+//! How a call from Lua waits.
+//!
+//! It tries without waiting first. Else it tells the scheduler what it waits for, and then
+//!
+//! - where the coroutine may yield to the library, it yields the waiting mark; the library resumes it when it is marked. On
+//!   Lua 5.4 the call goes on in a continuation. LuaJIT has none: there the functions of `prelude.lua` call the second half
+//!   of the call when they are resumed with the again mark.
+//! - anywhere else (the main script, callbacks of C functions, plain coroutines of the main process) the call keeps the OS
+//!   thread and runs the other coroutines from inside until it can go on: it is a *frame*. Only the innermost can return.
+//!
+//! Either way the second half runs in the coroutine that waited, so that it can raise there, and takes its value only then.
+
+use super::api::*;
+use super::context::Context;
+use super::{coroutine, frame};
+use crate::runtime::clock::Timestamp;
+use crate::runtime::failure::Failure;
+use crate::runtime::wake::Woken;
+use crate::runtime::{exit, program};
+use crate::scheduling::{Case, Completion, Finish, Owner, Received, Ticket, WaiterId};
+use std::ffi::c_int;
+use std::time::Instant;
+
+/// How many waits may stand inside each other.
+const NESTED_WAITS: usize = 150;
+
+/// How a wait ended, without anything that has to be dropped. An envelope is in `context.decoding`.
+#[derive(Clone, Copy)]
+pub enum Done {
+    /// The value at this ticket of the channel.
+    Stored(Ticket),
+    /// A timer fired.
+    Fired(Timestamp),
+    /// A message, to be pushed as its payload.
+    Payload,
+    /// A message, to be pushed as an object.
+    Message,
+    /// An event.
+    Event,
+    /// The channel is closed.
+    Closed,
+    /// The value was sent.
+    Sent,
+    /// The channel to send into is closed.
+    SendOnClosed,
+    /// The time is over.
+    Elapsed,
+    /// The wait raises what is in `failure`.
+    Failed,
+}
+
+/// The second half of a blocking call: pushes the results for the case that ended the wait.
+pub type SecondHalf = unsafe fn(l: *mut lua_State, context: &Context, case: usize, done: Done) -> c_int;
+
+/// What Lua calls again: on Lua 5.4 a continuation.
+#[cfg(feature = "lua54")]
+pub type Continuation = lua_KFunction;
+/// What Lua calls again: on LuaJIT an ordinary function.
+#[cfg(feature = "luajit")]
+pub type Continuation = Function;
+
+/// Turns what the scheduler says into something that a raise may pass over.
+pub fn settle(context: &Context, finish: Finish) -> Done {
+    let keep = |envelope, done| {
+        *context.decoding.borrow_mut() = Some(envelope);
+        done
+    };
+    match finish {
+        Finish::Received(Received::Stored(ticket)) => Done::Stored(ticket),
+        Finish::Received(Received::Fired(at)) => Done::Fired(at),
+        Finish::Received(Received::Payload(envelope)) => {
+            context.process.message_taken();
+            keep(envelope, Done::Payload)
+        }
+        Finish::Received(Received::Message(envelope)) => {
+            context.process.message_taken();
+            keep(envelope, Done::Message)
+        }
+        Finish::Received(Received::Event(envelope)) => keep(envelope, Done::Event),
+        Finish::Received(Received::Closed) => Done::Closed,
+        Finish::Sent => Done::Sent,
+        Finish::SendOnClosed => Done::SendOnClosed,
+        Finish::Elapsed => Done::Elapsed,
+        Finish::Failed(failure) => {
+            *context.failure.borrow_mut() = Some(failure);
+            Done::Failed
+        }
+    }
+}
+
+/// The first thing in every blocking call: raises what the main script has to be told, and lets timers fire.
+pub unsafe fn enter(l: *mut lua_State, context: &Context) {
+    context.scheduler.borrow_mut().fire_timers();
+    if context.process.is_main() && context.scheduler.borrow().current().is_none() {
+        context.sort_mail();
+        raise_pending(l, context);
+    }
+}
+
+/// Raises, in the main script, the failure of a linked process or of a managed coroutine.
+unsafe fn raise_pending(l: *mut lua_State, context: &Context) {
+    let task_error = context.task_errors.borrow_mut().pop_front();
+    if let Some(reference) = task_error {
+        lua_rawgeti(l, LUA_REGISTRYINDEX, lua_Integer::from(reference));
+        luaL_unref(l, LUA_REGISTRYINDEX, reference);
+        lua_error(l);
+    }
+    let failed = context.link_failures.borrow_mut().pop_front();
+    if let Some(record) = failed {
+        crate::lua::error::raise_failure(l, BLOCKING_LEVEL, exit::link_failure(&record));
+    }
+}
+
+/// Waits for one of the cases, or until `deadline`; `None` and no cases: until the other coroutines had their turn.
+pub unsafe fn wait(
+    l: *mut lua_State,
+    context: &Context,
+    cases: Vec<Case>,
+    deadline: Option<Instant>,
+    next: Continuation,
+    second_half: SecondHalf,
+) -> c_int {
+    let turn = cases.is_empty() && deadline.is_none();
+    let current = context.scheduler.borrow().current();
+    let owner = match current {
+        Some(task) if coroutine::may_yield_to_library(l, context) => Owner::Task(task),
+        _ => {
+            let refusal = refuse_frame(l, context);
+            if let Some(failure) = refusal {
+                drop(cases);
+                crate::lua::error::raise_failure(l, BLOCKING_LEVEL, failure);
+            }
+            Owner::Frame
+        }
+    };
+    let waiter = context.scheduler.borrow_mut().wait(owner, cases, deadline);
+    if turn {
+        context.scheduler.borrow_mut().elapse(waiter);
+    }
+    if owner == Owner::Frame {
+        let turns = if turn { context.scheduler.borrow().ready_count() } else { 0 };
+        run_others(l, context, waiter, turns);
+    } else {
+        lua_pushlightuserdata(l, waiting_mark());
+        return suspend(l, waiter, next);
+    }
+    go_on(l, context, waiter, next, second_half)
+}
+
+unsafe fn refuse_frame(l: *mut lua_State, context: &Context) -> Option<Failure> {
+    if context.closing.get() || in_finalizer(l) {
+        return Some(Failure::WaitInFinalizer);
+    }
+    (context.scheduler.borrow().frame_count() >= NESTED_WAITS).then_some(Failure::TooManyWaits)
+}
+
+#[cfg(feature = "lua54")]
+unsafe fn suspend(l: *mut lua_State, waiter: WaiterId, next: Continuation) -> c_int {
+    yield_with(l, 1, waiter_to_context(waiter), next)
+}
+
+#[cfg(feature = "luajit")]
+unsafe fn suspend(l: *mut lua_State, _: WaiterId, _: Continuation) -> c_int {
+    lua_yield(l, 1)
+}
+
+#[cfg(feature = "lua54")]
+fn waiter_to_context(waiter: WaiterId) -> isize {
+    use slotmap::Key;
+    waiter.data().as_ffi() as isize
+}
+
+/// The wait that a continuation belongs to.
+#[cfg(feature = "lua54")]
+pub fn waiter_of(_: &Context, context: isize) -> WaiterId {
+    slotmap::KeyData::from_ffi(context as u64).into()
+}
+
+/// The wait that the running coroutine came back from.
+#[cfg(feature = "luajit")]
+pub fn waiter_of(context: &Context, _: isize) -> WaiterId {
+    let scheduler = context.scheduler.borrow();
+    scheduler.current().and_then(|task| scheduler.wait_of(task)).unwrap_or_else(|| scheduler.innermost_frame())
+}
+
+/// Runs the second half if the wait is over; else waits on in the old place.
+pub unsafe fn go_on(
+    l: *mut lua_State,
+    context: &Context,
+    waiter: WaiterId,
+    next: Continuation,
+    second_half: SecondHalf,
+) -> c_int {
+    let completion = context.scheduler.borrow_mut().complete(waiter);
+    let Some(Completion { case, finish, cases }) = completion else {
+        lua_pushlightuserdata(l, waiting_mark());
+        return suspend(l, waiter, next);
+    };
+    *context.finished_cases.borrow_mut() = cases;
+    let done = settle(context, finish);
+    if matches!(done, Done::Failed) {
+        let failure = context.failure.borrow_mut().take().unwrap_or(Failure::Terminated);
+        crate::lua::error::raise_failure(l, BLOCKING_LEVEL, failure);
+    }
+    second_half(l, context, case, done)
+}
+
+/// The wait of the running coroutine cannot be passed outwards any further: this call keeps the OS thread for it.
+pub unsafe fn hold(l: *mut lua_State, context: &Context) {
+    let waiter = {
+        let scheduler = context.scheduler.borrow();
+        scheduler.current().and_then(|task| scheduler.wait_of(task))
+    };
+    let Some(waiter) = waiter else { return };
+    if let Some(failure) = refuse_frame(l, context) {
+        context.scheduler.borrow_mut().hold_thread(waiter);
+        context.scheduler.borrow_mut().fail(waiter, failure);
+        return;
+    }
+    context.scheduler.borrow_mut().hold_thread(waiter);
+    run_others(l, context, waiter, 0);
+}
+
+/// Runs the other coroutines until the innermost wait can end; at least `turns` steps of them if it can end at once.
+/// Raises (after taking the wait back) what the main script has to be told; never returns if the process is ended.
+unsafe fn run_others(l: *mut lua_State, context: &Context, waiter: WaiterId, mut turns: usize) {
+    let current = context.scheduler.borrow().current();
+    let running = context.running.get();
+    loop {
+        leave_if_over(context);
+        context.sort_mail();
+        context.scheduler.borrow_mut().fire_timers();
+        if context.process.is_main() {
+            raise_inside(l, context, waiter, current.is_none());
+        }
+        if turns == 0 && context.scheduler.borrow().can_complete(waiter) {
+            return;
+        }
+        let next = context.scheduler.borrow_mut().next_task();
+        match next {
+            Some(task) => {
+                turns = turns.saturating_sub(1);
+                coroutine::run(l, context, task);
+                context.scheduler.borrow_mut().set_current(current);
+                context.running.set(running);
+            }
+            None if turns > 0 => turns = 0,
+            None => sleep_inside(l, context, waiter),
+        }
+    }
+}
+
+/// Ends the process here and now if somebody ended it, or one of its coroutines failed.
+pub unsafe fn leave_if_over(context: &Context) {
+    if context.process.is_doomed() || context.outcome.borrow().is_some() {
+        // SAFETY: only spawned processes are doomed or have an outcome while they run, and those run inside `frame::enter`.
+        frame::leave(&context.frame);
+    }
+}
+
+unsafe fn raise_inside(l: *mut lua_State, context: &Context, waiter: WaiterId, main_script: bool) {
+    let pending = !context.link_failures.borrow().is_empty()
+        || (main_script && !context.task_errors.borrow().is_empty());
+    if pending {
+        context.scheduler.borrow_mut().forget(waiter);
+        raise_pending(l, context);
+    }
+}
+
+/// Nothing can run: sleeps, unless it is certain that nothing can ever end the wait.
+unsafe fn sleep_inside(l: *mut lua_State, context: &Context, waiter: WaiterId) {
+    let held_up = context.scheduler.borrow_mut().is_held_up();
+    if held_up {
+        context.scheduler.borrow_mut().fail(waiter, Failure::HeldUp);
+        return;
+    }
+    let deadline = context.scheduler.borrow_mut().next_deadline();
+    if context.process.is_main() && deadline.is_none() && program::is_alone() && !context.process.mailbox.has_mail() {
+        context.scheduler.borrow_mut().fail(waiter, Failure::MainDeadlock);
+        return;
+    }
+    if sleep(context, deadline) == Woken::Signal {
+        // The interpreter's handler has set a hook that raises: give it a function to stop in.
+        let status = run_pending_hook(l, context);
+        if status != LUA_OK {
+            context.scheduler.borrow_mut().forget(waiter);
+            lua_error(l);
+        }
+    }
+}
+
+/// Sleeps until something comes into the mailbox, somebody ends the process, or `deadline`.
+pub fn sleep(context: &Context, deadline: Option<Instant>) -> Woken {
+    let process = &context.process;
+    if !process.mailbox.park() {
+        return Woken::LookAgain;
+    }
+    let woken = process.sleeper.sleep(deadline);
+    process.mailbox.unpark();
+    woken
+}
+
+unsafe fn run_pending_hook(l: *mut lua_State, context: &Context) -> c_int {
+    // On Lua 5.4 the hook was set on the main thread of the state, which may not be the one that waits.
+    let main = context.main_thread.get();
+    if cfg!(feature = "lua54") && main != l {
+        let (hook, mask, count) = (lua_gethook(main), lua_gethookmask(main), lua_gethookcount(main));
+        if hook.is_none() {
+            return LUA_OK;
+        }
+        lua_sethook(main, None, 0, 0);
+        lua_sethook(l, hook, mask, count);
+    }
+    match luaL_loadstring(l, c"return".as_ptr()) {
+        LUA_OK => lua_pcall(l, 0, 0, 0),
+        status => status,
+    }
+}
