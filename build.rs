@@ -5,11 +5,7 @@ use std::{env, fs, path::Path};
 fn main() {
     println!("cargo:rerun-if-changed=src/vm/jump.c");
     println!("cargo:rerun-if-env-changed=LUA_INCDIR");
-    cc::Build::new()
-        .file("src/vm/jump.c")
-        .opt_level(2)
-        .warnings(true)
-        .compile("process_jump");
+    cc::Build::new().file("src/vm/jump.c").opt_level(2).warnings(true).compile("process_jump");
     if env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("macos") {
         // The symbols of Lua come from the interpreter that loads the module.
         println!("cargo:rustc-cdylib-link-arg=-undefined");
@@ -32,7 +28,9 @@ fn check_headers(folder: &Path) {
             let words: Vec<&str> = line.split_whitespace().collect();
             match words.as_slice() {
                 ["#define", "LUA_VERSION_NUM", value, ..] => value == number,
-                ["#define", "LUA_VERSION_MINOR", value, ..] => major == "5" && value.trim_matches('"') == minor,
+                ["#define", "LUA_VERSION_MINOR", value, ..] => {
+                    major == "5" && value.trim_matches('"') == minor
+                }
                 _ => false,
             }
         })

@@ -118,7 +118,7 @@ describe("globals and module names", function()
       local pid, inbox = process.pid(), process.inbox()
       local function fresh()
         package.loaded.process = nil
-        return require "process"
+        return (require "process")
       end
       local tables = { fresh(), coroutine.wrap(fresh)(), fresh() }
       for i, module in ipairs(tables) do

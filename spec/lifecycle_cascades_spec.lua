@@ -84,10 +84,12 @@ local plays = {
 describe("a cascade", function()
   local pids, names, traps, told
 
-  -- Takes a new member into the play; it is monitored, so that its end is seen.
+  -- Takes a new member into the play: it is monitored, so that its end is seen, and has set its options when it answers.
   local function join(name, pid)
     assert(process.monitor(pid))
     pids[name], names[pid] = pid, name
+    assert(process.send(pid, "ping"))
+    assert.is_true(support.receive(process.listen("done")))
   end
 
   local function member(name)

@@ -104,6 +104,10 @@ describe("the states of a process", function()
       support.fails("name not registered: spec.subject", "NOT_FOUND", found, err)
     end
 
+    assert(process.registry.register(release))
+    support.kill(pid)
+    support.fails("name not registered: spec.subject", "NOT_FOUND", lookup())
+
     states.gone()
     support.fails("name not registered: spec.subject", "NOT_FOUND", lookup())
   end)

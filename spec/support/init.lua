@@ -208,7 +208,7 @@ function support.run(source, limit)
   local base = os.tmpname()
   support.write(base, source)
   local start = time.now()
-  local command = ("{ timeout -s KILL %d %s %s >%s.out 2>%s.err; echo $? >%s.code; } 2>/dev/null"):format(
+  local command = ("{ (exec timeout -s KILL %d %s %s >%s.out 2>%s.err); echo $? >%s.code; } 2>/dev/null"):format(
     limit or 30, support.lua, base, base, base, base)
   os.execute(command)
   local seconds = time.now():sub(start):seconds()

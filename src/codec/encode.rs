@@ -162,7 +162,12 @@ impl Encoder {
     }
 
     /// Writes the table at `base`, whose key stands above it, and everything in it. Pops both.
-    unsafe fn walk(&mut self, l: *mut lua_State, base: c_int, start: impl Fn() -> String) -> Result<(), Failure> {
+    unsafe fn walk(
+        &mut self,
+        l: *mut lua_State,
+        base: c_int,
+        start: impl Fn() -> String,
+    ) -> Result<(), Failure> {
         let bottom = self.levels.len() - 1;
         while self.levels.len() > bottom {
             if lua_next(l, -2) == 0 {
@@ -504,7 +509,8 @@ impl Tables {
         let position = self.list.len();
         self.list.push(KnownTable { address, at, id: 0 });
         if position == SEARCHED {
-            self.index.extend(self.list.iter().enumerate().map(|(position, known)| (known.address, position)));
+            self.index
+                .extend(self.list.iter().enumerate().map(|(position, known)| (known.address, position)));
         } else if position > SEARCHED {
             self.index.insert(address, position);
         }

@@ -109,3 +109,21 @@ pub unsafe fn shown_value(l: *mut lua_State, index: c_int) -> Vec<u8> {
         _ => type_name(l, index).into_bytes(),
     }
 }
+
+/// Concatenates the values at 1 and 2, after the library's own ones were replaced by their text.
+///
+/// `lua_concat` of LuaJIT crashes when it meets a metamethod, so that is called here.
+pub unsafe fn concat_operands(l: *mut lua_State) -> c_int {
+    for index in 1..=2 {
+        if !matches!(lua_type(l, index), LUA_TSTRING | LUA_TNUMBER) {
+            if luaL_getmetafield(l, index, c"__concat".as_ptr()) == LUA_TNIL {
+                raise_text(l, 1, format!("attempt to concatenate a {} value", type_name(l, index)));
+            }
+            lua_insert(l, 1);
+            lua_call(l, 2, 1);
+            return 1;
+        }
+    }
+    lua_concat(l, 2);
+    1
+}

@@ -111,7 +111,11 @@ pub unsafe fn push_blocking(l: *mut lua_State, name: &std::ffi::CStr) {
 macro_rules! second_half {
     ($name:ident, $half:path) => {
         #[cfg(feature = "lua54")]
-        pub(crate) unsafe extern "C-unwind" fn $name(l: *mut lua_State, _: c_int, waiter: lua_KContext) -> c_int {
+        pub(crate) unsafe extern "C-unwind" fn $name(
+            l: *mut lua_State,
+            _: c_int,
+            waiter: lua_KContext,
+        ) -> c_int {
             let context = Context::of(l);
             wait::go_on(l, context, wait::waiter_of(context, waiter), $name, $half)
         }
@@ -139,7 +143,13 @@ pub unsafe fn own<'a>(l: *mut lua_State, level: c_int, name: &str) -> &'a Channe
 }
 
 /// Raises if the channel is a view of the mailbox, which can only be received from.
-pub unsafe fn refuse_mailbox(l: *mut lua_State, context: &Context, level: c_int, channel: &ChannelObject, name: &str) {
+pub unsafe fn refuse_mailbox(
+    l: *mut lua_State,
+    context: &Context,
+    level: c_int,
+    channel: &ChannelObject,
+    name: &str,
+) {
     let mailbox = context.scheduler.borrow().is_mailbox(channel.id);
     if mailbox {
         raise_text(l, level, format!("cannot {name} on a mailbox channel"));
@@ -147,7 +157,13 @@ pub unsafe fn refuse_mailbox(l: *mut lua_State, context: &Context, level: c_int,
 }
 
 /// Keeps the value at `value` for the channel at `index` under a new ticket.
-pub unsafe fn store(l: *mut lua_State, context: &Context, index: c_int, channel: &ChannelObject, value: c_int) -> Ticket {
+pub unsafe fn store(
+    l: *mut lua_State,
+    context: &Context,
+    index: c_int,
+    channel: &ChannelObject,
+    value: c_int,
+) -> Ticket {
     let (index, value) = (lua_absindex(l, index), lua_absindex(l, value));
     if channel.has_companion.get() {
         push_companion(l, index);
@@ -285,7 +301,9 @@ unsafe extern "C-unwind" fn send(l: *mut lua_State) -> c_int {
             context.scheduler.borrow_mut().release(channel.id, ticket);
             sent(l, context, 0, Done::SendOnClosed)
         }
-        Sending::MustWait => wait::wait(l, context, vec![Case::Send(channel.id, ticket)], None, send_again, sent),
+        Sending::MustWait => {
+            wait::wait(l, context, vec![Case::Send(channel.id, ticket)], None, send_again, sent)
+        }
     }
 }
 

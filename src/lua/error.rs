@@ -194,6 +194,5 @@ unsafe extern "C-unwind" fn concat(l: *mut lua_State) -> c_int {
             lua_replace(l, index);
         }
     }
-    lua_concat(l, 2);
-    1
+    arguments::concat_operands(l)
 }

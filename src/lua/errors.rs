@@ -133,4 +133,3 @@ unsafe extern "C-unwind" fn is(l: *mut lua_State) -> c_int {
     lua_pushboolean(l, c_int::from(same));
     1
 }
-

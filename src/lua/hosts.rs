@@ -73,7 +73,9 @@ unsafe fn definition_at(l: *mut lua_State, index: c_int, reference: &str) -> Res
             (b"source" | b"module" | b"method", None) => {
                 Err(bad_field(&field, format!("string expected, got {}", type_at(l, -1))))
             }
-            (b"modules" | b"meta", _) => Err(bad_field(&field, format!("table expected, got {}", type_at(l, -1)))),
+            (b"modules" | b"meta", _) => {
+                Err(bad_field(&field, format!("table expected, got {}", type_at(l, -1))))
+            }
             _ => Err(bad_field(&field, "unknown field")),
         };
         if result.is_err() {
@@ -116,7 +118,10 @@ unsafe fn imports_at(l: *mut lua_State) -> Result<Vec<(String, String)>, Failure
             let problem = format!("not an entry reference (namespace:name): {}", shown(target));
             return Err(bad_field(b"imports", problem));
         }
-        imports.push((String::from_utf8_lossy(alias).into_owned(), String::from_utf8_lossy(target).into_owned()));
+        imports.push((
+            String::from_utf8_lossy(alias).into_owned(),
+            String::from_utf8_lossy(target).into_owned(),
+        ));
         lua_pop(l, 1);
     }
     Ok(imports)

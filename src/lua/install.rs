@@ -1,6 +1,8 @@
 //! The module tables, and where a state finds them: `package.loaded`, `package.preload`, globals (H-40 to H-46, H-50).
 
-use super::{Functions, channel, control, coroutine, errors, event, hosts, messages, options, registry, set_functions};
+use super::{
+    Functions, channel, control, coroutine, errors, event, hosts, messages, options, registry, set_functions,
+};
 use super::{spawn, time};
 use crate::platform;
 use crate::runtime::entry;
@@ -321,4 +323,3 @@ unsafe extern "C-unwind" fn exit(l: *mut lua_State) -> c_int {
     };
     platform::exit(code)
 }
-

@@ -40,7 +40,8 @@ pub unsafe extern "C-unwind" fn send(l: *mut lua_State) -> c_int {
     let result = check_topic(topic).and_then(|()| {
         context.with_destination(destination, |process| {
             let payload = context.encoder().encode(l, 3, count - 2, Origin::Argument(3))?;
-            let message = Envelope::message(&context.process.pid, topic, payload).map_err(|_| Failure::OutOfMemory)?;
+            let message =
+                Envelope::message(&context.process.pid, topic, payload).map_err(|_| Failure::OutOfMemory)?;
             process.deliver(message).map_err(|undelivered| match undelivered {
                 Undelivered::Gone => Failure::ProcessNotFound(process.pid.as_bytes().to_vec()),
                 Undelivered::Full => Failure::MailboxFull(process.pid.to_string()),

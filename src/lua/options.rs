@@ -25,7 +25,9 @@ pub unsafe extern "C-unwind" fn set_options(l: *mut lua_State) -> c_int {
     lua_pushnil(l);
     while lua_next(l, 1) != 0 {
         match to_bytes(l, 2) {
-            Some(b"trap_links") if lua_type(l, 3) == LUA_TBOOLEAN => trap_links = Some(lua_toboolean(l, 3) != 0),
+            Some(b"trap_links") if lua_type(l, 3) == LUA_TBOOLEAN => {
+                trap_links = Some(lua_toboolean(l, 3) != 0)
+            }
             Some(name @ b"trap_links") => {
                 let failure = Failure::BadOption { name: shown(name), wanted: "boolean" };
                 return return_false(l, failure);

@@ -4,7 +4,7 @@ use super::arguments::{optional_string, string, wrong_type};
 use super::error::{return_done, return_failure};
 use super::{Functions, set_functions};
 use crate::runtime::failure::{Failure, shown};
-use crate::runtime::pid::{ProcessId, looks_like_pid};
+use crate::runtime::pid::looks_like_pid;
 use crate::runtime::{directory, registry};
 use crate::vm::api::*;
 use crate::vm::context::Context;
@@ -54,9 +54,7 @@ unsafe extern "C-unwind" fn register(l: *mut lua_State) -> c_int {
         }
         let process = match pid {
             None => Arc::clone(&context.process),
-            Some(pid) if !looks_like_pid(pid) || ProcessId::parse(pid).is_none() => {
-                return Err(Failure::InvalidPid(pid.to_vec()));
-            }
+            Some(pid) if !looks_like_pid(pid) => return Err(Failure::InvalidPid(pid.to_vec())),
             Some(pid) => directory::find(pid).ok_or_else(|| Failure::ProcessNotFound(pid.to_vec()))?,
         };
         registry::register(name, &process)

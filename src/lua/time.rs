@@ -99,7 +99,9 @@ unsafe fn slept(_: *mut lua_State, _: &Context, _: usize, _: Done) -> c_int {
 unsafe extern "C-unwind" fn after(l: *mut lua_State) -> c_int {
     let context = Context::of(l);
     let length = match wait_at(l, 1, "time.after") {
-        Ok(length) if length <= 0 => return return_failure(l, Failure::NotPositive { function: "time.after" }),
+        Ok(length) if length <= 0 => {
+            return return_failure(l, Failure::NotPositive { function: "time.after" });
+        }
         Ok(length) => length,
         Err(failure) => return return_failure(l, failure),
     };

@@ -76,7 +76,9 @@ impl Doorbell {
         if ready > 0 {
             let mut bytes = [0u8; 64];
             // SAFETY: reads at most the length of the buffer from a descriptor that is open and never blocks.
-            unsafe { while libc::read(self.listen.as_raw_fd(), bytes.as_mut_ptr().cast(), bytes.len()) == 64 {} }
+            unsafe {
+                while libc::read(self.listen.as_raw_fd(), bytes.as_mut_ptr().cast(), bytes.len()) == 64 {}
+            }
         }
         false
     }

@@ -32,4 +32,3 @@ pub fn block_signals<T>(start: impl FnOnce() -> T) -> T {
         result
     }
 }
-

@@ -51,9 +51,13 @@ impl Timestamp {
     pub fn plus(self, span: std::time::Duration) -> Self {
         let nanoseconds = self.nanoseconds + span.subsec_nanos();
         Timestamp {
-            seconds: self.seconds.saturating_add_unsigned(span.as_secs() + u64::from(nanoseconds / 1_000_000_000)),
+            seconds: self
+                .seconds
+                .saturating_add_unsigned(span.as_secs() + u64::from(nanoseconds / 1_000_000_000)),
             nanoseconds: nanoseconds % 1_000_000_000,
-            monotonic: self.monotonic.map(|at| at.saturating_add(i64::try_from(span.as_nanos()).unwrap_or(i64::MAX))),
+            monotonic: self
+                .monotonic
+                .map(|at| at.saturating_add(i64::try_from(span.as_nanos()).unwrap_or(i64::MAX))),
         }
     }
 

@@ -115,8 +115,21 @@ mod tests {
         ] {
             assert_eq!(parse(text.as_bytes()), Some(nanoseconds), "{text}");
         }
-        for bad in ["", "10", "1d", "5 s", "s", "-", ".s", "1e3s", "9223372036854775808ns", "300000000h", " 1s", "1s ", "--1s"]
-        {
+        for bad in [
+            "",
+            "10",
+            "1d",
+            "5 s",
+            "s",
+            "-",
+            ".s",
+            "1e3s",
+            "9223372036854775808ns",
+            "300000000h",
+            " 1s",
+            "1s ",
+            "--1s",
+        ] {
             assert_eq!(parse(bad.as_bytes()), None, "{bad}");
         }
         assert_eq!(parse(b"\xff"), None);

@@ -19,7 +19,8 @@ pub fn is_reference(text: &[u8]) -> bool {
 
 fn is_dotted_name(text: &[u8]) -> bool {
     text.split(|&byte| byte == b'.').all(|part| {
-        !part.is_empty() && part.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+        !part.is_empty()
+            && part.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
     })
 }
 
@@ -86,8 +87,10 @@ mod tests {
             assert!(is_reference(good.as_bytes()), "{good}");
         }
         let long = format!("{}:b", "a".repeat(254));
-        for bad in ["", ":", "a:", ":b", "a", "a:b:c", "a/b:c", "a..b:c", ".a:b", "a:b.", "a\0:b", "a b:c", "\u{e9}:b", &long]
-        {
+        for bad in [
+            "", ":", "a:", ":b", "a", "a:b:c", "a/b:c", "a..b:c", ".a:b", "a:b.", "a\0:b", "a b:c",
+            "\u{e9}:b", &long,
+        ] {
             assert!(!is_reference(bad.as_bytes()), "{bad}");
         }
         assert_eq!(module_name("app.test:echo"), "app.test.echo");

@@ -90,7 +90,12 @@ impl Envelope {
             .unwrap_or_else(|NoMemory| std::alloc::handle_alloc_error(Layout::new::<Header>()))
     }
 
-    fn allocate(signal: Option<Signal>, sender: usize, topic: usize, payload: usize) -> Result<Self, NoMemory> {
+    fn allocate(
+        signal: Option<Signal>,
+        sender: usize,
+        topic: usize,
+        payload: usize,
+    ) -> Result<Self, NoMemory> {
         let total = sender.checked_add(topic).and_then(|n| n.checked_add(payload)).ok_or(NoMemory)?;
         let layout = Self::layout(total).ok_or(NoMemory)?;
         let (Ok(sender_len), Ok(topic_len)) = (u32::try_from(sender), u32::try_from(topic)) else {

@@ -3,8 +3,8 @@
 //! 1. [`begin`]: no more messages are taken; the cause is settled.
 //! 2. The result was copied, the Lua state is closed, finalizers run (`vm`).
 //! 3. [`finish`]: the process is gone: its names, its place on the host and its PID are free.
-//! 4. Watchers get EXIT, then linked processes get LINK_DOWN or end themselves. All of these are the last things that the
-//!    process puts into any mailbox, so whatever it had sent to them lies before.
+//! 4. Linked processes get LINK_DOWN or end themselves, watchers get EXIT. All of these are the last things that the process
+//!    puts into any mailbox, so whatever it had sent to them lies before.
 
 use super::clock::Timestamp;
 use super::envelope::Signal;
@@ -49,24 +49,34 @@ pub fn begin(process: &Process, outcome: Outcome) -> Outcome {
 
 /// Last steps: the process is gone, and everybody concerned is told.
 pub fn finish(process: &Arc<Process>, outcome: Outcome) {
-    let Bonds { links, watchers, names, doom: cause, .. } = process.with_bonds(|bonds| {
-        std::mem::replace(bonds, Bonds { stage: Stage::Gone, ..Bonds::default() })
-    });
+    // No name can be added any more: the process is ending.
+    let names = process.with_bonds(|bonds| std::mem::take(&mut bonds.names));
     registry::release(process, names);
-    directory::remove(process.id);
     process.host.leave();
+    let Bonds { links, mut watchers, doom: cause, .. } = process
+        .with_bonds(|bonds| std::mem::replace(bonds, Bonds { stage: Stage::Gone, ..Bonds::default() }));
+    directory::remove(process.id);
     let origin = match (cause, &outcome) {
         (Some(Failure::LinkedProcessFailed { origin, reason, .. }), _) => (origin, reason),
         (_, Err(error)) => (process.pid.to_string(), error.text()),
         _ => (process.pid.to_string(), Vec::new()),
     };
-    let record =
-        Arc::new(ExitRecord { from: process.pid.clone(), id: process.id, at: Timestamp::now(), outcome, origin });
+    let record = Arc::new(ExitRecord {
+        from: process.pid.clone(),
+        id: process.id,
+        at: Timestamp::now(),
+        outcome,
+        origin,
+    });
+    // Links first, so that whoever sees the EXIT finds all links broken; but EXIT first for one that is both.
+    for linked in links.into_values() {
+        if let Some(watcher) = watchers.remove(&linked.id) {
+            watcher.signal(Signal::Exit(Arc::clone(&record)));
+        }
+        break_link(&linked, &record);
+    }
     for watcher in watchers.into_values() {
         watcher.signal(Signal::Exit(Arc::clone(&record)));
-    }
-    for linked in links.into_values() {
-        break_link(&linked, &record);
     }
     program::one_less();
 }

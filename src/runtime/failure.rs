@@ -90,7 +90,9 @@ pub enum Failure {
     HostInUse(String),
     #[error("{function}: invalid duration: {}", shown(.value))]
     InvalidDuration { function: &'static str, value: Vec<u8> },
-    #[error("{function}: {number} is {number} nanoseconds; write \"{number}s\", \"{number}ms\" or {number} * time.SECOND")]
+    #[error(
+        "{function}: {number} is {number} nanoseconds; write \"{number}s\", \"{number}ms\" or {number} * time.SECOND"
+    )]
     BareNumber { function: &'static str, number: i64 },
     #[error("{function}: duration must be greater than zero")]
     NotPositive { function: &'static str },
@@ -141,14 +143,25 @@ impl Failure {
     pub fn kind(&self) -> Kind {
         use Failure::*;
         match self {
-            DestinationNotFound(_) | ProcessNotFound(_) | NotAListener | EntryNotFound { .. } | CannotOpen { .. }
-            | HostNotFound(_) | NoMethod { .. } | NameNotRegistered(_) => Kind::NotFound,
+            DestinationNotFound(_)
+            | ProcessNotFound(_)
+            | NotAListener
+            | EntryNotFound { .. }
+            | CannotOpen { .. }
+            | HostNotFound(_)
+            | NoMethod { .. }
+            | NameNotRegistered(_) => Kind::NotFound,
             OtherMode { .. } => Kind::Conflict,
             MailboxFull(_) => Kind::RateLimited,
             HostFull { .. } | CannotStart(_) | ScopeNotAvailable(_) => Kind::Unavailable,
             NameTaken { .. } => Kind::AlreadyExists,
             Terminated => Kind::Canceled,
-            LinkedProcessFailed { .. } | OutOfMemory | Panic(_) | MainDeadlock | WaitInFinalizer | TooManyWaits
+            LinkedProcessFailed { .. }
+            | OutOfMemory
+            | Panic(_)
+            | MainDeadlock
+            | WaitInFinalizer
+            | TooManyWaits
             | HeldUp => Kind::Internal,
             _ => Kind::Invalid,
         }

@@ -45,7 +45,12 @@ pub struct Host {
 
 impl Host {
     fn new(name: &str, settings: Settings) -> Arc<Self> {
-        Arc::new(Host { name: name.into(), settings, live: AtomicUsize::new(0), used: AtomicBool::new(false) })
+        Arc::new(Host {
+            name: name.into(),
+            settings,
+            live: AtomicUsize::new(0),
+            used: AtomicBool::new(false),
+        })
     }
 
     /// The host of a main process; nothing can be spawned there.
@@ -94,7 +99,10 @@ pub fn lookup(reference: &[u8]) -> Result<Arc<Host>, Failure> {
     if !is_reference(reference) {
         return Err(Failure::HostReference(reference.to_vec()));
     }
-    std::str::from_utf8(reference).ok().and_then(find).ok_or_else(|| Failure::HostNotFound(reference.to_vec()))
+    std::str::from_utf8(reference)
+        .ok()
+        .and_then(find)
+        .ok_or_else(|| Failure::HostNotFound(reference.to_vec()))
 }
 
 /// The host of this name.

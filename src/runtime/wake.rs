@@ -58,7 +58,11 @@ impl Sleeper {
                 Woken::LookAgain
             }
             Sleeper::Doorbell(bell) => {
-                if bell.wait(limit) { Woken::Signal } else { Woken::LookAgain }
+                if bell.wait(limit) {
+                    Woken::Signal
+                } else {
+                    Woken::LookAgain
+                }
             }
         }
     }

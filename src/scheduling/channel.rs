@@ -2,7 +2,7 @@
 //!
 //! Whoever waits to receive stands in `receivers`. When something comes for them, the longest waiting one is marked and
 //! holds a *claim* until it runs again; others take only what is not claimed. So the values of a channel that can be taken
-//! right now are `available() - claims`.
+//! right now are `available_to() - claims`.
 
 use super::scheduler::WaiterId;
 use crate::runtime::clock::Timestamp;
@@ -67,7 +67,14 @@ pub enum Slot {
 
 impl Plain {
     pub fn new(capacity: usize) -> Self {
-        Plain { capacity, closed: false, queue: VecDeque::new(), senders: VecDeque::new(), free: Vec::new(), tickets: 0 }
+        Plain {
+            capacity,
+            closed: false,
+            queue: VecDeque::new(),
+            senders: VecDeque::new(),
+            free: Vec::new(),
+            tickets: 0,
+        }
     }
 
     /// A ticket that no value has. Low ones first, so that the table of values stays dense.
@@ -81,6 +88,12 @@ impl Plain {
     pub fn release(&mut self, ticket: Ticket) {
         self.free.push(ticket);
     }
+
+    /// The longest waiting send that is not a case of the wait `own`.
+    pub fn take_sender(&mut self, own: Option<WaiterId>) -> Option<WaitingSend> {
+        let place = self.senders.iter().position(|send| Some(send.waiter) != own)?;
+        self.senders.remove(place)
+    }
 }
 
 /// What a channel shows.
@@ -91,7 +104,12 @@ pub enum Source {
     /// Signals that are events.
     Events(VecDeque<Envelope>),
     /// Messages of one topic.
-    Listener { topic: Box<[u8]>, message: bool, open: bool, queue: VecDeque<Stamped> },
+    Listener {
+        topic: Box<[u8]>,
+        message: bool,
+        open: bool,
+        queue: VecDeque<Stamped>,
+    },
 }
 
 /// A message with its place in the order of arrival.
@@ -114,10 +132,13 @@ impl Channel {
         Channel { source, receivers: VecDeque::new(), claims: 0, served: [0; 2] }
     }
 
-    /// Values that receivers could take, claimed ones included.
-    pub fn available(&self) -> usize {
+    /// Values that the wait `own` could take, claimed ones included; a wait never takes what it sends itself.
+    pub fn available_to(&self, own: Option<WaiterId>) -> usize {
         match &self.source {
-            Source::Plain(plain) => plain.queue.len() + plain.senders.len(),
+            Source::Plain(plain) if own.is_none() => plain.queue.len() + plain.senders.len(),
+            Source::Plain(plain) => {
+                plain.queue.len() + plain.senders.iter().filter(|send| Some(send.waiter) != own).count()
+            }
             Source::Inbox(queue) | Source::Listener { queue, .. } => queue.len(),
             Source::Events(queue) => queue.len(),
         }
@@ -132,9 +153,9 @@ impl Channel {
         }
     }
 
-    /// True if a receive that holds `own` claims (0 or 1) here would not have to wait.
-    pub fn can_receive(&self, own: usize) -> bool {
-        self.available() > self.claims - own || self.is_finished()
+    /// True if a receive of the wait `own`, which holds `claimed` claims (0 or 1) here, would not have to wait.
+    pub fn can_receive(&self, own: Option<WaiterId>, claimed: usize) -> bool {
+        self.available_to(own) > self.claims - claimed || self.is_finished()
     }
 
     /// True for the views of the mailbox.

@@ -235,14 +235,19 @@ impl Scheduler {
     /// Takes a value if that needs no wait.
     pub fn try_receive(&mut self, id: ChannelId) -> Option<Received> {
         match self.channels.get(id) {
-            Some(channel) if !channel.can_receive(0) => None,
-            _ => Some(self.take(id)),
+            Some(channel) if !channel.can_receive(None, 0) => None,
+            _ => Some(self.take(id, None)),
         }
     }
 
     /// Sends the value at `ticket` if that needs no wait.
     pub fn try_send(&mut self, id: ChannelId, ticket: Ticket) -> Sending {
-        let receiver = self.free_receiver(id);
+        self.send_as(id, ticket, None)
+    }
+
+    /// As [`Scheduler::try_send`], for the wait `own`, which never meets itself.
+    fn send_as(&mut self, id: ChannelId, ticket: Ticket, own: Option<WaiterId>) -> Sending {
+        let receiver = self.free_receiver(id, own);
         let Some(channel) = self.channels.get_mut(id) else {
             return Sending::Closed;
         };
@@ -275,13 +280,15 @@ impl Scheduler {
         self.rebalance(id);
     }
 
-    /// Takes a value that is there, or the end of the channel.
-    fn take(&mut self, id: ChannelId) -> Received {
+    /// Takes a value that is there, or the end of the channel; not from the wait `own` itself.
+    fn take(&mut self, id: ChannelId, own: Option<WaiterId>) -> Received {
         let Some(channel) = self.channels.get_mut(id) else {
             return Received::Closed;
         };
         match &mut channel.source {
-            Source::Inbox(queue) => queue.pop_front().map_or(Received::Closed, |next| Received::Message(next.envelope)),
+            Source::Inbox(queue) => {
+                queue.pop_front().map_or(Received::Closed, |next| Received::Message(next.envelope))
+            }
             Source::Events(queue) => queue.pop_front().map_or(Received::Closed, Received::Event),
             Source::Listener { queue, message, .. } => match (queue.pop_front(), *message) {
                 (None, _) => Received::Closed,
@@ -292,7 +299,7 @@ impl Scheduler {
                 let slot = plain.queue.pop_front();
                 let room = plain.queue.len() < plain.capacity;
                 // The longest waiting send moves into the room, or straight to us.
-                let sender = if slot.is_none() || room { plain.senders.pop_front() } else { None };
+                let sender = if slot.is_none() || room { plain.take_sender(own) } else { None };
                 if let (Some(sender), true) = (sender, slot.is_some()) {
                     plain.queue.push_back(Slot::Stored(sender.ticket));
                 }
@@ -329,7 +336,9 @@ impl Scheduler {
 
     /// Gives an event to those who wait for one.
     pub fn route_event(&mut self, event: Envelope) {
-        if let Some(Source::Events(queue)) = self.channels.get_mut(self.events).map(|channel| &mut channel.source) {
+        if let Some(Source::Events(queue)) =
+            self.channels.get_mut(self.events).map(|channel| &mut channel.source)
+        {
             queue.push_back(event);
         }
         self.rebalance(self.events);
@@ -337,11 +346,12 @@ impl Scheduler {
 
     /// Removes a waiting event of a relation that was removed.
     pub fn retract(&mut self, event: Event, pid: &[u8]) {
-        if let Some(Source::Events(queue)) = self.channels.get_mut(self.events).map(|channel| &mut channel.source) {
+        if let Some(Source::Events(queue)) =
+            self.channels.get_mut(self.events).map(|channel| &mut channel.source)
+        {
             queue.retain(|envelope| match (event, envelope.as_signal()) {
-                (Event::Exit, Some(Signal::Exit(record))) | (Event::LinkDown, Some(Signal::LinkDown(record))) => {
-                    record.from.as_bytes() != pid
-                }
+                (Event::Exit, Some(Signal::Exit(record)))
+                | (Event::LinkDown, Some(Signal::LinkDown(record))) => record.from.as_bytes() != pid,
                 _ => true,
             });
         }
@@ -361,7 +371,9 @@ impl Scheduler {
             };
         }
         let mut queue = VecDeque::new();
-        if let Some(Source::Inbox(inbox)) = self.channels.get_mut(self.inbox).map(|channel| &mut channel.source) {
+        if let Some(Source::Inbox(inbox)) =
+            self.channels.get_mut(self.inbox).map(|channel| &mut channel.source)
+        {
             // What came before belongs to the listener from now on.
             let (ours, rest): (VecDeque<_>, VecDeque<_>) =
                 std::mem::take(inbox).into_iter().partition(|next| next.envelope.topic() == topic);
@@ -390,7 +402,9 @@ impl Scheduler {
         }
         self.listeners.remove(topic);
         let mut back = std::mem::take(queue);
-        if let Some(Source::Inbox(inbox)) = self.channels.get_mut(self.inbox).map(|channel| &mut channel.source) {
+        if let Some(Source::Inbox(inbox)) =
+            self.channels.get_mut(self.inbox).map(|channel| &mut channel.source)
+        {
             back.append(inbox);
             back.make_contiguous().sort_by_key(|next| next.arrival);
             *inbox = back;
@@ -419,7 +433,9 @@ impl Scheduler {
             match alarm {
                 Alarm::Waiter(waiter) => self.settle(waiter, 0, Finish::Elapsed),
                 Alarm::Channel(id) => {
-                    if let Some(Source::Plain(plain)) = self.channels.get_mut(id).map(|channel| &mut channel.source) {
+                    if let Some(Source::Plain(plain)) =
+                        self.channels.get_mut(id).map(|channel| &mut channel.source)
+                    {
                         plain.queue.push_back(Slot::Fired(Timestamp::now()));
                         self.rebalance(id);
                     }
@@ -441,14 +457,20 @@ impl Scheduler {
 
     /// Performs one of the cases if that needs no wait: the one whose channel a select has served least recently.
     pub fn poll(&mut self, cases: &[Case]) -> Option<(usize, Finish)> {
-        self.poll_with_claim(cases, None)
+        self.poll_as(cases, None, None)
     }
 
-    fn poll_with_claim(&mut self, cases: &[Case], claim: Option<ChannelId>) -> Option<(usize, Finish)> {
+    /// As [`Scheduler::poll`], for the wait `own`, which holds a claim on this channel.
+    fn poll_as(
+        &mut self,
+        cases: &[Case],
+        own: Option<WaiterId>,
+        claim: Option<ChannelId>,
+    ) -> Option<(usize, Finish)> {
         let mut best: Option<(u64, usize)> = None;
         let mut ties = 0;
         for (position, case) in cases.iter().enumerate() {
-            let Some(served) = self.served_if_ready(*case, claim) else {
+            let Some(served) = self.served_if_ready(*case, own, claim) else {
                 continue;
             };
             match best {
@@ -475,8 +497,8 @@ impl Scheduler {
             channel.served[usize::from(matches!(case, Case::Send(..)))] = selects;
         }
         let finish = match case {
-            Case::Receive(id) => Finish::Received(self.take(id)),
-            Case::Send(id, ticket) => match self.try_send(id, ticket) {
+            Case::Receive(id) => Finish::Received(self.take(id, own)),
+            Case::Send(id, ticket) => match self.send_as(id, ticket, own) {
                 Sending::Done => Finish::Sent,
                 _ => Finish::SendOnClosed,
             },
@@ -485,12 +507,12 @@ impl Scheduler {
     }
 
     /// When the channel of a case was last served, if the case can go on.
-    fn served_if_ready(&self, case: Case, claim: Option<ChannelId>) -> Option<u64> {
+    fn served_if_ready(&self, case: Case, own: Option<WaiterId>, claim: Option<ChannelId>) -> Option<u64> {
         match case {
             Case::Receive(id) => {
-                let own = usize::from(claim == Some(id));
+                let claimed = usize::from(claim == Some(id));
                 match self.channels.get(id) {
-                    Some(channel) => channel.can_receive(own).then_some(channel.served[0]),
+                    Some(channel) => channel.can_receive(own, claimed).then_some(channel.served[0]),
                     None => Some(0),
                 }
             }
@@ -499,7 +521,8 @@ impl Scheduler {
                     return Some(0);
                 };
                 let closed = matches!(&channel.source, Source::Plain(plain) if plain.closed);
-                (closed || channel.has_room() || self.free_receiver(id).is_some()).then_some(channel.served[1])
+                (closed || channel.has_room() || self.free_receiver(id, own).is_some())
+                    .then_some(channel.served[1])
             }
         }
     }
@@ -576,7 +599,7 @@ impl Scheduler {
         let cases = std::mem::take(&mut waiter.cases);
         let settled = match waiter.settled.take() {
             Some(settled) => Some(settled),
-            None => self.poll_with_claim(&cases, claim),
+            None => self.poll_as(&cases, Some(id), claim),
         };
         let Some((case, finish)) = settled else {
             if let Some(waiter) = self.waiters.get_mut(id) {
@@ -601,7 +624,10 @@ impl Scheduler {
     pub fn can_complete(&self, id: WaiterId) -> bool {
         self.waiters.get(id).is_none_or(|waiter| {
             waiter.settled.is_some()
-                || waiter.cases.iter().any(|case| self.served_if_ready(*case, waiter.claim).is_some())
+                || waiter
+                    .cases
+                    .iter()
+                    .any(|case| self.served_if_ready(*case, Some(id), waiter.claim).is_some())
         })
     }
 
@@ -623,8 +649,9 @@ impl Scheduler {
         self.settle(id, 0, Finish::Failed(failure));
     }
 
-    /// Takes a wait out of every list it stands in.
+    /// Ends a wait: it stands in no list any more, and the tickets of sends that were not taken are free again.
     fn leave(&mut self, id: WaiterId, cases: &[Case], taken: Option<usize>) {
+        self.withdraw(id, cases);
         let Some(waiter) = self.waiters.remove(id) else {
             return;
         };
@@ -636,11 +663,22 @@ impl Scheduler {
             }
             Owner::Frame => self.frames.retain(|frame| *frame != id),
         }
-        let mut claim = waiter.claim;
+        for (position, case) in cases.iter().enumerate() {
+            match *case {
+                Case::Send(channel, ticket) if taken != Some(position) => self.release(channel, ticket),
+                Case::Receive(channel) => self.rebalance(channel),
+                Case::Send(..) => {}
+            }
+        }
+    }
+
+    /// Takes a wait out of the lists of all its channels, and its claim back. A wait that is settled stands in none.
+    fn withdraw(&mut self, id: WaiterId, cases: &[Case]) {
+        let mut claim = self.waiters.get_mut(id).and_then(|waiter| waiter.claim.take());
         if let Some(channel) = claim.and_then(|id| self.channels.get_mut(id)) {
             channel.claims -= 1;
         }
-        for (position, case) in cases.iter().enumerate() {
+        for case in cases {
             match *case {
                 // The first case on the claimed channel left its row when it was claimed.
                 Case::Receive(channel) if claim.take_if(|claimed| *claimed == channel).is_some() => {}
@@ -651,33 +689,34 @@ impl Scheduler {
                         channel.receivers.remove(place);
                     }
                 }
-                Case::Send(channel, ticket) => {
+                Case::Send(channel, _) => {
                     if let Some(Source::Plain(plain)) =
                         self.channels.get_mut(channel).map(|channel| &mut channel.source)
                     {
                         plain.senders.retain(|send| send.waiter != id);
-                        if taken != Some(position) {
-                            plain.release(ticket);
-                        }
                     }
                 }
             }
         }
+    }
+
+    /// Decides how a wait ends, unless that is decided; nobody else can meet it any more.
+    fn settle(&mut self, id: WaiterId, case: usize, finish: Finish) {
+        let Some(waiter) = self.waiters.get_mut(id) else {
+            return;
+        };
+        if waiter.settled.is_some() {
+            return;
+        }
+        waiter.settled = Some((case, finish));
+        let cases = waiter.cases.clone();
+        self.withdraw(id, &cases);
         for case in cases {
-            if let Case::Receive(channel) = *case {
+            if let Case::Receive(channel) = case {
                 self.rebalance(channel);
             }
         }
-    }
-
-    fn settle(&mut self, id: WaiterId, case: usize, finish: Finish) {
-        if let Some(waiter) = self.waiters.get_mut(id) {
-            if waiter.settled.is_none() {
-                waiter.settled = Some((case, finish));
-            }
-            self.drop_claim(id);
-            self.mark(id);
-        }
+        self.mark(id);
     }
 
     fn mark(&mut self, id: WaiterId) {
@@ -690,7 +729,9 @@ impl Scheduler {
     }
 
     fn claim(&mut self, id: WaiterId, channel: ChannelId) {
-        if let (Some(waiter), Some(channel_state)) = (self.waiters.get_mut(id), self.channels.get_mut(channel)) {
+        if let (Some(waiter), Some(channel_state)) =
+            (self.waiters.get_mut(id), self.channels.get_mut(channel))
+        {
             waiter.claim = Some(channel);
             channel_state.claims += 1;
             // Who holds a claim does not stand in the row any more, so that finding the next stays cheap.
@@ -713,14 +754,15 @@ impl Scheduler {
         self.rebalance(channel);
     }
 
-    /// The longest waiting receiver that nothing has come for yet and that could go on.
-    fn free_receiver(&self, id: ChannelId) -> Option<WaiterId> {
+    /// The longest waiting receiver, other than `own`, that nothing has come for yet and that could go on.
+    fn free_receiver(&self, id: ChannelId, own: Option<WaiterId>) -> Option<WaiterId> {
         let channel = self.channels.get(id)?;
         channel.receivers.iter().copied().find(|&receiver| {
-            self.waiters.get(receiver).is_some_and(|waiter| {
-                let held_up = waiter.owner == Owner::Frame && self.frames.last() != Some(&receiver);
-                waiter.claim.is_none() && waiter.settled.is_none() && !held_up
-            })
+            own != Some(receiver)
+                && self.waiters.get(receiver).is_some_and(|waiter| {
+                    let held_up = waiter.owner == Owner::Frame && self.frames.last() != Some(&receiver);
+                    waiter.claim.is_none() && waiter.settled.is_none() && !held_up
+                })
         })
     }
 
@@ -736,12 +778,12 @@ impl Scheduler {
                 }
                 return;
             }
-            if channel.available() <= channel.claims {
-                return;
-            }
-            let Some(receiver) = self.free_receiver(id) else {
+            let Some(receiver) = self.free_receiver(id, None) else {
                 return;
             };
+            if channel.available_to(Some(receiver)) <= channel.claims {
+                return;
+            }
             self.claim(receiver, id);
         }
     }
@@ -758,12 +800,12 @@ impl Scheduler {
             return false;
         };
         let listens = |waiter: &Waiter| {
-            waiter.timed || waiter.cases.iter().any(|case| matches!(case, Case::Receive(id) if self.is_mailbox(*id)))
+            waiter.timed
+                || waiter.cases.iter().any(|case| matches!(case, Case::Receive(id) if self.is_mailbox(*id)))
         };
-        let may_be_woken = self
-            .waiters
-            .iter()
-            .any(|(id, waiter)| (id == innermost || matches!(waiter.owner, Owner::Task(_))) && listens(waiter));
+        let may_be_woken = self.waiters.iter().any(|(id, waiter)| {
+            (id == innermost || matches!(waiter.owner, Owner::Task(_))) && listens(waiter)
+        });
         !may_be_woken && outer.iter().any(|&frame| self.can_complete(frame))
     }
 }

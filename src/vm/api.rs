@@ -32,7 +32,13 @@ unsafe extern "C-unwind" {
     #[link_name = "lua_isyieldable"]
     fn isyieldable(l: *mut lua_State) -> c_int;
     #[link_name = "lua_loadx"]
-    fn loadx(l: *mut lua_State, reader: lua_Reader, data: *mut c_void, name: *const std::ffi::c_char, mode: *const std::ffi::c_char) -> c_int;
+    fn loadx(
+        l: *mut lua_State,
+        reader: lua_Reader,
+        data: *mut c_void,
+        name: *const std::ffi::c_char,
+        mode: *const std::ffi::c_char,
+    ) -> c_int;
 }
 
 /// Whether the running function may yield.
@@ -54,6 +60,21 @@ pub unsafe fn resume(co: *mut lua_State, from: *mut lua_State, args: c_int) -> (
     let mut results = 0;
     let status = lua_resume(co, from, args, &mut results);
     (status, results)
+}
+
+/// Makes `l` the running coroutine again after others were resumed from it. LuaJIT forgets to do so if a C function raises
+/// after a resume, and its compiled code then works on the wrong coroutine; a call from `l` repairs that.
+pub unsafe fn make_current(l: *mut lua_State) {
+    #[cfg(feature = "luajit")]
+    {
+        unsafe extern "C-unwind" fn nothing(_: *mut lua_State) -> c_int {
+            0
+        }
+        lua_pushcclosure(l, nothing, 0);
+        lua_call(l, 0, 0);
+    }
+    #[cfg(feature = "lua54")]
+    let _ = l;
 }
 
 /// Pushes a Rust string.
@@ -196,7 +217,11 @@ unsafe fn hooks_are_called(l: *mut lua_State) -> bool {
 /// Loads a chunk, text or binary as `mode` says (`"t"`, `"b"`, `"bt"`). Pushes the function or the message.
 pub unsafe fn load(l: *mut lua_State, code: &[u8], name: &CStr, mode: &CStr) -> c_int {
     struct Part<'a>(Option<&'a [u8]>);
-    unsafe extern "C-unwind" fn read(_: *mut lua_State, data: *mut c_void, size: *mut usize) -> *const std::ffi::c_char {
+    unsafe extern "C-unwind" fn read(
+        _: *mut lua_State,
+        data: *mut c_void,
+        size: *mut usize,
+    ) -> *const std::ffi::c_char {
         let part = (*data.cast::<Part<'_>>()).0.take().unwrap_or_default();
         *size = part.len();
         part.as_ptr().cast()
@@ -211,7 +236,12 @@ pub unsafe fn load(l: *mut lua_State, code: &[u8], name: &CStr, mode: &CStr) -> 
 
 /// Dumps the Lua function on top as a binary chunk with debug information; empty for a C function.
 pub unsafe fn dump(l: *mut lua_State) -> Vec<u8> {
-    unsafe extern "C-unwind" fn write(_: *mut lua_State, part: *const c_void, size: usize, data: *mut c_void) -> c_int {
+    unsafe extern "C-unwind" fn write(
+        _: *mut lua_State,
+        part: *const c_void,
+        size: usize,
+        data: *mut c_void,
+    ) -> c_int {
         let out = &mut *data.cast::<Vec<u8>>();
         if out.try_reserve(size).is_err() {
             return 1;

@@ -49,7 +49,13 @@ pub unsafe fn find(l: *mut lua_State, reference: &str) -> Result<Code, Failure> 
         Some(Source::File(path)) => {
             let chunk = compile_file(l, reference, path)?;
             let file = path.to_string_lossy().into_owned().into_bytes();
-            return Ok(Code { module: entry::module_name(reference), file: Some(file), chunk, method, imports });
+            return Ok(Code {
+                module: entry::module_name(reference),
+                file: Some(file),
+                chunk,
+                method,
+                imports,
+            });
         }
         Some(Source::Module(name)) => name.clone(),
         None => entry::module_name(reference),

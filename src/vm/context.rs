@@ -135,9 +135,10 @@ impl Context {
             return Some(context);
         }
         lua_rawgetp(l, LUA_REGISTRYINDEX, registry_key());
-        let found = object::get::<MainState>(l, -1).map(|main| &*main.0);
+        let found = lua_touserdata(l, -1).cast::<Context>();
         lua_pop(l, 1);
-        found
+        // SAFETY: only `open_main` sets this field, to a context that stays for ever.
+        found.as_ref()
     }
 
     /// Makes `l`'s state a main process, if it is not yet one.
@@ -148,15 +149,20 @@ impl Context {
         if let Some(context) = Self::find(l) {
             return Ok(context);
         }
+        // All that can raise comes first: the sentinel that is collected when the state closes, and the two fields.
         let place = object::reserve::<MainState>(l);
-        lua_pushvalue(l, -1);
+        lua_rawsetp(l, LUA_REGISTRYINDEX, sentinel_key());
+        lua_pushlightuserdata(l, ptr::null_mut());
         lua_rawsetp(l, LUA_REGISTRYINDEX, registry_key());
         let process = program::open_main()?;
         // The context stays for ever: finalizers that run after ours may still call the library.
         let context: &'static Context = Box::leak(Box::new(Context::new(process)));
         context.main_thread.set(main_thread(l));
         ptr::write(place, MainState(context));
+        lua_rawgetp(l, LUA_REGISTRYINDEX, sentinel_key());
         object::confirm::<MainState>(l);
+        lua_pushlightuserdata(l, ptr::from_ref(context).cast_mut().cast());
+        lua_rawsetp(l, LUA_REGISTRYINDEX, registry_key());
         lua_pop(l, 1);
         Ok(context)
     }
@@ -282,6 +288,11 @@ unsafe fn main_thread(l: *mut lua_State) -> *mut lua_State {
 
 fn registry_key() -> *const std::ffi::c_void {
     static KEY: u8 = 0;
+    ptr::from_ref(&KEY).cast()
+}
+
+fn sentinel_key() -> *const std::ffi::c_void {
+    static KEY: u8 = 1;
     ptr::from_ref(&KEY).cast()
 }
 

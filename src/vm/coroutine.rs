@@ -64,14 +64,14 @@ pub unsafe fn run(from: *mut lua_State, context: &Context, task: TaskId) {
         }
         lua_gettop(co) - 1
     } else if is_waiting(co) {
-        prepare_again(co)
+        prepare_again(co, waiter.is_some())
     } else {
         // Somebody else resumed it behind our back: it is not ours any more.
         end(from, context, task);
         return;
     };
     context.running.set(co);
-    let (status, results) = resume(co, from, args);
+    let (status, results) = resume(co, level_of(from), args);
     match status {
         LUA_YIELD => {
             if !is_waiting(co) {
@@ -87,16 +87,34 @@ pub unsafe fn run(from: *mut lua_State, context: &Context, task: TaskId) {
     }
 }
 
-/// Takes the waiting mark off a coroutine that is to be resumed: how many arguments it gets.
-unsafe fn prepare_again(co: *mut lua_State) -> c_int {
+/// Whose depth of C calls a resumed coroutine goes on with.
+///
+/// Lua 5.4 allows 200 of them in all, so that the C stack suffices. Waits inside waits would soon use these up, since each
+/// resumes coroutines from inside. As long as there is room on the stack for another 200, the count begins anew.
+#[cfg(feature = "lua54")]
+fn level_of(from: *mut lua_State) -> *mut lua_State {
+    // The deepest recursion that Lua allows needs less than this (measured: more than 384 KiB, less than 512).
+    const FOR_200_CALLS: usize = 512 << 10;
+    if crate::platform::remaining_stack() > FOR_200_CALLS { std::ptr::null_mut() } else { from }
+}
+
+/// Whose depth of C calls a resumed coroutine goes on with: LuaJIT does not count.
+#[cfg(feature = "luajit")]
+fn level_of(from: *mut lua_State) -> *mut lua_State {
+    from
+}
+
+/// Takes the mark off a coroutine that is to be resumed: how many arguments it gets. One that waited in the library, and did
+/// not just give way, gets the again mark on LuaJIT.
+unsafe fn prepare_again(co: *mut lua_State, waited: bool) -> c_int {
     lua_pop(co, 1);
-    #[cfg(feature = "lua54")]
-    return 0;
     #[cfg(feature = "luajit")]
-    {
+    if waited {
         lua_pushlightuserdata(co, again_mark());
-        1
+        return 1;
     }
+    let _ = waited;
+    0
 }
 
 unsafe fn end(l: *mut lua_State, context: &Context, task: TaskId) {
@@ -149,7 +167,8 @@ mod lua54 {
             }
             _ => Some(c"cannot resume dead coroutine"),
         };
-        let refusal = refusal.or_else(|| (lua_checkstack(co, args) == 0).then_some(c"too many arguments to resume"));
+        let refusal =
+            refusal.or_else(|| (lua_checkstack(co, args) == 0).then_some(c"too many arguments to resume"));
         match refusal {
             Some(text) => {
                 lua_pushstring(l, text.as_ptr());

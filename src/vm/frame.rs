@@ -17,7 +17,11 @@ impl JumpBuffer {
 }
 
 unsafe extern "C-unwind" {
-    fn process_frame_enter(frame: *mut c_void, body: unsafe extern "C-unwind" fn(*mut c_void), data: *mut c_void) -> c_int;
+    fn process_frame_enter(
+        frame: *mut c_void,
+        body: unsafe extern "C-unwind" fn(*mut c_void),
+        data: *mut c_void,
+    ) -> c_int;
     fn process_frame_leave(frame: *mut c_void) -> !;
 }
 
@@ -34,7 +38,11 @@ pub enum Left {
 ///
 /// # Safety
 /// `body` and everything it calls up to a call of [`leave`] own nothing that has to be dropped.
-pub unsafe fn enter(frame: &JumpBuffer, body: unsafe extern "C-unwind" fn(*mut c_void), data: *mut c_void) -> Left {
+pub unsafe fn enter(
+    frame: &JumpBuffer,
+    body: unsafe extern "C-unwind" fn(*mut c_void),
+    data: *mut c_void,
+) -> Left {
     match process_frame_enter(frame.0.get().cast(), body, data) {
         0 => Left::Returned,
         _ => Left::Jumped,

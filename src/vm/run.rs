@@ -101,7 +101,9 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 fn write_report(process: &Process, outcome: &Outcome) {
     use io::Write;
     let alone = process.with_bonds(|bonds| bonds.watchers.is_empty() && bonds.links.is_empty());
-    if let (true, true, false, Err(error)) = (alone, process.host.settings.report, process.realm.is_closing(), outcome) {
+    if let (true, true, false, Err(error)) =
+        (alone, process.host.settings.report, process.realm.is_closing(), outcome)
+    {
         let mut text = format!("process {} ({}) failed: ", process.pid, process.entry).into_bytes();
         text.extend_from_slice(&error.text());
         text.push(b'\n');
@@ -161,7 +163,8 @@ unsafe extern "C-unwind" fn set_up(l: *mut lua_State) -> c_int {
     // The code lives in the context while Lua may raise.
     *context.startup.borrow_mut() = Some(startup);
     push_entry(l, context);
-    let arguments = context.startup.borrow_mut().as_mut().map(|startup| std::mem::take(&mut startup.arguments));
+    let arguments =
+        context.startup.borrow_mut().as_mut().map(|startup| std::mem::take(&mut startup.arguments));
     *context.arguments.borrow_mut() = arguments.unwrap_or_default();
     let bytes: &[u8] = &*context.arguments.as_ptr();
     luaL_checkstack(l, decode::count(bytes) + 8, c"too many arguments".as_ptr());

@@ -180,7 +180,10 @@ pub fn waiter_of(_: &Context, context: isize) -> WaiterId {
 #[cfg(feature = "luajit")]
 pub fn waiter_of(context: &Context, _: isize) -> WaiterId {
     let scheduler = context.scheduler.borrow();
-    scheduler.current().and_then(|task| scheduler.wait_of(task)).unwrap_or_else(|| scheduler.innermost_frame())
+    scheduler
+        .current()
+        .and_then(|task| scheduler.wait_of(task))
+        .unwrap_or_else(|| scheduler.innermost_frame())
 }
 
 /// Runs the second half if the wait is over; else waits on in the old place.
@@ -223,18 +226,44 @@ pub unsafe fn hold(l: *mut lua_State, context: &Context) {
 
 /// Runs the other coroutines until the innermost wait can end; at least `turns` steps of them if it can end at once.
 /// Raises (after taking the wait back) what the main script has to be told; never returns if the process is ended.
-unsafe fn run_others(l: *mut lua_State, context: &Context, waiter: WaiterId, mut turns: usize) {
+unsafe fn run_others(l: *mut lua_State, context: &Context, waiter: WaiterId, turns: usize) {
+    let pending = run_until(l, context, waiter, turns);
+    make_current(l);
+    match pending {
+        Pending::Nothing => {}
+        Pending::ForMainScript => {
+            context.scheduler.borrow_mut().forget(waiter);
+            raise_pending(l, context);
+        }
+        Pending::OnTop => {
+            context.scheduler.borrow_mut().forget(waiter);
+            lua_error(l);
+        }
+    }
+}
+
+/// What a wait in a main process has to raise instead of going on.
+enum Pending {
+    /// It can end.
+    Nothing,
+    /// A failed link or coroutine, see `raise_pending`.
+    ForMainScript,
+    /// The value on top of the stack.
+    OnTop,
+}
+
+unsafe fn run_until(l: *mut lua_State, context: &Context, waiter: WaiterId, mut turns: usize) -> Pending {
     let current = context.scheduler.borrow().current();
     let running = context.running.get();
     loop {
         leave_if_over(context);
         context.sort_mail();
         context.scheduler.borrow_mut().fire_timers();
-        if context.process.is_main() {
-            raise_inside(l, context, waiter, current.is_none());
+        if has_pending(context, current.is_none()) {
+            return Pending::ForMainScript;
         }
         if turns == 0 && context.scheduler.borrow().can_complete(waiter) {
-            return;
+            return Pending::Nothing;
         }
         let next = context.scheduler.borrow_mut().next_task();
         match next {
@@ -245,7 +274,11 @@ unsafe fn run_others(l: *mut lua_State, context: &Context, waiter: WaiterId, mut
                 context.running.set(running);
             }
             None if turns > 0 => turns = 0,
-            None => sleep_inside(l, context, waiter),
+            None => {
+                if sleep_inside(context, waiter) == Woken::Signal && run_pending_hook(l, context) != LUA_OK {
+                    return Pending::OnTop;
+                }
+            }
         }
     }
 }
@@ -258,35 +291,29 @@ pub unsafe fn leave_if_over(context: &Context) {
     }
 }
 
-unsafe fn raise_inside(l: *mut lua_State, context: &Context, waiter: WaiterId, main_script: bool) {
-    let pending = !context.link_failures.borrow().is_empty()
-        || (main_script && !context.task_errors.borrow().is_empty());
-    if pending {
-        context.scheduler.borrow_mut().forget(waiter);
-        raise_pending(l, context);
-    }
+/// Only a main process has anything pending.
+fn has_pending(context: &Context, main_script: bool) -> bool {
+    !context.link_failures.borrow().is_empty() || (main_script && !context.task_errors.borrow().is_empty())
 }
 
 /// Nothing can run: sleeps, unless it is certain that nothing can ever end the wait.
-unsafe fn sleep_inside(l: *mut lua_State, context: &Context, waiter: WaiterId) {
-    let held_up = context.scheduler.borrow_mut().is_held_up();
-    if held_up {
-        context.scheduler.borrow_mut().fail(waiter, Failure::HeldUp);
-        return;
+fn sleep_inside(context: &Context, waiter: WaiterId) -> Woken {
+    let mut scheduler = context.scheduler.borrow_mut();
+    if scheduler.is_held_up() {
+        scheduler.fail(waiter, Failure::HeldUp);
+        return Woken::LookAgain;
     }
-    let deadline = context.scheduler.borrow_mut().next_deadline();
-    if context.process.is_main() && deadline.is_none() && program::is_alone() && !context.process.mailbox.has_mail() {
-        context.scheduler.borrow_mut().fail(waiter, Failure::MainDeadlock);
-        return;
+    let deadline = scheduler.next_deadline();
+    if context.process.is_main()
+        && deadline.is_none()
+        && program::is_alone()
+        && !context.process.mailbox.has_mail()
+    {
+        scheduler.fail(waiter, Failure::MainDeadlock);
+        return Woken::LookAgain;
     }
-    if sleep(context, deadline) == Woken::Signal {
-        // The interpreter's handler has set a hook that raises: give it a function to stop in.
-        let status = run_pending_hook(l, context);
-        if status != LUA_OK {
-            context.scheduler.borrow_mut().forget(waiter);
-            lua_error(l);
-        }
-    }
+    drop(scheduler);
+    sleep(context, deadline)
 }
 
 /// Sleeps until something comes into the mailbox, somebody ends the process, or `deadline`.
@@ -300,6 +327,7 @@ pub fn sleep(context: &Context, deadline: Option<Instant>) -> Woken {
     woken
 }
 
+/// Runs the hook that the interpreter's signal handler has set, and which raises: gives it a function to stop in.
 unsafe fn run_pending_hook(l: *mut lua_State, context: &Context) -> c_int {
     // On Lua 5.4 the hook was set on the main thread of the state, which may not be the one that waits.
     let main = context.main_thread.get();

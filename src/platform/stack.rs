@@ -1,0 +1,42 @@
+//! The C stack of the calling thread.
+
+use std::cell::Cell;
+
+/// Bytes of C stack that the calling thread has left; a large number if the system does not tell.
+pub fn remaining() -> usize {
+    thread_local! { static LOWEST: Cell<Option<usize>> = const { Cell::new(None) }; }
+    let marker = 0u8;
+    let here = std::ptr::from_ref(std::hint::black_box(&marker)) as usize;
+    let lowest = LOWEST.with(|known| {
+        known.get().unwrap_or_else(|| {
+            let lowest = lowest_address();
+            known.set(Some(lowest));
+            lowest
+        })
+    });
+    here.saturating_sub(lowest)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+fn lowest_address() -> usize {
+    // SAFETY: the attributes are initialised by `pthread_getattr_np` before they are read, and destroyed once.
+    unsafe {
+        let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
+        #[cfg(target_os = "freebsd")]
+        let status = libc::pthread_attr_get_np(libc::pthread_self(), &mut attributes);
+        #[cfg(not(target_os = "freebsd"))]
+        let status = libc::pthread_getattr_np(libc::pthread_self(), &mut attributes);
+        if status != 0 {
+            return 0;
+        }
+        let (mut start, mut size) = (std::ptr::null_mut(), 0);
+        libc::pthread_attr_getstack(&attributes, &mut start, &mut size);
+        libc::pthread_attr_destroy(&mut attributes);
+        start as usize
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+fn lowest_address() -> usize {
+    0
+}
