@@ -68,9 +68,9 @@ enum Refusal {
     Memory,
 }
 
-impl Encoder {
+impl Default for Encoder {
     /// Without any memory yet.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Encoder {
             out: Vec::new(),
             levels: Vec::new(),
@@ -82,7 +82,9 @@ impl Encoder {
             out_of_memory: false,
         }
     }
+}
 
+impl Encoder {
     /// Encodes the `count` values from `first` on. The bytes are valid until the next encoding.
     ///
     /// `origin` says where the first of them comes from; arguments are counted on from it.

@@ -147,6 +147,7 @@ unsafe fn settings_at(l: *mut lua_State, index: c_int) -> Result<Settings, Failu
         let field = shown_value(l, -2);
         match &*field {
             b"max_processes" => settings.max_processes = count_at(l, &field)?,
+            b"memory_limit" => settings.memory_limit = count_at(l, &field)?,
             b"mailbox_limit" => settings.mailbox_limit = count_at(l, &field)?,
             b"stack_size" => {
                 settings.stack_size = count_at(l, &field)?;
@@ -181,14 +182,15 @@ pub unsafe extern "C-unwind" fn host_info(l: *mut lua_State) -> c_int {
     let Some(host) = found else {
         return return_failure(l, Failure::HostNotFound(reference.to_vec()));
     };
-    let Settings { max_processes, mailbox_limit, stack_size, report } = host.settings;
+    let Settings { max_processes, mailbox_limit, memory_limit, stack_size, report } = host.settings;
     let processes = host.processes();
     drop(host);
-    lua_createtable(l, 0, 6);
+    lua_createtable(l, 0, 7);
     let numbers = [
         (c"workers", 0),
         (c"max_processes", max_processes),
         (c"mailbox_limit", mailbox_limit),
+        (c"memory_limit", memory_limit),
         (c"stack_size", stack_size),
         (c"processes", processes),
     ];

@@ -36,8 +36,10 @@ const PROCESS: Functions = &[
     (c"host_info", hosts::host_info),
 ];
 
-/// The modules beside `process`: short name, long name, the function that makes the table.
-const MODULES: [(&CStr, &CStr, unsafe fn(*mut lua_State)); 3] = [
+/// A module beside `process`: short name, long name, the function that pushes its table.
+type Module = (&'static CStr, &'static CStr, unsafe fn(*mut lua_State));
+
+const MODULES: [Module; 3] = [
     (c"channel", c"process.channel", channel::push_module),
     (c"time", c"process.time", time::push_module),
     (c"errors", c"process.errors", errors::push_module),

@@ -3,8 +3,8 @@
 //! 1. [`begin`]: no more messages are taken; the cause is settled.
 //! 2. The result was copied, the Lua state is closed, finalizers run (`vm`).
 //! 3. [`finish`]: the process is gone: its names, its place on the host and its PID are free.
-//! 4. Linked processes get LINK_DOWN or end themselves, watchers get EXIT. All of these are the last things that the process
-//!    puts into any mailbox, so whatever it had sent to them lies before.
+//! 4. Watchers get EXIT, then linked processes get LINK_DOWN or end themselves. All of these are the last things that the
+//!    process puts into any mailbox, so whatever it had sent to them lies before.
 
 use super::clock::Timestamp;
 use super::envelope::Signal;
@@ -53,7 +53,7 @@ pub fn finish(process: &Arc<Process>, outcome: Outcome) {
     let names = process.with_bonds(|bonds| std::mem::take(&mut bonds.names));
     registry::release(process, names);
     process.host.leave();
-    let Bonds { links, mut watchers, doom: cause, .. } = process
+    let Bonds { links, watchers, doom: cause, .. } = process
         .with_bonds(|bonds| std::mem::replace(bonds, Bonds { stage: Stage::Gone, ..Bonds::default() }));
     directory::remove(process.id);
     let origin = match (cause, &outcome) {
@@ -68,15 +68,12 @@ pub fn finish(process: &Arc<Process>, outcome: Outcome) {
         outcome,
         origin,
     });
-    // Links first, so that whoever sees the EXIT finds all links broken; but EXIT first for one that is both.
-    for linked in links.into_values() {
-        if let Some(watcher) = watchers.remove(&linked.id) {
-            watcher.signal(Signal::Exit(Arc::clone(&record)));
-        }
-        break_link(&linked, &record);
-    }
+    // Watchers first: who watches a whole group sees the cause before its consequences.
     for watcher in watchers.into_values() {
         watcher.signal(Signal::Exit(Arc::clone(&record)));
+    }
+    for linked in links.into_values() {
+        break_link(&linked, &record);
     }
     program::one_less();
 }
@@ -120,14 +117,14 @@ mod tests {
     use super::*;
     use crate::runtime::error::Kind;
     use crate::runtime::relations::{link, monitor, unlink};
-    use crate::runtime::{host, program::Realm, wake::Sleeper};
+    use crate::runtime::{host, wake::Sleeper};
     use once_cell::sync::OnceCell;
 
     fn spawned() -> Arc<Process> {
         let host = host::find("app:processes").unwrap();
         host.enter().unwrap();
         program::one_more();
-        let process = Process::new("t:t", host, Arc::new(Realm::new()), Sleeper::Thread(OnceCell::new()));
+        let process = Process::new("t:t", host, Arc::default(), Sleeper::Thread(OnceCell::new()));
         let process = Arc::new(process);
         directory::insert(&process);
         process

@@ -21,6 +21,8 @@ pub struct Settings {
     pub max_processes: usize,
     /// Waiting messages for each process, 0 for no limit.
     pub mailbox_limit: usize,
+    /// Bytes of Lua memory for each process, 0 for no limit.
+    pub memory_limit: usize,
     /// C stack for each thread, in bytes of address space.
     pub stack_size: usize,
     /// Whether a failure that nobody watches is written to standard error.
@@ -29,7 +31,13 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { max_processes: 0, mailbox_limit: 0, stack_size: LEAST_STACK, report: true }
+        Settings {
+            max_processes: 0,
+            mailbox_limit: 0,
+            memory_limit: 0,
+            stack_size: LEAST_STACK,
+            report: true,
+        }
     }
 }
 

@@ -37,12 +37,14 @@ pub enum Owner {
     Parked,
 }
 
-impl Mailbox {
+impl Default for Mailbox {
     /// An empty mailbox whose owner is awake.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Mailbox { head: AtomicPtr::new(EMPTY) }
     }
+}
 
+impl Mailbox {
     /// Puts an envelope in.
     ///
     /// # Errors
@@ -177,7 +179,7 @@ mod tests {
 
     #[test]
     fn comes_out_in_the_order_of_arrival() {
-        let mailbox = Mailbox::new();
+        let mailbox = Mailbox::default();
         for text in ["a", "b", "c"] {
             assert_eq!(mailbox.push(message(text)).ok(), Some(Owner::Awake));
         }
@@ -188,7 +190,7 @@ mod tests {
 
     #[test]
     fn the_first_push_to_a_parked_owner_has_to_wake_it() {
-        let mailbox = Mailbox::new();
+        let mailbox = Mailbox::default();
         assert!(mailbox.park());
         assert_eq!(mailbox.push(message("a")).ok(), Some(Owner::Parked));
         assert_eq!(mailbox.push(message("b")).ok(), Some(Owner::Awake));
@@ -201,19 +203,19 @@ mod tests {
 
     #[test]
     fn a_closed_mailbox_gives_the_envelope_back() {
-        let mailbox = Mailbox::new();
+        let mailbox = Mailbox::default();
         assert!(mailbox.push(message("a")).is_ok());
         assert_eq!(mailbox.close(), Owner::Awake);
         assert_eq!(mailbox.push(message("b")).err().unwrap().payload(), b"b");
         assert!(mailbox.is_closed() && !mailbox.park() && mailbox.take().next().is_none());
-        let parked = Mailbox::new();
+        let parked = Mailbox::default();
         assert!(parked.park());
         assert_eq!(parked.close(), Owner::Parked);
     }
 
     #[test]
     fn keeps_the_order_of_every_sender_under_contention() {
-        let mailbox = Arc::new(Mailbox::new());
+        let mailbox = Arc::new(Mailbox::default());
         let count: u32 = if cfg!(miri) { 50 } else { 20_000 };
         let senders: Vec<_> = (0..4u8)
             .map(|sender| {

@@ -53,7 +53,7 @@ impl Process {
             entry: entry.into(),
             host,
             realm,
-            mailbox: Mailbox::new(),
+            mailbox: Mailbox::default(),
             sleeper,
             waiting: AtomicUsize::new(0),
             doomed: AtomicBool::new(false),

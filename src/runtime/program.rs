@@ -37,6 +37,7 @@ static LIVE: AtomicUsize = AtomicUsize::new(0);
 static MAINS: Mutex<Vec<Arc<Process>>> = Mutex::new(Vec::new());
 
 /// A main process and everything spawned from it.
+#[derive(Default)]
 pub struct Realm {
     closing: AtomicBool,
     threads: Mutex<usize>,
@@ -44,11 +45,6 @@ pub struct Realm {
 }
 
 impl Realm {
-    /// A realm without threads.
-    pub fn new() -> Self {
-        Realm { closing: AtomicBool::new(false), threads: Mutex::new(0), thread_ended: Condvar::new() }
-    }
-
     /// True from the moment its main process closes, or the OS process exits.
     pub fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Acquire) || EXITING.load(Ordering::Acquire)
@@ -105,7 +101,7 @@ pub fn is_alone() -> bool {
 pub fn open_main() -> io::Result<Arc<Process>> {
     let sleeper = Sleeper::Doorbell(Doorbell::new()?);
     let host = Host::of_main();
-    let main = Arc::new(Process::new("main:main", Arc::clone(&host), Arc::new(Realm::new()), sleeper));
+    let main = Arc::new(Process::new("main:main", Arc::clone(&host), Arc::default(), sleeper));
     // The host of main processes has no limit.
     let _ = host.enter();
     one_more();

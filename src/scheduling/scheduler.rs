@@ -104,9 +104,9 @@ pub struct Scheduler {
     selects: u64,
 }
 
-impl Scheduler {
+impl Default for Scheduler {
     /// Without coroutines; the inbox and the events exist from the beginning.
-    pub fn new() -> Self {
+    fn default() -> Self {
         let mut channels = SlotMap::with_key();
         let inbox = channels.insert(Channel::new(Source::Inbox(VecDeque::new())));
         let events = channels.insert(Channel::new(Source::Events(VecDeque::new())));
@@ -125,7 +125,9 @@ impl Scheduler {
             selects: 0,
         }
     }
+}
 
+impl Scheduler {
     // ---- coroutines
 
     /// A new coroutine, ready to run.

@@ -24,7 +24,7 @@ fn received(completion: Option<Completion>) -> Option<Ticket> {
 
 #[test]
 fn an_unbuffered_send_needs_a_receiver() {
-    let mut scheduler = Scheduler::new();
+    let mut scheduler = Scheduler::default();
     let id = scheduler.open_channel(0);
     assert_eq!(send(&mut scheduler, id).1, Sending::MustWait);
     let (task, waiter) = waiting_task(&mut scheduler, vec![Case::Receive(id)]);
@@ -37,7 +37,7 @@ fn an_unbuffered_send_needs_a_receiver() {
 
 #[test]
 fn a_waiting_send_moves_into_the_room_that_a_receive_makes() {
-    let mut scheduler = Scheduler::new();
+    let mut scheduler = Scheduler::default();
     let id = scheduler.open_channel(1);
     let (first, sending) = send(&mut scheduler, id);
     assert_eq!(sending, Sending::Done);
@@ -52,7 +52,7 @@ fn a_waiting_send_moves_into_the_room_that_a_receive_makes() {
 
 #[test]
 fn a_select_leaves_no_trace_on_the_channels_it_did_not_take() {
-    let mut scheduler = Scheduler::new();
+    let mut scheduler = Scheduler::default();
     let (a, b) = (scheduler.open_channel(0), scheduler.open_channel(0));
     let (_, waiter) = waiting_task(&mut scheduler, vec![Case::Receive(a), Case::Receive(b)]);
     assert_eq!(send(&mut scheduler, b).1, Sending::Done);
@@ -63,7 +63,7 @@ fn a_select_leaves_no_trace_on_the_channels_it_did_not_take() {
 
 #[test]
 fn a_task_that_ends_while_it_is_marked_takes_nothing() {
-    let mut scheduler = Scheduler::new();
+    let mut scheduler = Scheduler::default();
     let id = scheduler.open_channel(0);
     let (first, _) = waiting_task(&mut scheduler, vec![Case::Receive(id)]);
     let (second, waiter) = waiting_task(&mut scheduler, vec![Case::Receive(id)]);
@@ -75,7 +75,7 @@ fn a_task_that_ends_while_it_is_marked_takes_nothing() {
 
 #[test]
 fn closing_wakes_everybody() {
-    let mut scheduler = Scheduler::new();
+    let mut scheduler = Scheduler::default();
     let (a, b) = (scheduler.open_channel(0), scheduler.open_channel(0));
     let (_, receiver) = waiting_task(&mut scheduler, vec![Case::Receive(a)]);
     let ticket = scheduler.reserve(b);
@@ -92,7 +92,7 @@ fn closing_wakes_everybody() {
 
 #[test]
 fn selects_take_turns_between_ready_channels() {
-    let mut scheduler = Scheduler::new();
+    let mut scheduler = Scheduler::default();
     let channels: Vec<_> = (0..3).map(|_| scheduler.open_channel(100)).collect();
     for &id in &channels {
         for _ in 0..50 {
@@ -109,7 +109,7 @@ fn selects_take_turns_between_ready_channels() {
 
 #[test]
 fn messages_go_back_to_the_inbox_in_the_order_of_arrival() {
-    let mut scheduler = Scheduler::new();
+    let mut scheduler = Scheduler::default();
     let message = |topic: &str, n: u8| Envelope::message("", topic.as_bytes(), &[n]).unwrap();
     scheduler.route_message(message("a", 1));
     scheduler.route_message(message("b", 2));
@@ -132,7 +132,7 @@ fn messages_go_back_to_the_inbox_in_the_order_of_arrival() {
 
 #[test]
 fn a_wait_that_only_the_held_up_one_could_serve_is_found() {
-    let mut scheduler = Scheduler::new();
+    let mut scheduler = Scheduler::default();
     let (a, b) = (scheduler.open_channel(1), scheduler.open_channel(0));
     let outer = scheduler.wait(Owner::Frame, vec![Case::Receive(a)], None);
     let inner = scheduler.wait(Owner::Frame, vec![Case::Receive(b)], None);

@@ -98,7 +98,7 @@ impl Context {
             process,
             main_thread: Cell::new(ptr::null_mut()),
             memory: Memory::default(),
-            scheduler: RefCell::new(Scheduler::new()),
+            scheduler: RefCell::default(),
             coroutines: RefCell::new(SecondaryMap::new()),
             running: Cell::new(ptr::null_mut()),
             main_task: Cell::new(None),
@@ -116,7 +116,7 @@ impl Context {
             ending: Cell::new((ptr::null_mut(), 0)),
             reportable: Cell::new(false),
             decoding: RefCell::new(None),
-            encoder: UnsafeCell::new(Encoder::new()),
+            encoder: UnsafeCell::default(),
             destinations: RefCell::new(Vec::new()),
         }
     }

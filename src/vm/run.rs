@@ -150,6 +150,7 @@ unsafe fn run_steps(l: *mut lua_State, context: &Context) {
 /// Fills the new state; called by Lua, may raise.
 unsafe extern "C-unwind" fn set_up(l: *mut lua_State) -> c_int {
     let context = Context::of(l);
+    context.memory.set_limit(context.process.host.settings.memory_limit);
     let held = CollectorHeld::hold(l);
     luaL_openlibs(l);
     install::into_spawned(l, context);

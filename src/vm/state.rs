@@ -6,16 +6,18 @@ use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr;
 
-/// Bytes that a state uses.
+/// Bytes that a state uses, and may use.
 #[derive(Default)]
 pub struct Memory {
     used: Cell<usize>,
+    /// 0 for no limit. Set only while failures are caught: what has to be done in any case must not fail.
+    limit: Cell<usize>,
 }
 
 impl Memory {
-    /// Bytes that the state has from its allocator; 0 if the VM insists on its own.
-    pub fn used(&self) -> usize {
-        self.used.get()
+    /// From now on the state gets no more than `limit` bytes, 0 for any number.
+    pub fn set_limit(&self, limit: usize) {
+        self.limit.set(limit);
     }
 }
 
@@ -29,9 +31,13 @@ unsafe extern "C" fn allocate(data: *mut c_void, block: *mut c_void, old: usize,
         memory.used.set(memory.used.get() - old);
         return ptr::null_mut();
     }
+    let used = memory.used.get() - old + new;
+    if new > old && memory.limit.get() != 0 && used > memory.limit.get() {
+        return ptr::null_mut();
+    }
     let grown = libc::realloc(block, new);
     if !grown.is_null() {
-        memory.used.set(memory.used.get() - old + new);
+        memory.used.set(used);
     }
     grown
 }
@@ -66,6 +72,7 @@ pub unsafe fn open(context: &Context) -> Option<*mut lua_State> {
 pub unsafe fn close(context: &Context) {
     let l = context.main_thread.replace(ptr::null_mut());
     context.closing.set(true);
+    context.memory.set_limit(0);
     lua_settop(l, 0);
     lua_close(l);
 }
