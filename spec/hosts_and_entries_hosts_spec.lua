@@ -157,6 +157,24 @@ describe("hosts", function()
     assert.same({ 0, 0 }, { loud.code, silent.code })
   end)
 
+  it("H-27 gives a process that exceeds its memory limit an error of its own, and nobody else", function()
+    local host = new_host({ memory_limit = 4 * 1024 * 1024 })
+    local hoard = "local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(100) .. i end"
+    local neighbour = assert(process.spawn_monitored(support.entry("return process.inbox():receive():payload()"), host))
+    for body, outcome in pairs({
+      [hoard] = { error = "not enough memory" },
+      ["return #('x'):rep(1e8)"] = { error = "not enough memory" },
+      ["return tostring(select(2, pcall(function() " .. hoard .. " end)))"] = { result = "not enough memory" },
+    }) do
+      local pid = assert(process.spawn_monitored(support.entry(body), host))
+      local event = support.event_of(pid)
+      assert.equal(outcome.error, event.error and tostring(event.error))
+      assert.equal(outcome.result, event.result)
+    end
+    assert(process.send(neighbour, "end", "unharmed"))
+    assert.equal("unharmed", support.event_of(neighbour).result)
+  end)
+
   it("H-24 B-39 B-3 B-6 names a bad option and changes nothing", function()
     local host = new_host({ max_processes = 9 })
     local bad = {
@@ -166,7 +184,7 @@ describe("hosts", function()
       report = { 1, "true" },
       surprise = { 1 },
       workers = { 2 },
-      memory_limit = { 2 ^ 20 },
+      memory_limit = { -1, "9", true },
       terminate_grace = { "1s" },
       exit_grace = { "1s" },
       jit = { false },

@@ -24,10 +24,10 @@ pub unsafe extern "C-unwind" fn spawn(l: *mut lua_State) -> c_int {
 /// Keeps `coroutine.resume` away from a managed coroutine that got hold of itself (see `coroutine.lua`).
 #[cfg(feature = "luajit")]
 unsafe fn hide(l: *mut lua_State, context: &Context, task: crate::scheduling::TaskId) {
-    let reference = context.coroutines.borrow().get(task).map(|coroutine| coroutine.reference);
-    if let Some(reference) = reference {
+    let thread = context.coroutines.borrow().get(task).map(|coroutine| coroutine.thread);
+    if let Some(thread) = thread {
         push_held(l);
-        lua_rawgeti(l, LUA_REGISTRYINDEX, lua_Integer::from(reference));
+        coroutine::push_thread(l, thread);
         lua_pushboolean(l, 1);
         lua_rawset(l, -3);
         lua_pop(l, 1);

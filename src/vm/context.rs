@@ -25,11 +25,10 @@ use std::ffi::c_int;
 use std::ptr;
 use std::sync::Arc;
 
-/// A managed coroutine in Lua: its thread, and the reference that keeps it alive.
+/// A managed coroutine in Lua: its thread, and whether it has run yet.
 #[derive(Clone, Copy)]
 pub struct Coroutine {
     pub thread: *mut lua_State,
-    pub reference: c_int,
     pub started: bool,
 }
 

@@ -39,10 +39,34 @@ pub unsafe fn spawn(l: *mut lua_State, context: &Context, count: c_int) -> TaskI
     lua_insert(l, -1 - count);
     luaL_checkstack(co, count + 4, c"too many arguments".as_ptr());
     lua_xmove(l, co, count);
-    let reference = luaL_ref(l, LUA_REGISTRYINDEX);
+    // On top is the thread itself: it lives as long as it stands in the table of coroutines.
+    push_anchors(l);
+    lua_insert(l, -2);
+    lua_pushboolean(l, 1);
+    lua_rawset(l, -3);
+    lua_pop(l, 1);
     let task = context.scheduler.borrow_mut().start_task();
-    context.coroutines.borrow_mut().insert(task, Coroutine { thread: co, reference, started: false });
+    context.coroutines.borrow_mut().insert(task, Coroutine { thread: co, started: false });
     task
+}
+
+/// Pushes the table that keeps managed coroutines alive.
+unsafe fn push_anchors(l: *mut lua_State) {
+    static KEY: u8 = 0;
+    let key = std::ptr::from_ref(&KEY).cast();
+    if lua_rawgetp(l, LUA_REGISTRYINDEX, key) == LUA_TTABLE {
+        return;
+    }
+    lua_pop(l, 1);
+    lua_createtable(l, 0, 1);
+    lua_pushvalue(l, -1);
+    lua_rawsetp(l, LUA_REGISTRYINDEX, key);
+}
+
+/// Pushes the thread of a coroutine.
+pub unsafe fn push_thread(l: *mut lua_State, co: *mut lua_State) {
+    lua_pushthread(co);
+    lua_xmove(co, l, 1);
 }
 
 /// Resumes a managed coroutine until it waits, gives way or ends.
@@ -117,10 +141,15 @@ unsafe fn prepare_again(co: *mut lua_State, waited: bool) -> c_int {
     0
 }
 
+/// Forgets a coroutine that is over. Needs no memory: nothing protects us here from a raise.
 unsafe fn end(l: *mut lua_State, context: &Context, task: TaskId) {
     let ended = context.coroutines.borrow_mut().remove(task);
     if let Some(coroutine) = ended {
-        luaL_unref(l, LUA_REGISTRYINDEX, coroutine.reference);
+        push_anchors(l);
+        push_thread(l, coroutine.thread);
+        lua_pushnil(l);
+        lua_rawset(l, -3);
+        lua_pop(l, 1);
     }
     context.scheduler.borrow_mut().end_task(task);
 }

@@ -118,11 +118,14 @@ fn write_report(process: &Process, outcome: &Outcome) {
 unsafe extern "C-unwind" fn run_body(data: *mut c_void) {
     let context = &*data.cast::<Context>();
     let l = context.main_thread.get();
-    if protected(l, set_up) != LUA_OK {
-        end_with_error(l, context, l);
-        return;
+    match protected(l, set_up) {
+        LUA_OK => run_steps(l, context),
+        LUA_ERRMEM => end_as(context, Failure::OutOfMemory.into()),
+        _ => {
+            let text = to_bytes(l, -1).unwrap_or(b"the process cannot be set up");
+            end_as(context, ErrorData::new(Kind::Internal, text));
+        }
     }
-    run_steps(l, context);
 }
 
 unsafe fn run_steps(l: *mut lua_State, context: &Context) {
@@ -205,7 +208,7 @@ pub unsafe fn task_ended(
             context.ending.set((co, status));
             if protected(from, take_result) != LUA_OK {
                 lua_pop(from, 1);
-                *context.outcome.borrow_mut() = Some(Err(Arc::new(Failure::OutOfMemory.into())));
+                end_as(context, Failure::OutOfMemory.into());
             }
         }
         return;
@@ -216,18 +219,24 @@ pub unsafe fn task_ended(
         context.task_errors.borrow_mut().push_back(reference);
         return;
     }
-    context.ending.set((co, status));
-    end_with_error(from, context, co);
+    end_with_error(from, context, co, status);
 }
 
 /// The process ends with the error on top of `co`.
-unsafe fn end_with_error(l: *mut lua_State, context: &Context, co: *mut lua_State) {
-    context.reportable.set(true);
-    context.ending.set((co, lua_status(co)));
+unsafe fn end_with_error(l: *mut lua_State, context: &Context, co: *mut lua_State, status: c_int) {
+    context.ending.set((co, status));
+    // What the process used up must not keep it from telling why.
+    context.memory.set_limit(0);
     if protected(l, take_error) != LUA_OK {
         lua_pop(l, 1);
-        *context.outcome.borrow_mut() = Some(Err(Arc::new(Failure::OutOfMemory.into())));
+        end_as(context, Failure::OutOfMemory.into());
     }
+}
+
+/// The process has failed like this.
+fn end_as(context: &Context, error: ErrorData) {
+    context.reportable.set(true);
+    *context.outcome.borrow_mut() = Some(Err(Arc::new(error)));
 }
 
 /// What the values that `main` returned mean; called by Lua, may raise.
@@ -264,9 +273,10 @@ unsafe extern "C-unwind" fn take_error(l: *mut lua_State) -> c_int {
         lua_pushnil(co);
     }
     if status == LUA_ERRMEM {
-        *context.outcome.borrow_mut() = Some(Err(Arc::new(Failure::OutOfMemory.into())));
+        end_as(context, Failure::OutOfMemory.into());
         return 0;
     }
+    context.reportable.set(true);
     if let Some(error) = super::object::get::<ErrorObject>(co, -1) {
         *context.outcome.borrow_mut() = Some(Err(Arc::clone(&error.0)));
         return 0;
@@ -289,7 +299,7 @@ unsafe extern "C-unwind" fn take_error(l: *mut lua_State) -> c_int {
     let mut error = ErrorData::new(Kind::Internal, to_bytes(l, -1).unwrap_or_default());
     error.stack = to_bytes(l, -2).unwrap_or_default().to_vec();
     error.details = details;
-    *context.outcome.borrow_mut() = Some(Err(Arc::new(error)));
+    end_as(context, error);
     0
 }
 
