@@ -84,7 +84,7 @@ local plays = {
 describe("a cascade", function()
   local pids, names, traps, told
 
-  -- Takes a new member into the play: it is monitored, so that its end is seen, and has set its options when it answers.
+  -- Takes a new member into the play: monitored, so that its end is seen; when it answers it has set its options.
   local function join(name, pid)
     assert(process.monitor(pid))
     pids[name], names[pid] = pid, name

@@ -235,7 +235,9 @@ unsafe fn replace_coroutine_functions(l: *mut lua_State) {
     lua_pushlightuserdata(l, again_mark());
     lua_pushcclosure(l, coroutine::hold, 0);
     coroutine::push_held(l);
-    lua_call(l, 4, 0);
+    lua_call(l, 4, 2);
+    set_raw_field(l, -3, c"wrap");
+    set_raw_field(l, -2, c"resume");
 }
 
 /// Gives `package`, which is on top, the paths of the spawner (H-5).

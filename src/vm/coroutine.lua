@@ -21,7 +21,7 @@ local function pass(co, ...)
   return ...
 end
 
-function coroutine.resume(co, ...)
+local function resume_passing(co, ...)
   if held[co] then
     return false, "cannot resume non-suspended coroutine"
   end
@@ -39,7 +39,7 @@ local function results(ok, ...)
   error(err, 0)
 end
 
-function coroutine.wrap(f)
+local function wrap_passing(f)
   local co = create(f)
   return function(...)
     if held[co] then
@@ -48,3 +48,5 @@ function coroutine.wrap(f)
     return results(pass(co, resume(co, ...)))
   end
 end
+
+return resume_passing, wrap_passing
