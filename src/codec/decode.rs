@@ -99,7 +99,8 @@ impl<'a> Decoder<'a> {
         let mut reader = Reader::new(bytes);
         let (strings, tables, values) = (reader.byte()?, reader.u32()?, reader.u32()?);
         let slots = lua_gettop(l);
-        luaL_checkstack(l, c_int::from(strings) + 12, c"cannot decode a message".as_ptr());
+        let room = c_int::try_from(values).ok()?.checked_add(c_int::from(strings))?.checked_add(12)?;
+        luaL_checkstack(l, room, c"too many values in a message".as_ptr());
         let mut base = slots + c_int::from(strings);
         lua_settop(l, base);
         let mut shared = 0;

@@ -11,6 +11,7 @@ use crate::lua::field::FIELD;
 use crate::lua::time::{DurationObject, TimeObject};
 use crate::runtime::failure::{Failure, shown};
 use crate::vm::api::*;
+use crate::vm::context::Context;
 use crate::vm::object;
 use rustc_hash::FxHashMap;
 use std::ffi::{c_int, c_void};
@@ -260,7 +261,9 @@ impl Encoder {
         let id = self.shared;
         self.tables.set_id(lua_topointer(l, index), id);
         let index = lua_absindex(l, index);
-        // The table of tables allocates: the collector, and with it Lua code, must not run meanwhile.
+        // The table of tables allocates: the collector, and with it Lua code, must not run meanwhile, and a limit of the
+        // process's memory must not raise.
+        let limit = Context::find(l).map(|context| (context, context.memory.set_limit(0)));
         let held = CollectorHeld::hold(l);
         lua_checkstack(l, 4);
         aside_table(l);
@@ -268,6 +271,9 @@ impl Encoder {
         lua_rawseti(l, -2, lua_Integer::from(id));
         lua_pop(l, 1);
         held.release(l);
+        if let Some((context, limit)) = limit {
+            context.memory.set_limit(limit);
+        }
         self.aside.push((id, shown(place().as_bytes())));
         self.put(&[tag::TABLE_REF]);
         self.put(&id.to_le_bytes());

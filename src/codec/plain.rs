@@ -5,6 +5,8 @@ use super::{put_bytes, tag};
 /// A simple value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Plain {
+    /// `true`.
+    True,
     /// A string.
     Text(Vec<u8>),
     /// A table from 1 on.
@@ -23,6 +25,7 @@ pub fn encode(value: &Plain) -> Vec<u8> {
 
 fn put(out: &mut Vec<u8>, value: &Plain) {
     match value {
+        Plain::True => out.push(tag::TRUE),
         Plain::Text(text) => put_text(out, text),
         Plain::List(items) => {
             put_table(out, items.len(), 0);

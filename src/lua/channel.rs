@@ -207,15 +207,15 @@ pub unsafe fn push_received(l: *mut lua_State, context: &Context, index: c_int, 
             }
         }
         Done::Fired(at) => object::push(l, TimeObject(at)),
-        Done::Message => message::push(l, context),
-        Done::Payload => {
-            let envelope: &Option<_> = &*context.decoding.as_ptr();
-            if let Some(envelope) = envelope {
-                decode::push_packed(l, crate::runtime::envelope::Envelope::payload(envelope));
+        Done::Message(place) => message::push(l, context, place),
+        Done::Payload(place) => {
+            match context.kept(place) {
+                Some(envelope) => decode::push_packed(l, envelope.payload()),
+                None => lua_pushnil(l),
             }
-            context.decoding.borrow_mut().take();
+            context.take_kept(place);
         }
-        Done::Event => event::push(l, context),
+        Done::Event(place) => event::push(l, context, place),
         _ => {
             lua_pushnil(l);
             return false;
@@ -278,6 +278,9 @@ unsafe extern "C-unwind" fn receive(l: *mut lua_State) -> c_int {
 second_half!(receive_again, received_one);
 
 unsafe fn received_one(l: *mut lua_State, context: &Context, _: usize, done: Done) -> c_int {
+    if matches!(done, Done::Failed) {
+        wait::raise_failure(l, context);
+    }
     let ok = push_received(l, context, 1, done);
     lua_pushboolean(l, c_int::from(ok));
     2
@@ -299,6 +302,7 @@ unsafe extern "C-unwind" fn send(l: *mut lua_State) -> c_int {
         Sending::Closed => {
             forget(l, 1, ticket);
             context.scheduler.borrow_mut().release(channel.id, ticket);
+            context.finished_cases.borrow_mut().clear();
             sent(l, context, 0, Done::SendOnClosed)
         }
         Sending::MustWait => {
@@ -309,9 +313,18 @@ unsafe extern "C-unwind" fn send(l: *mut lua_State) -> c_int {
 
 second_half!(send_again, sent);
 
-unsafe fn sent(l: *mut lua_State, _: &Context, _: usize, done: Done) -> c_int {
-    if matches!(done, Done::SendOnClosed) {
-        raise(l, BLOCKING_LEVEL, b"send on closed channel");
+unsafe fn sent(l: *mut lua_State, context: &Context, _: usize, done: Done) -> c_int {
+    if !matches!(done, Done::Sent) {
+        // Only a send that has waited has a case, and its value is still with the channel.
+        let waited = context.finished_cases.borrow_mut().pop();
+        if let Some(Case::Send(_, ticket)) = waited {
+            forget(l, 1, ticket);
+        }
+    }
+    match done {
+        Done::SendOnClosed => raise(l, BLOCKING_LEVEL, b"send on closed channel"),
+        Done::Failed => wait::raise_failure(l, context),
+        _ => {}
     }
     lua_pushboolean(l, 1);
     1

@@ -1,7 +1,9 @@
 //! Ending, watching and linking other processes (P-50 to P-54, P-58).
 
-use super::arguments::{bad_argument, optional_string, string};
+use super::arguments::{optional_string, string};
 use super::error::{return_done, return_failure};
+use super::time;
+use crate::runtime::caretaker;
 use crate::runtime::clock::Timestamp;
 use crate::runtime::envelope::{CancelRequest, Signal};
 use crate::runtime::failure::Failure;
@@ -12,6 +14,7 @@ use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::wait;
 use std::ffi::c_int;
+use std::time::{Duration, Instant};
 
 fn not_found(process: &Process) -> Failure {
     Failure::ProcessNotFound(process.pid.as_bytes().to_vec())
@@ -50,24 +53,39 @@ pub unsafe extern "C-unwind" fn terminate(l: *mut lua_State) -> c_int {
     results
 }
 
-/// `process.cancel(dest [, reason])` (P-52, P-54).
+/// `process.cancel(dest [, reason [, deadline]])` (P-52 to P-54, P-59).
 pub unsafe extern "C-unwind" fn cancel(l: *mut lua_State) -> c_int {
     if lua_gettop(l) >= 1 {
         string(l, 1, "cancel");
     }
     let reason = optional_string(l, 2, "cancel");
-    if lua_type(l, 3) > LUA_TNIL {
-        bad_argument(l, 1, 3, "cancel", "nil expected");
-    }
+    let span = match lua_type(l, 3) {
+        LUA_TNONE | LUA_TNIL => Ok(None),
+        _ => match time::wait_at(l, 3, "process.cancel") {
+            Ok(span) if span <= 0 => Err(Failure::NotPositive { function: "process.cancel" }),
+            span => span.map(Some),
+        },
+    };
     on_destination(l, "cancel", |context, destination| {
         let process = context.resolve(destination)?;
+        let span = span?.map(|span| Duration::from_nanos(span.unsigned_abs()));
+        if span.is_some() && process.is_main() {
+            return Err(Failure::MainProcess);
+        }
+        let at = Timestamp::now();
         let request = CancelRequest {
             from: context.process.pid.clone(),
             reason: reason.map(<[u8]>::to_vec),
-            deadline: None,
-            at: Timestamp::now(),
+            deadline: span.map(|span| at.plus(span)),
+            at,
         };
-        if process.signal(Signal::Cancel(Box::new(request))) { Ok(()) } else { Err(not_found(&process)) }
+        if !process.signal(Signal::Cancel(Box::new(request))) {
+            return Err(not_found(&process));
+        }
+        if let Some(end) = span.and_then(|span| Instant::now().checked_add(span)) {
+            caretaker::doom_at(&process, end, Failure::DeadlinePassed);
+        }
+        Ok(())
     })
 }
 

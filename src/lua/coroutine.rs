@@ -23,7 +23,7 @@ pub unsafe extern "C-unwind" fn spawn(l: *mut lua_State) -> c_int {
 
 /// Keeps `coroutine.resume` away from a managed coroutine that got hold of itself (see `coroutine.lua`).
 #[cfg(feature = "luajit")]
-unsafe fn hide(l: *mut lua_State, context: &Context, task: crate::scheduling::TaskId) {
+pub unsafe fn hide(l: *mut lua_State, context: &Context, task: crate::scheduling::TaskId) {
     let thread = context.coroutines.borrow().get(task).map(|coroutine| coroutine.thread);
     if let Some(thread) = thread {
         push_held(l);
@@ -43,11 +43,7 @@ pub unsafe fn push_held(l: *mut lua_State) {
         return;
     }
     lua_pop(l, 1);
-    lua_createtable(l, 0, 0);
-    lua_createtable(l, 0, 1);
-    lua_pushstring(l, c"k".as_ptr());
-    set_raw_field(l, -2, c"__mode");
-    lua_setmetatable(l, -2);
+    push_weak_table(l);
     lua_pushvalue(l, -1);
     lua_rawsetp(l, LUA_REGISTRYINDEX, key);
 }

@@ -15,10 +15,9 @@ use std::sync::Arc;
 pub const KINDS: [(&CStr, &CStr); 3] =
     [(c"EXIT", c"pid.exit"), (c"LINK_DOWN", c"pid.link.down"), (c"CANCEL", c"pid.cancel")];
 
-/// Pushes the signal in `context.decoding` as an event table.
-pub unsafe fn push(l: *mut lua_State, context: &Context) {
-    let envelope: &Option<Envelope> = &*context.decoding.as_ptr();
-    match envelope.as_ref().and_then(Envelope::as_signal) {
+/// Pushes the signal that the context keeps at `place` as an event table.
+pub unsafe fn push(l: *mut lua_State, context: &Context, place: usize) {
+    match context.kept(place).and_then(Envelope::as_signal) {
         Some(Signal::Exit(record)) => push_end(l, record, KINDS[0].1),
         Some(Signal::LinkDown(record) | Signal::LinkFailed(record)) => push_end(l, record, KINDS[1].1),
         Some(Signal::Cancel(request)) => {
@@ -36,7 +35,7 @@ pub unsafe fn push(l: *mut lua_State, context: &Context) {
         }
         None => lua_pushnil(l),
     }
-    context.decoding.borrow_mut().take();
+    context.take_kept(place);
 }
 
 unsafe fn push_end(l: *mut lua_State, record: &ExitRecord, kind: &CStr) {

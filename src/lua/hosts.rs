@@ -3,12 +3,14 @@
 use super::arguments::{shown_value, string, table, wrong_type};
 use super::error::{return_done, return_failure};
 use super::messages::raise_no_memory;
+use super::time::{self, DurationObject};
 use crate::runtime::entry::{self, DEFAULT_METHOD, Definition, Source, is_reference};
 use crate::runtime::failure::{Failure, shown};
 use crate::runtime::host::{self, LEAST_STACK, Settings};
 use crate::vm::api::*;
-use crate::vm::chunk;
+use crate::vm::{chunk, object};
 use std::ffi::{CStr, c_int};
+use std::time::Duration;
 
 fn bad_field(field: &[u8], problem: impl Into<String>) -> Failure {
     Failure::BadField { field: shown(field), problem: problem.into() }
@@ -155,8 +157,13 @@ unsafe fn settings_at(l: *mut lua_State, index: c_int) -> Result<Settings, Failu
                     return Err(bad_field(&field, format!("must be at least {LEAST_STACK}")));
                 }
             }
+            b"terminate_grace" => settings.terminate_grace = span_at(l, &field)?,
+            b"exit_grace" => settings.exit_grace = span_at(l, &field)?,
+            b"jit" if lua_type(l, -1) == LUA_TBOOLEAN => settings.jit = lua_toboolean(l, -1) != 0,
             b"report" if lua_type(l, -1) == LUA_TBOOLEAN => settings.report = lua_toboolean(l, -1) != 0,
-            b"report" => return Err(bad_field(&field, format!("boolean expected, got {}", type_at(l, -1)))),
+            b"report" | b"jit" => {
+                return Err(bad_field(&field, format!("boolean expected, got {}", type_at(l, -1))));
+            }
             // The thread host is the only kind there is.
             b"workers" if count_at(l, &field)? == 0 => {}
             _ => return Err(bad_field(&field, "unknown option")),
@@ -164,6 +171,15 @@ unsafe fn settings_at(l: *mut lua_State, index: c_int) -> Result<Settings, Failu
         lua_pop(l, 1);
     }
     Ok(settings)
+}
+
+/// The duration on top, at least 0.
+unsafe fn span_at(l: *mut lua_State, field: &[u8]) -> Result<Duration, Failure> {
+    match time::duration_at(l, -1, "define_host") {
+        Ok(length) if length >= 0 => Ok(Duration::from_nanos(length.unsigned_abs())),
+        Ok(_) => Err(bad_field(field, "must not be negative")),
+        Err(_) => Err(bad_field(field, format!("invalid duration: {}", shown(&shown_value(l, -1))))),
+    }
 }
 
 /// The whole number on top, at least 0.
@@ -182,23 +198,31 @@ pub unsafe extern "C-unwind" fn host_info(l: *mut lua_State) -> c_int {
     let Some(host) = found else {
         return return_failure(l, Failure::HostNotFound(reference.to_vec()));
     };
-    let Settings { max_processes, mailbox_limit, memory_limit, stack_size, report } = host.settings;
-    let processes = host.processes();
+    let settings = host.settings.clone();
+    let (processes, abandoned) = (host.processes(), host.abandoned());
     drop(host);
-    lua_createtable(l, 0, 7);
+    lua_createtable(l, 0, 11);
     let numbers = [
         (c"workers", 0),
-        (c"max_processes", max_processes),
-        (c"mailbox_limit", mailbox_limit),
-        (c"memory_limit", memory_limit),
-        (c"stack_size", stack_size),
+        (c"max_processes", settings.max_processes),
+        (c"mailbox_limit", settings.mailbox_limit),
+        (c"memory_limit", settings.memory_limit),
+        (c"stack_size", settings.stack_size),
         (c"processes", processes),
+        (c"abandoned", abandoned),
     ];
     for (name, number) in numbers {
         push_whole(l, number as i64);
         set_raw_field(l, -2, name);
     }
-    lua_pushboolean(l, c_int::from(report));
-    set_raw_field(l, -2, c"report");
+    for (name, value) in [(c"report", settings.report), (c"jit", settings.jit)] {
+        lua_pushboolean(l, c_int::from(value));
+        set_raw_field(l, -2, name);
+    }
+    let spans = [(c"terminate_grace", settings.terminate_grace), (c"exit_grace", settings.exit_grace)];
+    for (name, span) in spans {
+        object::push(l, DurationObject(i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)));
+        set_raw_field(l, -2, name);
+    }
     1
 }

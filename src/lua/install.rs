@@ -9,6 +9,7 @@ use crate::runtime::entry;
 use crate::vm::api::*;
 use crate::vm::chunk;
 use crate::vm::context::Context;
+use crate::vm::wait;
 use std::ffi::{CStr, CString, c_int};
 use std::ptr;
 
@@ -203,6 +204,9 @@ pub unsafe fn into_spawned(l: *mut lua_State, context: &Context) {
         set_raw_field(l, -4, long);
     }
     set_function(l, c"print", print);
+    raw_field(l, -1, c"collectgarbage");
+    lua_pushcclosure(l, collectgarbage, 1);
+    set_raw_field(l, -2, c"collectgarbage");
     lua_pop(l, 3);
     push_library(l, c"coroutine");
     set_function(l, c"spawn", coroutine::spawn);
@@ -297,6 +301,25 @@ unsafe extern "C-unwind" fn load_import(l: *mut lua_State) -> c_int {
     drop((module, file));
     lua_call(l, arguments, 1);
     1
+}
+
+/// `collectgarbage` of spawned processes: the stock one, with a look at whether the process is to end. A loop of collections
+/// spends all its time in C, where nothing can interrupt it.
+unsafe extern "C-unwind" fn collectgarbage(l: *mut lua_State) -> c_int {
+    let context = Context::of(l);
+    if context.interruptible.get() {
+        wait::leave_if_over(context);
+    }
+    match to_bytes(l, 1) {
+        Some(b"stop") => context.collector_stopped.set(true),
+        Some(b"restart") => context.collector_stopped.set(false),
+        _ => {}
+    }
+    let count = lua_gettop(l);
+    lua_pushvalue(l, lua_upvalueindex(1));
+    lua_insert(l, 1);
+    lua_call(l, count, LUA_MULTRET);
+    lua_gettop(l)
 }
 
 /// `print` of spawned processes: the whole line in one piece (H-52).

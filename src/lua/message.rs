@@ -18,6 +18,8 @@ pub struct MessageObject {
     envelope: UnsafeCell<Envelope>,
     has_companion: Cell<bool>,
     decoded: Cell<bool>,
+    /// Calls that decode the payload right now: a finalizer may call again while one does.
+    decoders: Cell<u32>,
 }
 
 /// Place of the payload in the companion.
@@ -47,14 +49,15 @@ impl MessageObject {
     }
 }
 
-/// Pushes the message in `context.decoding` as an object.
-pub unsafe fn push(l: *mut lua_State, context: &Context) {
+/// Pushes the message that the context keeps at `kept` as an object.
+pub unsafe fn push(l: *mut lua_State, context: &Context, kept: usize) {
     let place = object::reserve::<MessageObject>(l);
-    if let Some(envelope) = context.decoding.borrow_mut().take() {
+    if let Some(envelope) = context.take_kept(kept) {
         let message = MessageObject {
             envelope: UnsafeCell::new(envelope),
             has_companion: Cell::new(false),
             decoded: Cell::new(false),
+            decoders: Cell::new(0),
         };
         ptr::write(place, message);
         object::confirm::<MessageObject>(l);
@@ -70,11 +73,18 @@ pub unsafe fn push_payload(l: *mut lua_State, index: c_int) {
     let index = lua_absindex(l, index);
     push_own_companion(l, message, index);
     if !message.decoded.get() {
+        message.decoders.set(message.decoders.get() + 1);
         decode::push_packed(l, message.envelope().payload());
-        lua_rawseti(l, -2, PAYLOAD);
-        message.decoded.set(true);
-        // The bytes are of no more use.
-        if let Ok(bare) = message.envelope().without_payload() {
+        message.decoders.set(message.decoders.get() - 1);
+        if message.decoded.replace(true) {
+            lua_pop(l, 1);
+        } else {
+            lua_rawseti(l, -2, PAYLOAD);
+        }
+        // The bytes are of no more use, once nobody decodes them.
+        if message.decoders.get() == 0
+            && let Ok(bare) = message.envelope().without_payload()
+        {
             *message.envelope.get() = bare;
         }
     }

@@ -38,8 +38,9 @@ pub unsafe extern "C-unwind" fn send(l: *mut lua_State) -> c_int {
     let topic = string(l, 2, "send");
     let context = Context::of(l);
     let result = check_topic(topic).and_then(|()| {
+        // Encoding may raise; nothing is borrowed meanwhile.
+        let payload = context.encoder().encode(l, 3, count - 2, Origin::Argument(3))?;
         context.with_destination(destination, |process| {
-            let payload = context.encoder().encode(l, 3, count - 2, Origin::Argument(3))?;
             let message =
                 Envelope::message(&context.process.pid, topic, payload).map_err(|_| Failure::OutOfMemory)?;
             process.deliver(message).map_err(|undelivered| match undelivered {

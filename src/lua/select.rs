@@ -9,7 +9,6 @@ use crate::vm::context::Context;
 use crate::vm::object::{self, Class, Object};
 use crate::vm::wait::{self, Done};
 use std::ffi::c_int;
-use std::ptr;
 
 /// A case as Lua holds it. Its companion holds the channel and the value to send.
 pub struct CaseObject {
@@ -59,6 +58,10 @@ unsafe fn push_case(l: *mut lua_State, sends: bool) {
     set_companion(l, -2);
 }
 
+/// Where the copy of the cases stands on the stack. Behind the cases it holds the tickets of those that send. The caller's
+/// table is read once: finalizers, or other coroutines, may change it at any time.
+const CASES: c_int = 2;
+
 /// `channel.select(cases [, default])`, first half.
 pub unsafe extern "C-unwind" fn select(l: *mut lua_State) -> c_int {
     let context = Context::of(l);
@@ -68,23 +71,27 @@ pub unsafe extern "C-unwind" fn select(l: *mut lua_State) -> c_int {
     lua_settop(l, 2);
     let default = has_default(l) || lua_toboolean(l, 2) != 0;
     wait::enter(l, context);
-    context.sort_mail();
-    let count = check_cases(l);
+    let count = copy_cases(l);
     if count == 0 && !default {
         raise(l, BLOCKING_LEVEL, b"select: no cases");
     }
     store_values(l, context, count);
+    #[cfg(feature = "luajit")]
+    if !default {
+        keep_cases(l);
+    }
+    // From here to the end of the wait nothing allocates in Lua.
+    context.sort_mail();
     collect_cases(l, context, count);
     let ready = context.scheduler.borrow_mut().poll(&context.cases.borrow());
     if ready.is_none() && !default {
         let cases = context.cases.borrow().clone();
-        keep_cases(l, count);
         return wait::wait(l, context, cases, None, select_again, waited);
     }
     std::mem::swap(&mut *context.finished_cases.borrow_mut(), &mut *context.cases.borrow_mut());
     let Some((case, finish)) = ready else {
         release_unsent(context, usize::MAX);
-        forget_unsent(l, context, 1, usize::MAX);
+        forget_unsent(l, context, usize::MAX);
         lua_createtable(l, 0, 2);
         lua_pushboolean(l, 1);
         set_raw_field(l, -2, c"default");
@@ -94,7 +101,7 @@ pub unsafe extern "C-unwind" fn select(l: *mut lua_State) -> c_int {
     };
     release_unsent(context, case);
     let done = wait::settle(context, finish);
-    finish_select(l, context, 1, case, done)
+    finish_select(l, context, case, done)
 }
 
 second_half!(select_again, waited);
@@ -114,61 +121,64 @@ unsafe fn has_default(l: *mut lua_State) -> bool {
     default
 }
 
-/// How many cases the table has, from 1 to the first nil.
-unsafe fn check_cases(l: *mut lua_State) -> c_int {
+/// Copies the cases, from 1 to the first nil, into a table at `CASES`: their number. A case whose channel is gone (a finalizer
+/// can get hold of one) is none.
+unsafe fn copy_cases(l: *mut lua_State) -> c_int {
+    lua_createtable(l, 4, 0);
+    lua_replace(l, CASES);
     let mut count = 0;
     loop {
-        let kind = lua_rawgeti(l, 1, lua_Integer::from(count + 1));
-        let case = object::get::<CaseObject>(l, -1).is_some();
-        lua_pop(l, 1);
-        if kind == LUA_TNIL {
+        if lua_rawgeti(l, 1, lua_Integer::from(count + 1)) == LUA_TNIL {
+            lua_pop(l, 1);
             return count;
         }
-        if !case {
+        let mut usable = object::get::<CaseObject>(l, -1).is_some();
+        if usable {
+            push_companion(l, -1);
+            lua_rawgeti(l, -1, CHANNEL);
+            usable = object::get::<ChannelObject>(l, -1).is_some();
+            lua_pop(l, 2);
+        }
+        if !usable {
             raise_text(l, BLOCKING_LEVEL, format!("select: entry {} is not a case", count + 1));
         }
         count += 1;
+        lua_rawseti(l, CASES, lua_Integer::from(count));
     }
 }
 
-/// Stores the values of send cases with their channels. Their tickets are at 2, in a table that exists only if needed.
+/// Stores the values of send cases with their channels, and the tickets behind the cases.
 unsafe fn store_values(l: *mut lua_State, context: &Context, count: c_int) {
-    lua_pushnil(l);
-    lua_replace(l, 2);
     let top = lua_gettop(l);
     for position in 1..=lua_Integer::from(count) {
-        lua_rawgeti(l, 1, position);
+        lua_rawgeti(l, CASES, position);
         if object::get::<CaseObject>(l, -1).is_some_and(|case| case.sends) {
-            if lua_type(l, 2) != LUA_TTABLE {
-                lua_createtable(l, count, 0);
-                lua_replace(l, 2);
-            }
             push_companion(l, -1);
             lua_rawgeti(l, -1, CHANNEL);
             lua_rawgeti(l, -2, VALUE);
             if let Some(channel) = object::get::<ChannelObject>(l, -2) {
                 let ticket = channel::store(l, context, -2, channel, -1);
                 push_whole(l, i64::from(ticket));
-                lua_rawseti(l, 2, position);
+                lua_rawseti(l, CASES, lua_Integer::from(count) + position);
             }
         }
         lua_settop(l, top);
     }
 }
 
-/// Fills `context.cases`. Nothing here allocates in Lua, so that no finalizer can come between.
+/// Fills `context.cases`.
 unsafe fn collect_cases(l: *mut lua_State, context: &Context, count: c_int) {
     let mut cases = context.cases.borrow_mut();
     cases.clear();
     for position in 1..=lua_Integer::from(count) {
-        lua_rawgeti(l, 1, position);
+        lua_rawgeti(l, CASES, position);
         let sends = object::get::<CaseObject>(l, -1).is_some_and(|case| case.sends);
         push_companion(l, -1);
         lua_rawgeti(l, -1, CHANNEL);
         if let Some(channel) = object::get::<ChannelObject>(l, -1) {
             let id = channel.id;
             cases.push(if sends {
-                lua_rawgeti(l, 2, position);
+                lua_rawgeti(l, CASES, lua_Integer::from(count) + position);
                 let ticket = to_whole(l, -1).unwrap_or(0);
                 lua_pop(l, 1);
                 Case::Send(id, ticket as Ticket)
@@ -191,8 +201,8 @@ fn release_unsent(context: &Context, taken: usize) {
     }
 }
 
-/// Forgets the values of sends that were not taken. `list` is the index of the table of cases.
-unsafe fn forget_unsent(l: *mut lua_State, context: &Context, list: c_int, taken: usize) {
+/// Forgets the values of sends that were not taken.
+unsafe fn forget_unsent(l: *mut lua_State, context: &Context, taken: usize) {
     let count = context.finished_cases.borrow().len();
     for position in 0..count {
         let case = context.finished_cases.borrow().get(position).copied();
@@ -200,83 +210,89 @@ unsafe fn forget_unsent(l: *mut lua_State, context: &Context, list: c_int, taken
             && position != taken
         {
             let top = lua_gettop(l);
-            push_channel(l, list, position);
+            push_channel(l, position);
             channel::forget(l, -1, ticket);
             lua_settop(l, top);
         }
     }
 }
 
-/// Pushes the channel of a case in the table at `list`.
-unsafe fn push_channel(l: *mut lua_State, list: c_int, position: usize) {
-    lua_rawgeti(l, list, position as lua_Integer + 1);
+/// Pushes the channel of a case.
+unsafe fn push_channel(l: *mut lua_State, position: usize) {
+    lua_rawgeti(l, CASES, position as lua_Integer + 1);
     push_companion(l, -1);
     lua_rawgeti(l, -1, CHANNEL);
     lua_replace(l, -3);
     lua_pop(l, 1);
 }
 
-fn kept_key() -> *const std::ffi::c_void {
+/// Pushes the table of copied cases by coroutine: on LuaJIT the stack of a call does not outlive a wait. It keeps no coroutine
+/// alive.
+#[cfg(feature = "luajit")]
+unsafe fn push_kept(l: *mut lua_State) {
     static KEY: u8 = 0;
-    ptr::from_ref(&KEY).cast()
+    let key = std::ptr::from_ref(&KEY).cast();
+    if lua_rawgetp(l, LUA_REGISTRYINDEX, key) == LUA_TTABLE {
+        return;
+    }
+    lua_pop(l, 1);
+    push_weak_table(l);
+    lua_pushvalue(l, -1);
+    lua_rawsetp(l, LUA_REGISTRYINDEX, key);
 }
 
-/// Remembers the cases for the running coroutine: the caller's table may change while it waits.
-unsafe fn keep_cases(l: *mut lua_State, count: c_int) {
-    if lua_rawgetp(l, LUA_REGISTRYINDEX, kept_key()) != LUA_TTABLE {
-        lua_pop(l, 1);
-        lua_createtable(l, 0, 4);
-        lua_pushvalue(l, -1);
-        lua_rawsetp(l, LUA_REGISTRYINDEX, kept_key());
-    }
+/// Remembers the copy of the cases for the running coroutine.
+#[cfg(feature = "luajit")]
+unsafe fn keep_cases(l: *mut lua_State) {
+    push_kept(l);
     lua_pushthread(l);
-    lua_createtable(l, count, 0);
-    for position in 1..=lua_Integer::from(count) {
-        lua_rawgeti(l, 1, position);
-        lua_rawseti(l, -2, position);
-    }
+    lua_pushvalue(l, CASES);
     lua_rawset(l, -3);
     lua_pop(l, 1);
 }
 
-/// Pushes what `keep_cases` remembered, and forgets it.
-unsafe fn take_kept(l: *mut lua_State) {
-    lua_rawgetp(l, LUA_REGISTRYINDEX, kept_key());
+/// Puts the copy of the cases back at `CASES`.
+#[cfg(feature = "luajit")]
+unsafe fn restore_cases(l: *mut lua_State) {
+    lua_settop(l, 1);
+    push_kept(l);
     lua_pushthread(l);
     lua_rawget(l, -2);
-    lua_pushthread(l);
-    lua_pushnil(l);
-    lua_rawset(l, -4);
-    lua_remove(l, -2);
+    lua_replace(l, CASES);
 }
 
 unsafe fn waited(l: *mut lua_State, context: &Context, case: usize, done: Done) -> c_int {
-    lua_settop(l, 1);
-    take_kept(l);
-    finish_select(l, context, 2, case, done)
+    #[cfg(feature = "luajit")]
+    restore_cases(l);
+    lua_settop(l, CASES);
+    finish_select(l, context, case, done)
 }
 
-/// The result table; the table of cases is at `list`.
-unsafe fn finish_select(l: *mut lua_State, context: &Context, list: c_int, case: usize, done: Done) -> c_int {
-    forget_unsent(l, context, list, case);
+/// The result table.
+unsafe fn finish_select(l: *mut lua_State, context: &Context, case: usize, done: Done) -> c_int {
+    if matches!(done, Done::Failed) {
+        forget_unsent(l, context, usize::MAX);
+        wait::raise_failure(l, context);
+    }
+    forget_unsent(l, context, case);
     let sent = matches!(done, Done::Sent);
     if matches!(done, Done::SendOnClosed) {
         let case_sent = context.finished_cases.borrow().get(case).copied();
         if let Some(Case::Send(id, ticket)) = case_sent {
             context.scheduler.borrow_mut().release(id, ticket);
-            push_channel(l, list, case);
+            push_channel(l, case);
             channel::forget(l, -1, ticket);
         }
         raise(l, BLOCKING_LEVEL, b"send on closed channel");
     }
-    push_channel(l, list, case);
+    push_channel(l, case);
     let channel = lua_gettop(l);
     lua_createtable(l, 0, 3);
     let result = lua_gettop(l);
     lua_pushvalue(l, channel);
     set_raw_field(l, result, c"channel");
     let ok = if sent {
-        lua_rawgeti(l, list, case as lua_Integer + 1);
+        lua_rawgeti(l, CASES, case as lua_Integer + 1);
         push_companion(l, -1);
         lua_rawgeti(l, -1, VALUE);
         lua_remove(l, -2);

@@ -7,7 +7,7 @@ use crate::codec::encode::Origin;
 use crate::runtime::failure::Failure;
 use crate::runtime::process::Process;
 use crate::runtime::wake::Sleeper;
-use crate::runtime::{directory, entry, host, program, relations};
+use crate::runtime::{directory, entry, exit, host, program, relations};
 use crate::vm::api::*;
 use crate::vm::chunk;
 use crate::vm::context::Context;
@@ -108,9 +108,7 @@ fn launch(
     if let Err(error) = run::start(&child, startup) {
         context.monitored.borrow_mut().remove(&child.id);
         relations::unlink(parent, &child);
-        directory::remove(child.id);
-        child.host.leave();
-        program::one_less();
+        exit::never_started(&child);
         return Err(Failure::CannotStart(chunk::reason(&error)));
     }
     Ok(child)

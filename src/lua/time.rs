@@ -58,7 +58,7 @@ pub unsafe fn push_module(l: *mut lua_State) {
 }
 
 /// The duration at `index`: a string, a whole number of nanoseconds, or a Duration (T-1 to T-3).
-unsafe fn duration_at(l: *mut lua_State, index: c_int, function: &'static str) -> Result<i64, Failure> {
+pub unsafe fn duration_at(l: *mut lua_State, index: c_int, function: &'static str) -> Result<i64, Failure> {
     let value = match lua_type(l, index) {
         LUA_TSTRING => duration::parse(to_bytes(l, index).unwrap_or_default()),
         LUA_TNUMBER => to_whole(l, index),
@@ -68,7 +68,7 @@ unsafe fn duration_at(l: *mut lua_State, index: c_int, function: &'static str) -
 }
 
 /// A duration to wait: a bare number from 1 to 999 is a mistake (T-4).
-unsafe fn wait_at(l: *mut lua_State, index: c_int, function: &'static str) -> Result<i64, Failure> {
+pub unsafe fn wait_at(l: *mut lua_State, index: c_int, function: &'static str) -> Result<i64, Failure> {
     let length = duration_at(l, index, function)?;
     if lua_type(l, index) == LUA_TNUMBER && (1..=999).contains(&length) {
         return Err(Failure::BareNumber { function, number: length });
@@ -91,7 +91,10 @@ pub unsafe extern "C-unwind" fn sleep(l: *mut lua_State) -> c_int {
 
 second_half!(sleep_again, slept);
 
-unsafe fn slept(_: *mut lua_State, _: &Context, _: usize, _: Done) -> c_int {
+unsafe fn slept(l: *mut lua_State, context: &Context, _: usize, done: Done) -> c_int {
+    if matches!(done, Done::Failed) {
+        wait::raise_failure(l, context);
+    }
     0
 }
 

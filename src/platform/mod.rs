@@ -1,13 +1,15 @@
 //! What the operating system does for the library, one small module for each service.
 
 mod doorbell;
+#[cfg(any(test, feature = "luajit"))]
+pub mod generated_code;
 #[cfg(not(test))]
 mod library;
+pub mod signal;
 #[cfg(all(not(test), feature = "lua54"))]
 mod stack;
 #[cfg(not(test))]
 mod stdio;
-#[cfg(not(test))]
 mod thread;
 
 pub use doorbell::Doorbell;
@@ -17,5 +19,6 @@ pub use library::{at_exit, exit, pin_library};
 pub use stack::remaining as remaining_stack;
 #[cfg(not(test))]
 pub use stdio::print_line;
+pub use thread::block_signals;
 #[cfg(not(test))]
-pub use thread::{block_signals, name_thread};
+pub use thread::name_thread;

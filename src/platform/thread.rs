@@ -1,6 +1,7 @@
 //! The threads of spawned processes: their name, their signal mask, giving way to others.
 
 /// Names the calling thread after the entry it runs, as far as the system allows (15 bytes on Linux).
+#[cfg(not(test))]
 pub fn name_thread(entry: &str) {
     #[cfg(target_os = "linux")]
     {
@@ -14,8 +15,8 @@ pub fn name_thread(entry: &str) {
     let _ = entry;
 }
 
-/// Blocks all signals on the calling thread while `start` runs, so that a thread started there never runs a handler of the
-/// program; the mask of the caller is as before afterwards.
+/// Blocks all signals but the library's own on the calling thread while `start` runs, so that a thread started there never
+/// runs another handler of the program; the mask of the caller is as before afterwards.
 pub fn block_signals<T>(start: impl FnOnce() -> T) -> T {
     // SAFETY: the sets are initialised by `sigfillset` and `pthread_sigmask` before they are read. Signals that report a
     // fault of the thread itself stay open: blocking them would turn a crash into a silent end.
@@ -23,6 +24,7 @@ pub fn block_signals<T>(start: impl FnOnce() -> T) -> T {
         let mut all: libc::sigset_t = std::mem::zeroed();
         let mut before: libc::sigset_t = std::mem::zeroed();
         libc::sigfillset(&mut all);
+        libc::sigdelset(&mut all, super::signal::number());
         for fault in [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGABRT] {
             libc::sigdelset(&mut all, fault);
         }

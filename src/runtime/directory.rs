@@ -35,6 +35,11 @@ pub fn find(pid: &[u8]) -> Option<Arc<Process>> {
     (process.pid.as_bytes() == pid).then_some(process)
 }
 
+/// The live process with this number.
+pub fn get(id: ProcessId) -> Option<Arc<Process>> {
+    shard(id).read().get(&id).cloned()
+}
+
 /// The live processes for which `wanted` holds.
 pub fn select(wanted: impl Fn(&Process) -> bool) -> Vec<Arc<Process>> {
     let mut found = Vec::new();

@@ -2,10 +2,11 @@
 //!
 //! 1. [`begin`]: no more messages are taken; the cause is settled.
 //! 2. The result was copied, the Lua state is closed, finalizers run (`vm`).
-//! 3. [`finish`]: the process is gone: its names, its place on the host and its PID are free.
+//! 3. [`finish`], or [`give_up`] if that takes too long: the process is gone: its names, its place on the host and its PID are free.
 //! 4. Watchers get EXIT, then linked processes get LINK_DOWN or end themselves. All of these are the last things that the
 //!    process puts into any mailbox, so whatever it had sent to them lies before.
 
+use super::caretaker;
 use super::clock::Timestamp;
 use super::envelope::Signal;
 use super::error::ErrorData;
@@ -14,6 +15,7 @@ use super::process::Process;
 use super::relations::{Bonds, Stage, doom};
 use super::{directory, program, registry};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// What `main` left behind: the encoded result, or the error that makes the exit abnormal.
 pub type Outcome = Result<Vec<u8>, Arc<ErrorData>>;
@@ -33,28 +35,75 @@ pub struct ExitRecord {
     origin: (String, Vec<u8>),
 }
 
-/// First step: the process takes no more messages. Returns how it ends: as somebody else decided before, else as `outcome`
-/// says. For the process's own thread.
-pub fn begin(process: &Process, outcome: Outcome) -> Outcome {
-    let doom = process.with_bonds(|bonds| {
+/// First step: the process takes no more messages. It ends as somebody else decided before, else as `outcome` says. For the
+/// process's own thread, before it closes the state.
+pub fn begin(process: &Process, outcome: Outcome) {
+    process.with_bonds(|bonds| {
+        if bonds.told {
+            return;
+        }
         bonds.stage = Stage::Ending;
-        bonds.doom.clone()
+        bonds.closing_since = Some(Instant::now());
+        bonds.outcome = Some(match bonds.doom.clone() {
+            Some(reason) => Err(Arc::new(reason.into())),
+            None => outcome,
+        });
     });
     process.close_mailbox();
-    match doom {
-        Some(reason) => Err(Arc::new(reason.into())),
-        None => outcome,
+    caretaker::closing();
+}
+
+/// Last steps, when the state is closed: the process is gone, and everybody concerned is told.
+pub fn finish(process: &Arc<Process>) {
+    caretaker::closed();
+    let outcome = process.with_bonds(|bonds| {
+        let first = !std::mem::replace(&mut bonds.told, true);
+        first.then(|| bonds.outcome.take()).flatten()
+    });
+    match outcome {
+        Some(outcome) => tell(process, outcome),
+        // It was given up meanwhile, and everybody was told.
+        None => process.host.came_back(),
     }
 }
 
-/// Last steps: the process is gone, and everybody concerned is told.
-pub fn finish(process: &Arc<Process>, outcome: Outcome) {
+/// Does without the process's own thread, which does not come back: tells everybody as if it had ended now.
+pub fn give_up(process: &Arc<Process>) {
+    let outcome = process.with_bonds(|bonds| {
+        if std::mem::replace(&mut bonds.told, true) {
+            return None;
+        }
+        bonds.stage = Stage::Ending;
+        let own = bonds.outcome.take();
+        Some(match bonds.doom.clone() {
+            Some(reason) => Err(Arc::new(reason.of_abandoned())),
+            None => own.unwrap_or_else(|| Err(Arc::new(Failure::Terminated.of_abandoned()))),
+        })
+    });
+    if let Some(outcome) = outcome {
+        process.close_mailbox();
+        process.set_abandoned();
+        process.host.gave_up();
+        tell(process, outcome);
+    }
+}
+
+/// Takes back a process whose thread could not be started: nobody is told but those who found it meanwhile.
+pub fn never_started(process: &Arc<Process>) {
+    process.with_bonds(|bonds| bonds.told = true);
+    process.close_mailbox();
+    tell(process, Err(Arc::new(Failure::Terminated.into())));
+}
+
+/// Frees what the process had, and sends the events of its end.
+fn tell(process: &Arc<Process>, outcome: Outcome) {
     // No name can be added any more: the process is ending.
     let names = process.with_bonds(|bonds| std::mem::take(&mut bonds.names));
     registry::release(process, names);
     process.host.leave();
-    let Bonds { links, watchers, doom: cause, .. } = process
-        .with_bonds(|bonds| std::mem::replace(bonds, Bonds { stage: Stage::Gone, ..Bonds::default() }));
+    let Bonds { links, watchers, doom: cause, .. } = process.with_bonds(|bonds| {
+        std::mem::replace(bonds, Bonds { stage: Stage::Gone, told: true, ..Bonds::default() })
+    });
     directory::remove(process.id);
     let origin = match (cause, &outcome) {
         (Some(Failure::LinkedProcessFailed { origin, reason, .. }), _) => (origin, reason),
@@ -79,7 +128,7 @@ pub fn finish(process: &Arc<Process>, outcome: Outcome) {
 }
 
 /// Tells `other` that the process it was linked to has ended.
-fn break_link(other: &Process, record: &Arc<ExitRecord>) {
+fn break_link(other: &Arc<Process>, record: &Arc<ExitRecord>) {
     let failed = record.outcome.is_err();
     let main = other.is_main();
     let trapped = other.with_bonds(|bonds| {
@@ -121,7 +170,10 @@ mod tests {
     use once_cell::sync::OnceCell;
 
     fn spawned() -> Arc<Process> {
-        let host = host::find("app:processes").unwrap();
+        static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+        let name = format!("test:h{}", COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+        host::define(name.as_bytes(), host::Settings::default()).unwrap();
+        let host = host::find(&name).unwrap();
         host.enter().unwrap();
         program::one_more();
         let process = Process::new("t:t", host, Arc::default(), Sleeper::Thread(OnceCell::new()));
@@ -132,8 +184,8 @@ mod tests {
 
     fn fail(process: &Arc<Process>) {
         let error = Arc::new(ErrorData::new(Kind::Internal, "broken"));
-        let outcome = begin(process, Err(error));
-        finish(process, outcome);
+        begin(process, Err(error));
+        finish(process);
     }
 
     fn signals(process: &Process) -> Vec<&'static str> {
@@ -156,7 +208,17 @@ mod tests {
         fail(&a);
         assert_eq!(signals(&b), ["exit", "down"]);
         assert!(!monitor(&b, &a) && !link(&b, &a), "gone is gone");
-        finish(&b, Ok(Vec::new()));
+        end(&b);
+    }
+
+    fn end(process: &Arc<Process>) -> String {
+        begin(process, Ok(Vec::new()));
+        let outcome = process.with_bonds(|bonds| bonds.outcome.clone());
+        finish(process);
+        outcome
+            .and_then(Result::err)
+            .map(|error| String::from_utf8(error.text()).unwrap())
+            .unwrap_or_default()
     }
 
     #[test]
@@ -165,14 +227,8 @@ mod tests {
         assert!(link(&a, &b) && link(&b, &c));
         fail(&a);
         assert!(b.is_doomed() && !c.is_doomed());
-        let outcome = begin(&b, Ok(Vec::new()));
-        let text = String::from_utf8(outcome.as_ref().unwrap_err().text()).unwrap();
-        assert_eq!(text, format!("linked process failed: {}: broken", a.pid));
-        finish(&b, outcome);
-        let outcome = begin(&c, Ok(Vec::new()));
-        let text = String::from_utf8(outcome.as_ref().unwrap_err().text()).unwrap();
-        assert_eq!(text, format!("linked process failed: {}: broken", b.pid));
-        finish(&c, outcome);
+        assert_eq!(end(&b), format!("linked process failed: {}: broken", a.pid));
+        assert_eq!(end(&c), format!("linked process failed: {}: broken", b.pid));
     }
 
     #[test]
@@ -182,6 +238,23 @@ mod tests {
         unlink(&b, &a);
         fail(&a);
         assert!(!b.is_doomed());
-        finish(&b, Ok(Vec::new()));
+        assert_eq!(end(&b), "");
+    }
+
+    #[test]
+    fn one_that_does_not_come_back_is_given_up_once() {
+        let (a, b) = (spawned(), spawned());
+        assert!(monitor(&b, &a) && doom(&a, Failure::Terminated));
+        give_up(&a);
+        give_up(&a);
+        assert_eq!(signals(&b), ["exit"]);
+        assert!(a.is_abandoned());
+        let (live, abandoned) = (a.host.processes(), a.host.abandoned());
+        begin(&a, Ok(Vec::new()));
+        finish(&a);
+        assert_eq!((a.host.processes(), a.host.abandoned()), (live, abandoned - 1));
+        assert_eq!(a.stage(), Stage::Gone);
+        assert_eq!(signals(&b), [""; 0]);
+        end(&b);
     }
 }

@@ -112,6 +112,8 @@ pub enum Failure {
     UnknownOption(Vec<u8>),
     #[error("process terminated")]
     Terminated,
+    #[error("process terminated: cancel deadline passed")]
+    DeadlinePassed,
     #[error("entry {entry}: no function {method}")]
     NoMethod { entry: String, method: String },
     #[error("linked process failed: {from}: {}", String::from_utf8_lossy(.reason))]
@@ -156,6 +158,7 @@ impl Failure {
             HostFull { .. } | CannotStart(_) | ScopeNotAvailable(_) => Kind::Unavailable,
             NameTaken { .. } => Kind::AlreadyExists,
             Terminated => Kind::Canceled,
+            DeadlinePassed => Kind::Timeout,
             LinkedProcessFailed { .. }
             | OutOfMemory
             | Panic(_)
@@ -172,9 +175,22 @@ impl Failure {
         matches!(self, Failure::MailboxFull(_) | Failure::HostFull { .. } | Failure::CannotStart(_))
     }
 
+    /// The error of a process that was given up while it ended for this reason: its details say so.
+    pub fn of_abandoned(self) -> ErrorData {
+        let mut fields = self.detail_fields();
+        fields.push(("abandoned", Plain::True));
+        let details = Some(plain::encode(&Plain::Record(fields)));
+        ErrorData { details, ..ErrorData::from(self) }
+    }
+
     fn details(&self) -> Option<Vec<u8>> {
+        let fields = self.detail_fields();
+        (!fields.is_empty()).then(|| plain::encode(&Plain::Record(fields)))
+    }
+
+    fn detail_fields(&self) -> Vec<(&'static str, Plain)> {
         let text = |value: &str| Plain::Text(value.as_bytes().to_vec());
-        let fields = match self {
+        match self {
             Failure::EntryNotFound { tried, .. } => {
                 vec![("tried", Plain::List(tried.iter().cloned().map(Plain::Text).collect()))]
             }
@@ -182,9 +198,8 @@ impl Failure {
             Failure::LinkedProcessFailed { from, origin, reason } => {
                 vec![("from", text(from)), ("origin", text(origin)), ("reason", Plain::Text(reason.clone()))]
             }
-            _ => return None,
-        };
-        Some(plain::encode(&Plain::Record(fields)))
+            _ => Vec::new(),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// The host that always exists.
 pub const DEFAULT_HOST: &str = "app:processes";
@@ -25,6 +26,12 @@ pub struct Settings {
     pub memory_limit: usize,
     /// C stack for each thread, in bytes of address space.
     pub stack_size: usize,
+    /// How long a process that was ended may take until it is given up.
+    pub terminate_grace: Duration,
+    /// How long a process that reads its events may go on when the program ends.
+    pub exit_grace: Duration,
+    /// Whether LuaJIT compiles.
+    pub jit: bool,
     /// Whether a failure that nobody watches is written to standard error.
     pub report: bool,
 }
@@ -36,6 +43,9 @@ impl Default for Settings {
             mailbox_limit: 0,
             memory_limit: 0,
             stack_size: LEAST_STACK,
+            terminate_grace: Duration::from_secs(2),
+            exit_grace: Duration::from_secs(1),
+            jit: true,
             report: true,
         }
     }
@@ -48,6 +58,7 @@ pub struct Host {
     /// Its limits.
     pub settings: Settings,
     live: AtomicUsize,
+    abandoned: AtomicUsize,
     used: AtomicBool,
 }
 
@@ -57,6 +68,7 @@ impl Host {
             name: name.into(),
             settings,
             live: AtomicUsize::new(0),
+            abandoned: AtomicUsize::new(0),
             used: AtomicBool::new(false),
         })
     }
@@ -86,6 +98,21 @@ impl Host {
     /// Gives a place back.
     pub fn leave(&self) {
         self.live.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// One of its processes was given up: its thread is still there.
+    pub fn gave_up(&self) {
+        self.abandoned.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The thread of a process that was given up has come to its end after all.
+    pub fn came_back(&self) {
+        self.abandoned.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Processes that were given up and whose threads are still there.
+    pub fn abandoned(&self) -> usize {
+        self.abandoned.load(Ordering::Acquire)
     }
 
     /// Live processes on this host.

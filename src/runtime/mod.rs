@@ -3,6 +3,7 @@
 //! Nothing here knows Lua. A message is an [`envelope::Envelope`] of bytes that goes into a [`mailbox::Mailbox`]; what
 //! wakes the receiver is in [`wake`]. Relations between processes are in [`relations`], the order of an end in [`exit`].
 
+pub mod caretaker;
 pub mod clock;
 pub mod directory;
 pub mod duration;

@@ -7,9 +7,11 @@ use super::pid::ProcessId;
 use super::program::Realm;
 use super::relations::Bonds;
 use super::wake::Sleeper;
+use crate::platform::signal::{self, Target};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
 
 /// The shared part of a process. What only its own thread touches is in the context of its Lua state.
 pub struct Process {
@@ -31,6 +33,10 @@ pub struct Process {
     waiting: AtomicUsize,
     /// Set once, when somebody has ended the process; `bonds.doom` says why.
     doomed: AtomicBool,
+    /// Set once, when it was given up: it can do nothing any more that others would notice.
+    abandoned: AtomicBool,
+    /// Its thread, as long as that can be interrupted.
+    thread: Mutex<Option<Target>>,
     pub(super) bonds: Mutex<Bonds>,
 }
 
@@ -57,6 +63,8 @@ impl Process {
             sleeper,
             waiting: AtomicUsize::new(0),
             doomed: AtomicBool::new(false),
+            abandoned: AtomicBool::new(false),
+            thread: Mutex::new(None),
             bonds: Mutex::new(Bonds::default()),
         }
     }
@@ -71,6 +79,38 @@ impl Process {
         self.doomed.load(Ordering::Acquire)
     }
 
+    /// True once the process was given up (see [`super::caretaker`]).
+    pub fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_abandoned(&self) {
+        self.abandoned.store(true, Ordering::Release);
+    }
+
+    /// The calling thread runs the process and may be interrupted from now on.
+    pub fn set_thread(&self) {
+        *self.thread.lock() = Some(signal::current());
+    }
+
+    /// The thread is about to end.
+    pub fn clear_thread(&self) {
+        *self.thread.lock() = None;
+    }
+
+    /// Interrupts the thread, so that code that computes notices that the process was doomed.
+    pub(super) fn interrupt(&self) {
+        if let Some(thread) = *self.thread.lock() {
+            // SAFETY: the thread takes itself away under the same lock before it ends.
+            unsafe { signal::interrupt(thread) };
+        }
+    }
+
+    /// When it began to close its state.
+    pub(super) fn closing_since(&self) -> Option<Instant> {
+        self.bonds.lock().closing_since
+    }
+
     pub(super) fn set_doomed(&self) {
         self.doomed.store(true, Ordering::Release);
     }
@@ -81,8 +121,8 @@ impl Process {
     /// [`Undelivered`]; nothing was delivered then.
     pub fn deliver(&self, message: Envelope) -> Result<(), Undelivered> {
         let limit = self.host.settings.mailbox_limit;
-        if limit != 0 && self.waiting.fetch_add(1, Ordering::Relaxed) >= limit {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        let place = |waiting| (waiting < limit).then_some(waiting + 1);
+        if limit != 0 && self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, place).is_err() {
             return Err(if self.mailbox.is_closed() { Undelivered::Gone } else { Undelivered::Full });
         }
         self.push(message).map_err(|_| Undelivered::Gone)

@@ -8,6 +8,7 @@
 //! 4. Those that overrun are ended too, and their threads get a last moment. What is still left is stuck in code that
 //!    cannot be stopped; the operating system ends it with the program.
 
+use super::caretaker;
 use super::clock::{Timestamp, instant_after};
 use super::directory;
 use super::envelope::{CancelRequest, Signal};
@@ -23,9 +24,6 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-
-/// How long processes that read their events may go on when the program ends.
-pub const EXIT_GRACE: Duration = Duration::from_secs(1);
 
 /// How long threads that were told to stop are waited for.
 const LAST_MOMENT: Duration = Duration::from_millis(500);
@@ -117,19 +115,23 @@ pub fn close_main(main: &Arc<Process>) {
         return;
     }
     MAINS.lock().retain(|other| other != main);
-    let outcome = exit::begin(main, Ok(Vec::new()));
-    exit::finish(main, outcome);
-    let at = Timestamp::now();
-    let end = Instant::now() + EXIT_GRACE;
+    exit::begin(main, Ok(Vec::new()));
+    exit::finish(main);
+    let (at, now) = (Timestamp::now(), Instant::now());
+    let mut end = now;
     for process in descendants(realm) {
         let asked = process.with_bonds(|bonds| bonds.reads_events)
             && process.signal(Signal::Cancel(Box::new(CancelRequest {
                 from: main.pid.clone(),
                 reason: Some(b"main process ended".to_vec()),
-                deadline: Some(at.plus(EXIT_GRACE)),
+                deadline: Some(at.plus(process.host.settings.exit_grace)),
                 at,
             })));
-        if !asked {
+        if asked {
+            let own_end = now + process.host.settings.exit_grace;
+            caretaker::doom_at(&process, own_end, Failure::Terminated);
+            end = end.max(own_end);
+        } else {
             doom(&process, Failure::Terminated);
         }
     }

@@ -7,15 +7,18 @@
 //! Locks: one process at a time, except for linking and unlinking, which lock both in the order of their numbers. Nothing
 //! else is locked meanwhile.
 
+use super::caretaker;
+use super::exit::Outcome;
 use super::failure::Failure;
 use super::pid::ProcessId;
 use super::process::Process;
 use parking_lot::MutexGuard;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// How far a process has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
     /// Starting or running.
     #[default]
@@ -33,6 +36,12 @@ pub struct Bonds {
     pub stage: Stage,
     /// Why somebody else ended it; set once, together with `Stage::Ending`.
     pub doom: Option<Failure>,
+    /// Everybody was told of its end; set once, and for ever.
+    pub told: bool,
+    /// How it ends, once its code is over.
+    pub outcome: Option<Outcome>,
+    /// When it began to close its state.
+    pub closing_since: Option<Instant>,
     /// Whether a broken link is an event (or ends the process).
     pub trap_links: bool,
     /// Whether it has asked for its events: the end of the program gives it time then.
@@ -79,7 +88,7 @@ pub fn link(own: &Arc<Process>, other: &Arc<Process>) -> bool {
         return true;
     }
     let (mut ours, mut theirs) = lock_both(own, other);
-    let there = theirs.stage == Stage::Alive;
+    let there = theirs.stage == Stage::Alive && ours.stage != Stage::Gone;
     if there {
         ours.links.insert(other.id, Arc::clone(other));
         theirs.links.insert(own.id, Arc::clone(own));
@@ -108,7 +117,7 @@ fn lock_both<'a>(own: &'a Process, other: &'a Process) -> (MutexGuard<'a, Bonds>
 
 /// Ends a spawned process from outside, for the reason that its exit will show. `false` if it is gone; an end that is
 /// under way keeps its reason.
-pub fn doom(target: &Process, reason: Failure) -> bool {
+pub fn doom(target: &Arc<Process>, reason: Failure) -> bool {
     let stage = target.with_bonds(|bonds| {
         let stage = bonds.stage;
         if stage == Stage::Alive {
@@ -120,6 +129,7 @@ pub fn doom(target: &Process, reason: Failure) -> bool {
     });
     if stage == Stage::Alive {
         target.close_mailbox();
+        caretaker::watch(target);
     }
     stage != Stage::Gone
 }

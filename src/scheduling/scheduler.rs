@@ -87,6 +87,15 @@ enum Alarm {
     Channel(ChannelId),
 }
 
+impl Alarm {
+    fn is_wanted(&self, waiters: &SlotMap<WaiterId, Waiter>, channels: &SlotMap<ChannelId, Channel>) -> bool {
+        match self {
+            Alarm::Waiter(waiter) => waiters.contains_key(*waiter),
+            Alarm::Channel(id) => channels.contains_key(*id),
+        }
+    }
+}
+
 /// See the top of the page.
 pub struct Scheduler {
     tasks: SlotMap<TaskId, Option<WaiterId>>,
@@ -421,8 +430,13 @@ impl Scheduler {
     /// A channel that yields the time once, at `at`.
     pub fn start_timer(&mut self, at: Instant) -> ChannelId {
         let id = self.open_channel(1);
-        self.timers.start(at, Alarm::Channel(id));
+        self.start_alarm(at, Alarm::Channel(id));
         id
+    }
+
+    fn start_alarm(&mut self, at: Instant, alarm: Alarm) {
+        let (waiters, channels) = (&self.waiters, &self.channels);
+        self.timers.start(at, alarm, |alarm| alarm.is_wanted(waiters, channels));
     }
 
     /// Fires what is due.
@@ -449,10 +463,7 @@ impl Scheduler {
     /// When the next timer fires that somebody can still notice.
     pub fn next_deadline(&mut self) -> Option<Instant> {
         let (waiters, channels) = (&self.waiters, &self.channels);
-        self.timers.next_wanted(|alarm| match alarm {
-            Alarm::Waiter(waiter) => waiters.contains_key(*waiter),
-            Alarm::Channel(id) => channels.contains_key(*id),
-        })
+        self.timers.next_wanted(|alarm| alarm.is_wanted(waiters, channels))
     }
 
     // ---- waiting
@@ -551,12 +562,16 @@ impl Scheduler {
             }
         }
         if let Some(at) = deadline {
-            self.timers.start(at, Alarm::Waiter(id));
+            self.start_alarm(at, Alarm::Waiter(id));
         }
         match owner {
             Owner::Task(task) => {
                 if let Some(wait) = self.tasks.get_mut(task) {
                     *wait = Some(id);
+                }
+                // Whatever has come since the caller looked.
+                if self.can_complete(id) {
+                    self.mark(id);
                 }
             }
             Owner::Frame => self.enter_frame(id),

@@ -8,6 +8,8 @@ use std::time::Instant;
 pub struct Timers<T> {
     heap: BinaryHeap<Reverse<(Instant, u64, Tagged<T>)>>,
     started: u64,
+    /// Size of the heap at which those that nobody wants any more are swept out.
+    sweep_at: usize,
 }
 
 /// Takes no part in the order: of two timers due at the same instant the one started first fires first.
@@ -35,13 +37,17 @@ impl<T> Ord for Tagged<T> {
 
 impl<T> Default for Timers<T> {
     fn default() -> Self {
-        Timers { heap: BinaryHeap::new(), started: 0 }
+        Timers { heap: BinaryHeap::new(), started: 0, sweep_at: 64 }
     }
 }
 
 impl<T> Timers<T> {
-    /// Starts a timer.
-    pub fn start(&mut self, at: Instant, target: T) {
+    /// Starts a timer. Now and then forgets all that are not `wanted` any more, so that they do not pile up until due.
+    pub fn start(&mut self, at: Instant, target: T, wanted: impl Fn(&T) -> bool) {
+        if self.heap.len() >= self.sweep_at {
+            self.heap.retain(|Reverse((_, _, Tagged(target)))| wanted(target));
+            self.sweep_at = (2 * self.heap.len()).max(64);
+        }
         self.started += 1;
         self.heap.push(Reverse((at, self.started, Tagged(target))));
     }
@@ -78,7 +84,7 @@ mod tests {
         let later = |milliseconds| start + Duration::from_millis(milliseconds);
         let mut timers = Timers::default();
         for (at, name) in [(20, "c"), (10, "a"), (10, "b"), (5, "dropped")] {
-            timers.start(later(at), name);
+            timers.start(later(at), name, |_| true);
         }
         assert_eq!(timers.next_wanted(|name| *name != "dropped"), Some(later(10)));
         assert_eq!(timers.next_due(later(9)), None);
@@ -86,5 +92,16 @@ mod tests {
         assert_eq!(timers.next_due(later(30)), Some("b"));
         assert_eq!(timers.next_due(later(30)), Some("c"));
         assert_eq!(timers.next_wanted(|_| true), None);
+    }
+
+    #[test]
+    fn those_that_nobody_wants_do_not_pile_up() {
+        let mut timers = Timers::default();
+        let far = Instant::now() + Duration::from_secs(3600);
+        timers.start(far, 0, |_| true);
+        for n in 1..10_000 {
+            timers.start(far, n, |&other| other == 0 || other == n - 1);
+        }
+        assert!(timers.heap.len() <= 64);
     }
 }

@@ -143,6 +143,16 @@ pub unsafe fn push_whole(l: *mut lua_State, number: i64) {
     lua_pushnumber(l, number as f64);
 }
 
+/// Pushes a new table that does not keep its keys alive.
+#[cfg(feature = "luajit")]
+pub unsafe fn push_weak_table(l: *mut lua_State) {
+    lua_createtable(l, 0, 0);
+    lua_createtable(l, 0, 1);
+    lua_pushstring(l, c"k".as_ptr());
+    set_raw_field(l, -2, c"__mode");
+    lua_setmetatable(l, -2);
+}
+
 /// The table that belongs to the userdata at `index` is pushed; [`set_companion`] must have set one.
 pub unsafe fn push_companion(l: *mut lua_State, index: c_int) {
     #[cfg(feature = "lua54")]

@@ -15,7 +15,7 @@ use crate::runtime::exit::{ExitRecord, Outcome};
 use crate::runtime::failure::Failure;
 use crate::runtime::pid::{ProcessId, looks_like_pid};
 use crate::runtime::process::Process;
-use crate::runtime::{directory, program, registry};
+use crate::runtime::{directory, program, registry, relations};
 use crate::scheduling::{Case, Event, Scheduler, TaskId};
 use rustc_hash::FxHashSet;
 use slotmap::SecondaryMap;
@@ -52,6 +52,10 @@ pub struct Context {
     pub outcome: RefCell<Option<Outcome>>,
     /// Where to jump when the process is ended.
     pub frame: JumpBuffer,
+    /// Code of the process is running that may be left by a jump.
+    pub interruptible: Cell<bool>,
+    /// Spawned process: its code has stopped the collector.
+    pub collector_stopped: Cell<bool>,
     /// The state is being closed: nothing can wait any more.
     pub closing: Cell<bool>,
     /// Processes this one monitors.
@@ -75,7 +79,8 @@ pub struct Context {
     /// The outcome is a failure of the code, to be reported if nobody watches.
     pub reportable: Cell<bool>,
     /// What is being decoded: decoding may raise, so it cannot be owned by the stack.
-    pub decoding: RefCell<Option<Envelope>>,
+    /// A stack: a finalizer that runs meanwhile may receive as well.
+    decoding: RefCell<Vec<Option<Envelope>>>,
     encoder: UnsafeCell<Encoder>,
     destinations: RefCell<Vec<Option<Destination>>>,
 }
@@ -103,6 +108,8 @@ impl Context {
             main_task: Cell::new(None),
             outcome: RefCell::new(None),
             frame: JumpBuffer::new(),
+            interruptible: Cell::new(false),
+            collector_stopped: Cell::new(false),
             closing: Cell::new(false),
             monitored: RefCell::default(),
             link_failures: RefCell::default(),
@@ -114,7 +121,7 @@ impl Context {
             arguments: RefCell::default(),
             ending: Cell::new((ptr::null_mut(), 0)),
             reportable: Cell::new(false),
-            decoding: RefCell::new(None),
+            decoding: RefCell::default(),
             encoder: UnsafeCell::default(),
             destinations: RefCell::new(Vec::new()),
         }
@@ -175,6 +182,31 @@ impl Context {
         &mut *self.encoder.get()
     }
 
+    /// Keeps an envelope that is going to be decoded: its place, for [`Context::kept`] and [`Context::take_kept`].
+    pub fn keep(&self, envelope: Envelope) -> usize {
+        let mut decoding = self.decoding.borrow_mut();
+        decoding.push(Some(envelope));
+        decoding.len() - 1
+    }
+
+    /// The envelope kept at this place.
+    ///
+    /// # Safety
+    /// The reference ends before `take_kept` with this place or a lower one.
+    pub unsafe fn kept<'a>(&self, place: usize) -> Option<&'a Envelope> {
+        // The envelope itself does not move when the list grows.
+        let envelope = self.decoding.borrow().get(place).and_then(Option::as_ref).map(ptr::from_ref);
+        envelope.map(|envelope| &*envelope)
+    }
+
+    /// Takes the envelope from this place, and forgets what was left behind above it.
+    pub fn take_kept(&self, place: usize) -> Option<Envelope> {
+        let mut decoding = self.decoding.borrow_mut();
+        let envelope = decoding.get_mut(place).and_then(Option::take);
+        decoding.truncate(place);
+        envelope
+    }
+
     /// Takes what has arrived out of the mailbox and gives it to the views it belongs to.
     pub fn sort_mail(&self) {
         if !self.process.mailbox.has_mail() {
@@ -215,6 +247,15 @@ impl Context {
     pub fn forget_monitored(&self, id: ProcessId, pid: &[u8]) {
         self.monitored.borrow_mut().remove(&id);
         self.scheduler.borrow_mut().retract(Event::Exit, pid);
+    }
+
+    /// The process ends: those that it monitored need not remember it any longer.
+    pub fn forget_all_monitored(&self) {
+        for id in self.monitored.take() {
+            if let Some(process) = directory::get(id) {
+                relations::unmonitor(&self.process, &process);
+            }
+        }
     }
 
     /// After `unlink`: no LINK_DOWN of this process can be received, and its failure is not raised.
@@ -267,6 +308,7 @@ impl Context {
     /// Empties a main process's context when its state closes.
     fn close(&self) {
         self.closing.set(true);
+        self.forget_all_monitored();
         program::close_main(&self.process);
         self.destinations.borrow_mut().clear();
         self.link_failures.borrow_mut().clear();

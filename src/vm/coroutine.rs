@@ -5,7 +5,6 @@
 use super::api::*;
 use super::context::{Context, Coroutine};
 use super::run;
-#[cfg(feature = "lua54")]
 use super::wait;
 use crate::scheduling::TaskId;
 use std::ffi::c_int;
@@ -29,8 +28,8 @@ pub unsafe fn may_yield_to_library(l: *mut lua_State, context: &Context) -> bool
             .and_then(|task| coroutines.get(task))
             .is_some_and(|coroutine| coroutine.thread == l);
     }
-    // A coroutine that a C module resumes is not known to us (Lua 5.4).
-    cfg!(feature = "luajit") || context.running.get() == l
+    // A coroutine that a C module resumes is not known to us (Lua 5.4). LuaJIT lets coroutines yield inside finalizers.
+    if cfg!(feature = "luajit") { !wait::runs_finalizer(l, context) } else { context.running.get() == l }
 }
 
 /// Makes a managed coroutine of the function and the arguments that are the top `count` values, and pops these.
@@ -217,6 +216,7 @@ mod lua54 {
             context.running.set(co);
             let (status, results) = resume(co, l, args);
             context.running.set(l);
+            wait::leave_if_over(context);
             match status {
                 LUA_YIELD if is_waiting(co) => {
                     if can_yield(l) {
@@ -327,8 +327,11 @@ mod lua54 {
     unsafe fn raise_wrapped(l: *mut lua_State, co: *mut lua_State) -> c_int {
         let status = lua_status(co);
         if status != LUA_OK && status != LUA_YIELD {
-            // Closes what the coroutine left open; a new error takes the place of the old one.
+            // Closes what the coroutine left open, by its own code; a new error takes the place of the old one.
+            let context = Context::of(l);
+            context.running.set(co);
             lua_resetthread(co);
+            context.running.set(l);
             lua_xmove(co, l, 1);
         }
         if status != LUA_ERRMEM && lua_type(l, -1) == LUA_TSTRING {
@@ -341,15 +344,22 @@ mod lua54 {
 
     /// The stock `close` for everything but a coroutine that waits in the library: that one is not suspended for others.
     pub unsafe extern "C-unwind" fn close_coroutine(l: *mut lua_State) -> c_int {
-        if let Some(co) = thread_at(l, 1)
-            && is_waiting(co)
-        {
-            luaL_error(l, c"cannot close a running coroutine".as_ptr());
+        let context = Context::of(l);
+        if let Some(co) = thread_at(l, 1) {
+            if is_waiting(co) {
+                luaL_error(l, c"cannot close a running coroutine".as_ptr());
+            }
+            // What it left open is closed by its own code.
+            context.running.set(co);
         }
         let given = lua_gettop(l);
         lua_pushvalue(l, lua_upvalueindex(1));
         lua_insert(l, 1);
-        lua_call(l, given, LUA_MULTRET);
+        let status = lua_pcall(l, given, LUA_MULTRET, 0);
+        context.running.set(l);
+        if status != LUA_OK {
+            lua_error(l);
+        }
         lua_gettop(l)
     }
 

@@ -10,14 +10,14 @@ use super::api::*;
 use super::boot::BOOT;
 use super::chunk::Code;
 use super::context::Context;
-use super::{coroutine, frame, state, wait};
+use super::{coroutine, frame, interrupt, state, wait};
 use crate::codec::decode;
 use crate::codec::encode::Origin;
 use crate::lua::error::ErrorObject;
 use crate::lua::install;
 use crate::platform;
 use crate::runtime::error::{ErrorData, Kind};
-use crate::runtime::exit::{self, Outcome};
+use crate::runtime::exit;
 use crate::runtime::failure::Failure;
 use crate::runtime::process::Process;
 use crate::scheduling::TaskId;
@@ -43,6 +43,7 @@ pub struct Startup {
 /// # Errors
 /// The operating system grants no thread; the process has not run then.
 pub fn start(process: &Arc<Process>, startup: Startup) -> io::Result<()> {
+    interrupt::install();
     process.realm.thread_started();
     let own = Arc::clone(process);
     let builder = std::thread::Builder::new().stack_size(process.host.settings.stack_size);
@@ -57,39 +58,49 @@ fn live(process: Arc<Process>, startup: Startup) {
     platform::name_thread(&process.entry);
     process.sleeper.adopt_thread();
     let realm = Arc::clone(&process.realm);
-    let (outcome, report) = run(&process, startup);
-    if report {
-        write_report(&process, &outcome);
+    if run(&process, startup) {
+        write_report(&process);
     }
-    exit::finish(&process, outcome);
+    exit::finish(&process);
     drop(process);
     realm.thread_ended();
 }
 
-/// Runs the process to its end, its state closed: how it ended, and whether that is to be reported if nobody watches.
-fn run(process: &Arc<Process>, startup: Startup) -> (Outcome, bool) {
+/// Runs the process to its end, its state closed: whether its end is to be reported if nobody watches.
+fn run(process: &Arc<Process>, startup: Startup) -> bool {
     let context = Box::new(Context::new(Arc::clone(process)));
     *context.startup.borrow_mut() = Some(startup);
     // SAFETY: the context is boxed and outlives the state.
     if unsafe { state::open(&context) }.is_none() {
-        return (exit::begin(process, Err(Arc::new(Failure::OutOfMemory.into()))), true);
+        exit::begin(process, Err(Arc::new(Failure::OutOfMemory.into())));
+        return true;
     }
+    interrupt::adopt(&context);
     let data = ptr::from_ref(&*context).cast_mut().cast();
     // SAFETY: `run_body` and what it calls keep what they own in the context (rule of `frame`).
     let left = catch_unwind(AssertUnwindSafe(|| unsafe { frame::enter(&context.frame, run_body, data) }));
-    if let Err(panic) = left {
-        // The state may be in any condition: it is left alone.
-        let outcome = Err(Arc::new(Failure::Panic(panic_text(&panic)).into()));
-        std::mem::forget(context);
-        return (exit::begin(process, outcome), true);
+    context.interruptible.set(false);
+    interrupt::release(&context);
+    match left {
+        Err(panic) => {
+            // The state may be in any condition: it is left alone.
+            let outcome = Err(Arc::new(Failure::Panic(panic_text(&*panic)).into()));
+            std::mem::forget(context);
+            exit::begin(process, outcome);
+            return true;
+        }
+        // SAFETY: no code of the state runs any more.
+        Ok(frame::Left::Jumped) => unsafe { interrupt::repair(context.main_thread.get()) },
+        Ok(frame::Left::Returned) => {}
     }
     let outcome = context.outcome.borrow_mut().take();
     let outcome = outcome.unwrap_or_else(|| Err(Arc::new(Failure::Terminated.into())));
     let report = context.reportable.get() && !process.is_doomed();
-    let outcome = exit::begin(process, outcome);
+    exit::begin(process, outcome);
     // SAFETY: no code of the state runs any more.
     unsafe { state::close(&context) };
-    (outcome, report)
+    context.forget_all_monitored();
+    report
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
@@ -98,12 +109,12 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 /// Tells standard error of a failure that nobody else hears of.
-fn write_report(process: &Process, outcome: &Outcome) {
+fn write_report(process: &Process) {
     use io::Write;
-    let alone = process.with_bonds(|bonds| bonds.watchers.is_empty() && bonds.links.is_empty());
-    if let (true, true, false, Err(error)) =
-        (alone, process.host.settings.report, process.realm.is_closing(), outcome)
-    {
+    let (alone, outcome) = process
+        .with_bonds(|bonds| (bonds.watchers.is_empty() && bonds.links.is_empty(), bonds.outcome.clone()));
+    let wanted = alone && process.host.settings.report && !process.realm.is_closing();
+    if let (true, Some(Err(error))) = (wanted, outcome) {
         let mut text = format!("process {} ({}) failed: ", process.pid, process.entry).into_bytes();
         text.extend_from_slice(&error.text());
         text.push(b'\n');
@@ -138,7 +149,9 @@ unsafe fn run_steps(l: *mut lua_State, context: &Context) {
         let next = context.scheduler.borrow_mut().next_task();
         match next {
             Some(task) => {
+                context.interruptible.set(true);
                 coroutine::run(l, context, task);
+                context.interruptible.set(false);
                 context.scheduler.borrow_mut().set_current(None);
                 context.running.set(l);
             }
@@ -157,6 +170,10 @@ unsafe extern "C-unwind" fn set_up(l: *mut lua_State) -> c_int {
     let held = CollectorHeld::hold(l);
     luaL_openlibs(l);
     install::into_spawned(l, context);
+    #[cfg(feature = "luajit")]
+    if !context.process.host.settings.jit {
+        interrupt::set_compiler(l, false);
+    }
     held.release(l);
     // The function that runs the entry, the chunk, its method, its names, and the arguments of `main`.
     BOOT.push(l);
@@ -175,6 +192,8 @@ unsafe extern "C-unwind" fn set_up(l: *mut lua_State) -> c_int {
     let count = decode::push(l, bytes);
     *context.arguments.borrow_mut() = Vec::new();
     let task = coroutine::spawn(l, context, count + 5);
+    #[cfg(feature = "luajit")]
+    crate::lua::coroutine::hide(l, context, task);
     context.main_task.set(Some(task));
     0
 }

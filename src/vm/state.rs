@@ -15,9 +15,9 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// From now on the state gets no more than `limit` bytes, 0 for any number.
-    pub fn set_limit(&self, limit: usize) {
-        self.limit.set(limit);
+    /// From now on the state gets no more than `limit` bytes, 0 for any number. Gives the limit before.
+    pub fn set_limit(&self, limit: usize) -> usize {
+        self.limit.replace(limit)
     }
 }
 

@@ -24,7 +24,7 @@ use std::time::Instant;
 /// How many waits may stand inside each other.
 const NESTED_WAITS: usize = 150;
 
-/// How a wait ended, without anything that has to be dropped. An envelope is in `context.decoding`.
+/// How a wait ended, without anything that has to be dropped. An envelope is kept by the context, at the place given.
 #[derive(Clone, Copy)]
 pub enum Done {
     /// The value at this ticket of the channel.
@@ -32,11 +32,11 @@ pub enum Done {
     /// A timer fired.
     Fired(Timestamp),
     /// A message, to be pushed as its payload.
-    Payload,
+    Payload(usize),
     /// A message, to be pushed as an object.
-    Message,
+    Message(usize),
     /// An event.
-    Event,
+    Event(usize),
     /// The channel is closed.
     Closed,
     /// The value was sent.
@@ -61,22 +61,18 @@ pub type Continuation = Function;
 
 /// Turns what the scheduler says into something that a raise may pass over.
 pub fn settle(context: &Context, finish: Finish) -> Done {
-    let keep = |envelope, done| {
-        *context.decoding.borrow_mut() = Some(envelope);
-        done
-    };
     match finish {
         Finish::Received(Received::Stored(ticket)) => Done::Stored(ticket),
         Finish::Received(Received::Fired(at)) => Done::Fired(at),
         Finish::Received(Received::Payload(envelope)) => {
             context.process.message_taken();
-            keep(envelope, Done::Payload)
+            Done::Payload(context.keep(envelope))
         }
         Finish::Received(Received::Message(envelope)) => {
             context.process.message_taken();
-            keep(envelope, Done::Message)
+            Done::Message(context.keep(envelope))
         }
-        Finish::Received(Received::Event(envelope)) => keep(envelope, Done::Event),
+        Finish::Received(Received::Event(envelope)) => Done::Event(context.keep(envelope)),
         Finish::Received(Received::Closed) => Done::Closed,
         Finish::Sent => Done::Sent,
         Finish::SendOnClosed => Done::SendOnClosed,
@@ -122,18 +118,15 @@ pub unsafe fn wait(
 ) -> c_int {
     let turn = cases.is_empty() && deadline.is_none();
     let current = context.scheduler.borrow().current();
-    let owner = match current {
-        Some(task) if coroutine::may_yield_to_library(l, context) => Owner::Task(task),
-        _ => {
-            let refusal = refuse_frame(l, context);
-            if let Some(failure) = refusal {
-                drop(cases);
-                crate::lua::error::raise_failure(l, BLOCKING_LEVEL, failure);
-            }
-            Owner::Frame
-        }
+    let (owner, refusal) = match current {
+        Some(task) if coroutine::may_yield_to_library(l, context) => (Owner::Task(task), None),
+        _ => (Owner::Frame, refuse_frame(l, context)),
     };
     let waiter = context.scheduler.borrow_mut().wait(owner, cases, deadline);
+    if let Some(failure) = refusal {
+        context.scheduler.borrow_mut().fail(waiter, failure);
+        return go_on(l, context, waiter, next, second_half);
+    }
     if turn {
         context.scheduler.borrow_mut().elapse(waiter);
     }
@@ -148,10 +141,19 @@ pub unsafe fn wait(
 }
 
 unsafe fn refuse_frame(l: *mut lua_State, context: &Context) -> Option<Failure> {
-    if context.closing.get() || in_finalizer(l) {
+    if context.closing.get() || runs_finalizer(l, context) {
         return Some(Failure::WaitInFinalizer);
     }
     (context.scheduler.borrow().frame_count() >= NESTED_WAITS).then_some(Failure::TooManyWaits)
+}
+
+/// Whether a finalizer runs. In a spawned process on LuaJIT a collector that stands still is enough to know, unless its own
+/// code has stopped it: an error inside a coroutine makes LuaJIT forget that it is in a finalizer.
+pub unsafe fn runs_finalizer(l: *mut lua_State, context: &Context) -> bool {
+    if cfg!(feature = "luajit") && !context.process.is_main() && !context.collector_stopped.get() {
+        return collector_runs(l) != 1;
+    }
+    in_finalizer(l)
 }
 
 #[cfg(feature = "lua54")]
@@ -201,11 +203,13 @@ pub unsafe fn go_on(
     };
     *context.finished_cases.borrow_mut() = cases;
     let done = settle(context, finish);
-    if matches!(done, Done::Failed) {
-        let failure = context.failure.borrow_mut().take().unwrap_or(Failure::Terminated);
-        crate::lua::error::raise_failure(l, BLOCKING_LEVEL, failure);
-    }
     second_half(l, context, case, done)
+}
+
+/// Raises why a wait has failed. For second halves, when they have put everything away.
+pub unsafe fn raise_failure(l: *mut lua_State, context: &Context) -> ! {
+    let failure = context.failure.borrow_mut().take().unwrap_or(Failure::Terminated);
+    crate::lua::error::raise_failure(l, BLOCKING_LEVEL, failure)
 }
 
 /// The wait of the running coroutine cannot be passed outwards any further: this call keeps the OS thread for it.
@@ -227,8 +231,13 @@ pub unsafe fn hold(l: *mut lua_State, context: &Context) {
 /// Runs the other coroutines until the innermost wait can end; at least `turns` steps of them if it can end at once.
 /// Raises (after taking the wait back) what the main script has to be told; never returns if the process is ended.
 unsafe fn run_others(l: *mut lua_State, context: &Context, waiter: WaiterId, turns: usize) {
-    let pending = run_until(l, context, waiter, turns);
+    let mut pending = run_until(l, context, waiter, turns);
     make_current(l);
+    // A finalizer may have run just now, and taken what was there.
+    while matches!(pending, Pending::Nothing) && !context.scheduler.borrow().can_complete(waiter) {
+        pending = run_until(l, context, waiter, 0);
+        make_current(l);
+    }
     match pending {
         Pending::Nothing => {}
         Pending::ForMainScript => {

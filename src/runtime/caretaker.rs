@@ -1,0 +1,188 @@
+//! Sees to it that what was ended does end: one thread for the program, asleep while there is nothing to do.
+//!
+//! - A process that was doomed while it computes is interrupted again and again until it has noticed: a single signal can be
+//!   lost to code that changes hooks at the same moment.
+//! - A process that has not gone when the grace of its host is over (a C function that does not return, a finalizer that
+//!   loops) is *given up*: gone for everybody else, its thread ends when that code returns.
+//! - Deadlines of `cancel` are kept here.
+
+use super::exit;
+use super::failure::Failure;
+use super::process::Process;
+use super::relations::{Stage, doom};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Once, Weak};
+use std::time::{Duration, Instant};
+
+/// Between two signals to the same process: at first, after 10 ms, after a second.
+const PAUSES: [Duration; 3] =
+    [Duration::from_micros(200), Duration::from_millis(1), Duration::from_millis(10)];
+
+struct Work {
+    /// Processes to be interrupted or given up.
+    doomed: Vec<Doomed>,
+    /// Cancel deadlines, the earliest on top.
+    deadlines: BinaryHeap<Reverse<Deadline>>,
+}
+
+struct Doomed {
+    process: Arc<Process>,
+    since: Instant,
+}
+
+struct Deadline {
+    at: Instant,
+    reason: Failure,
+    process: Weak<Process>,
+}
+
+impl PartialEq for Deadline {
+    fn eq(&self, other: &Self) -> bool {
+        self.at == other.at
+    }
+}
+
+impl Eq for Deadline {}
+
+impl PartialOrd for Deadline {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Deadline {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.at.cmp(&other.at)
+    }
+}
+
+static WORK: Mutex<Work> = Mutex::new(Work { doomed: Vec::new(), deadlines: BinaryHeap::new() });
+static MORE: Condvar = Condvar::new();
+
+/// Processes that close their state, so that somebody looks at how long that takes.
+static CLOSING: AtomicUsize = AtomicUsize::new(0);
+
+/// How often closing states are looked at.
+const TICK: Duration = Duration::from_millis(100);
+
+fn wake() {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| {
+        let builder = std::thread::Builder::new().name("caretaker".into()).stack_size(256 << 10);
+        // Without the thread nothing is interrupted; processes still end when they look at their flag.
+        let _ = crate::platform::block_signals(|| builder.spawn(work));
+    });
+    MORE.notify_one();
+}
+
+/// Has a process that was just doomed interrupted until it is gone, or given up.
+pub fn watch(process: &Arc<Process>) {
+    WORK.lock().doomed.push(Doomed { process: Arc::clone(process), since: Instant::now() });
+    wake();
+}
+
+/// Dooms a process for this reason at `at`, unless it is gone by then.
+pub fn doom_at(process: &Arc<Process>, at: Instant, reason: Failure) {
+    WORK.lock().deadlines.push(Reverse(Deadline { at, reason, process: Arc::downgrade(process) }));
+    wake();
+}
+
+/// A process begins to close its state.
+pub fn closing() {
+    if CLOSING.fetch_add(1, Ordering::SeqCst) == 0 && IDLE.swap(0, Ordering::SeqCst) == 1 {
+        // The lock is free only while the thread really waits, so that the wake-up cannot come too early.
+        drop(WORK.lock());
+        wake();
+    }
+}
+
+/// A process has closed its state.
+pub fn closed() {
+    CLOSING.fetch_sub(1, Ordering::AcqRel);
+}
+
+/// 1 while the thread sleeps without a limit. It begins so, not being started.
+static IDLE: AtomicUsize = AtomicUsize::new(1);
+
+fn work() {
+    let mut quiet = 0;
+    let mut work = WORK.lock();
+    loop {
+        let now = Instant::now();
+        while let Some(Reverse(next)) = work.deadlines.peek()
+            && next.at <= now
+        {
+            let due = work.deadlines.pop().map(|Reverse(deadline)| deadline);
+            if let Some((process, reason)) = due.and_then(|due| Some((due.process.upgrade()?, due.reason))) {
+                MutexGuard::unlocked(&mut work, || doom(&process, reason));
+            }
+        }
+        let doomed = std::mem::take(&mut work.doomed);
+        let left = MutexGuard::unlocked(&mut work, || {
+            let left: Vec<Doomed> = doomed.into_iter().filter(still_there).collect();
+            if CLOSING.load(Ordering::Acquire) > 0 {
+                give_up_closing();
+            }
+            left
+        });
+        work.doomed.extend(left);
+        quiet = if CLOSING.load(Ordering::Acquire) > 0 { 0 } else { quiet + 1 };
+        let mut pause = (quiet < 10).then_some(TICK);
+        for doomed in &work.doomed {
+            let next = pause_after(doomed.since.elapsed());
+            pause = Some(pause.map_or(next, |pause| pause.min(next)));
+        }
+        if let Some(Reverse(next)) = work.deadlines.peek() {
+            let until = next.at.saturating_duration_since(Instant::now());
+            pause = Some(pause.map_or(until, |pause| pause.min(until)));
+        }
+        match pause {
+            Some(pause) => {
+                MORE.wait_for(&mut work, pause);
+            }
+            None => {
+                IDLE.store(1, Ordering::SeqCst);
+                if CLOSING.load(Ordering::SeqCst) == 0 {
+                    MORE.wait(&mut work);
+                }
+                IDLE.store(0, Ordering::Release);
+                quiet = 0;
+            }
+        }
+    }
+}
+
+fn pause_after(elapsed: Duration) -> Duration {
+    match elapsed.as_millis() {
+        0..10 => PAUSES[0],
+        10..1000 => PAUSES[1],
+        _ => PAUSES[2],
+    }
+}
+
+/// Interrupts a process, or gives it up when its grace is over. `false` if it is gone.
+fn still_there(doomed: &Doomed) -> bool {
+    let process = &doomed.process;
+    if process.stage() == Stage::Gone {
+        return false;
+    }
+    if doomed.since.elapsed() >= process.host.settings.terminate_grace {
+        exit::give_up(process);
+        return false;
+    }
+    process.interrupt();
+    true
+}
+
+/// Gives up processes whose state has been closing for too long.
+fn give_up_closing() {
+    let overdue = super::directory::select(|process| {
+        process.closing_since().is_some_and(|since| since.elapsed() >= process.host.settings.terminate_grace)
+    });
+    for process in overdue {
+        exit::give_up(&process);
+    }
+}
