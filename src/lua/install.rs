@@ -208,6 +208,7 @@ pub unsafe fn into_spawned(l: *mut lua_State, context: &Context) {
     lua_pushcclosure(l, collectgarbage, 1);
     set_raw_field(l, -2, c"collectgarbage");
     lua_pop(l, 3);
+    seed_random(l);
     push_library(l, c"coroutine");
     set_function(l, c"spawn", coroutine::spawn);
     replace_coroutine_functions(l);
@@ -242,6 +243,21 @@ unsafe fn replace_coroutine_functions(l: *mut lua_State) {
     lua_call(l, 4, 2);
     set_raw_field(l, -3, c"wrap");
     set_raw_field(l, -2, c"resume");
+}
+
+/// Seeds `math.random` (H-56): the VMs start each state alike, or nearly so.
+unsafe fn seed_random(l: *mut lua_State) {
+    use std::hash::{BuildHasher, Hasher};
+    // Keys from the system, different for every use.
+    let seed = std::hash::RandomState::new().build_hasher().finish();
+    let top = lua_gettop(l);
+    push_library(l, c"math");
+    if lua_type(l, -1) == LUA_TTABLE && raw_field(l, -1, c"randomseed") == LUA_TFUNCTION {
+        // Exact as a double.
+        push_whole(l, (seed >> 11) as i64);
+        lua_call(l, 1, 0);
+    }
+    lua_settop(l, top);
 }
 
 /// Gives `package`, which is on top, the paths of the spawner (H-5).

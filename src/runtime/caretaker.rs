@@ -104,7 +104,7 @@ pub fn closed() {
     CLOSING.fetch_sub(1, Ordering::AcqRel);
 }
 
-/// 1 while the thread sleeps without a limit. It begins so, not being started.
+/// 1 while the thread sleeps without looking at closing states. It begins so, not being started.
 static IDLE: AtomicUsize = AtomicUsize::new(1);
 
 fn work() {
@@ -130,7 +130,8 @@ fn work() {
         });
         work.doomed.extend(left);
         quiet = if CLOSING.load(Ordering::Acquire) > 0 { 0 } else { quiet + 1 };
-        let mut pause = (quiet < 10).then_some(TICK);
+        let ticks = quiet < 10;
+        let mut pause = ticks.then_some(TICK);
         for doomed in &work.doomed {
             let next = pause_after(doomed.since.elapsed());
             pause = Some(pause.map_or(next, |pause| pause.min(next)));
@@ -139,18 +140,20 @@ fn work() {
             let until = next.at.saturating_duration_since(Instant::now());
             pause = Some(pause.map_or(until, |pause| pause.min(until)));
         }
-        match pause {
-            Some(pause) => {
-                MORE.wait_for(&mut work, pause);
-            }
-            None => {
-                IDLE.store(1, Ordering::SeqCst);
-                if CLOSING.load(Ordering::SeqCst) == 0 {
-                    MORE.wait(&mut work);
+        if !ticks {
+            IDLE.store(1, Ordering::SeqCst);
+        }
+        if ticks || CLOSING.load(Ordering::SeqCst) == 0 {
+            match pause {
+                Some(pause) => {
+                    MORE.wait_for(&mut work, pause);
                 }
-                IDLE.store(0, Ordering::Release);
-                quiet = 0;
+                None => MORE.wait(&mut work),
             }
+        }
+        if !ticks {
+            IDLE.store(0, Ordering::SeqCst);
+            quiet = 0;
         }
     }
 }
