@@ -266,7 +266,7 @@ impl Encoder {
         let limit = Context::find(l).map(|context| (context, context.memory.set_limit(0)));
         let held = CollectorHeld::hold(l);
         lua_checkstack(l, 4);
-        aside_table(l);
+        push_own_table(l, &ASIDE);
         lua_pushvalue(l, index);
         lua_rawseti(l, -2, lua_Integer::from(id));
         lua_pop(l, 1);
@@ -287,7 +287,7 @@ impl Encoder {
             let (id, place) = (self.aside[done].0, self.aside[done].1.clone());
             done += 1;
             lua_settop(l, top);
-            aside_table(l);
+            push_own_table(l, &ASIDE);
             lua_rawgeti(l, -1, lua_Integer::from(id));
             lua_remove(l, -2);
             self.put(&[tag::FILL]);
@@ -299,7 +299,7 @@ impl Encoder {
         }
         if done > 0 {
             lua_pushnil(l);
-            lua_rawsetp(l, LUA_REGISTRYINDEX, aside_key());
+            lua_rawsetp(l, LUA_REGISTRYINDEX, ptr::from_ref(&ASIDE).cast());
         }
         result
     }
@@ -458,19 +458,8 @@ fn join(start: String, steps: &str) -> String {
     if start.contains(", ") { start + steps } else { format!("{start}, {steps}") }
 }
 
-fn aside_key() -> *const c_void {
-    static KEY: u8 = 0;
-    ptr::from_ref(&KEY).cast()
-}
-
-unsafe fn aside_table(l: *mut lua_State) {
-    if lua_rawgetp(l, LUA_REGISTRYINDEX, aside_key()) != LUA_TTABLE {
-        lua_pop(l, 1);
-        lua_createtable(l, 0, 0);
-        lua_pushvalue(l, -1);
-        lua_rawsetp(l, LUA_REGISTRYINDEX, aside_key());
-    }
-}
+/// Where the tables that were put aside are kept.
+static ASIDE: u8 = 0;
 
 /// Which tables were written, by address: a short list that is searched, with an index once it is long.
 #[derive(Default)]

@@ -38,14 +38,7 @@ pub unsafe fn hide(l: *mut lua_State, context: &Context, task: crate::scheduling
 #[cfg(feature = "luajit")]
 pub unsafe fn push_held(l: *mut lua_State) {
     static KEY: u8 = 0;
-    let key = std::ptr::from_ref(&KEY).cast();
-    if lua_rawgetp(l, LUA_REGISTRYINDEX, key) == LUA_TTABLE {
-        return;
-    }
-    lua_pop(l, 1);
-    push_weak_table(l);
-    lua_pushvalue(l, -1);
-    lua_rawsetp(l, LUA_REGISTRYINDEX, key);
+    push_own_weak_table(l, &KEY);
 }
 
 /// `hold()` of `coroutine.lua`: keeps the thread until the wait of the running coroutine is over.

@@ -11,8 +11,7 @@ use crate::scheduling::ChannelId;
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::object;
-use std::ffi::{c_int, c_void};
-use std::ptr;
+use std::ffi::c_int;
 
 /// Longest topic, in bytes.
 const TOPIC_LIMIT: usize = 65_535;
@@ -63,13 +62,7 @@ pub unsafe fn raise_no_memory<T>(l: *mut lua_State, result: &Result<T, Failure>)
 /// Pushes the table of the mailbox's channels: the inbox at 1, the events at 2, listeners under their topics.
 unsafe fn push_views(l: *mut lua_State) {
     static KEY: u8 = 0;
-    let key = ptr::from_ref(&KEY).cast::<c_void>();
-    if lua_rawgetp(l, LUA_REGISTRYINDEX, key) != LUA_TTABLE {
-        lua_pop(l, 1);
-        lua_createtable(l, 2, 0);
-        lua_pushvalue(l, -1);
-        lua_rawsetp(l, LUA_REGISTRYINDEX, key);
-    }
+    push_own_table(l, &KEY);
 }
 
 unsafe fn push_view(l: *mut lua_State, context: &Context, place: lua_Integer, id: ChannelId) {

@@ -231,14 +231,7 @@ unsafe fn push_channel(l: *mut lua_State, position: usize) {
 #[cfg(feature = "luajit")]
 unsafe fn push_kept(l: *mut lua_State) {
     static KEY: u8 = 0;
-    let key = std::ptr::from_ref(&KEY).cast();
-    if lua_rawgetp(l, LUA_REGISTRYINDEX, key) == LUA_TTABLE {
-        return;
-    }
-    lua_pop(l, 1);
-    push_weak_table(l);
-    lua_pushvalue(l, -1);
-    lua_rawsetp(l, LUA_REGISTRYINDEX, key);
+    push_own_weak_table(l, &KEY);
 }
 
 /// Remembers the copy of the cases for the running coroutine.

@@ -7,6 +7,9 @@
 mod channel;
 mod scheduler;
 mod timers;
+mod transfer;
+mod views;
+mod waiting;
 
 pub use channel::{Received, Sending, Ticket};
 pub use scheduler::{Case, ChannelId, Completion, Event, Finish, Owner, Scheduler, TaskId, WaiterId};

@@ -1,6 +1,8 @@
 //! What the scheduler promises, without a VM.
 
 use super::*;
+use crate::runtime::envelope::Envelope;
+use crate::scheduling::Sending;
 
 fn send(scheduler: &mut Scheduler, id: ChannelId) -> (Ticket, Sending) {
     let ticket = scheduler.reserve(id);

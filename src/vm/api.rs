@@ -143,10 +143,25 @@ pub unsafe fn push_whole(l: *mut lua_State, number: i64) {
     lua_pushnumber(l, number as f64);
 }
 
-/// Pushes a new table that does not keep its keys alive.
+/// Pushes the table of the library's own under `key` in the registry, made at first use.
+pub unsafe fn push_own_table(l: *mut lua_State, key: &'static u8) {
+    let key = ptr::from_ref(key).cast();
+    if lua_rawgetp(l, LUA_REGISTRYINDEX, key) != LUA_TTABLE {
+        lua_pop(l, 1);
+        lua_createtable(l, 0, 0);
+        lua_pushvalue(l, -1);
+        lua_rawsetp(l, LUA_REGISTRYINDEX, key);
+    }
+}
+
+/// As [`push_own_table`], for a table that does not keep its keys alive.
 #[cfg(feature = "luajit")]
-pub unsafe fn push_weak_table(l: *mut lua_State) {
-    lua_createtable(l, 0, 0);
+pub unsafe fn push_own_weak_table(l: *mut lua_State, key: &'static u8) {
+    push_own_table(l, key);
+    if lua_getmetatable(l, -1) != 0 {
+        lua_pop(l, 1);
+        return;
+    }
     lua_createtable(l, 0, 1);
     lua_pushstring(l, c"k".as_ptr());
     set_raw_field(l, -2, c"__mode");

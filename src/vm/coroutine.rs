@@ -52,14 +52,7 @@ pub unsafe fn spawn(l: *mut lua_State, context: &Context, count: c_int) -> TaskI
 /// Pushes the table that keeps managed coroutines alive.
 unsafe fn push_anchors(l: *mut lua_State) {
     static KEY: u8 = 0;
-    let key = std::ptr::from_ref(&KEY).cast();
-    if lua_rawgetp(l, LUA_REGISTRYINDEX, key) == LUA_TTABLE {
-        return;
-    }
-    lua_pop(l, 1);
-    lua_createtable(l, 0, 1);
-    lua_pushvalue(l, -1);
-    lua_rawsetp(l, LUA_REGISTRYINDEX, key);
+    push_own_table(l, &KEY);
 }
 
 /// Pushes the thread of a coroutine.

@@ -328,6 +328,9 @@ fn sleep_inside(context: &Context, waiter: WaiterId) -> Woken {
 /// Sleeps until something comes into the mailbox, somebody ends the process, or `deadline`.
 pub fn sleep(context: &Context, deadline: Option<Instant>) -> Woken {
     let process = &context.process;
+    if process.sleeper.expect(|| process.mailbox.has_mail() || process.mailbox.is_closed()) {
+        return Woken::LookAgain;
+    }
     if !process.mailbox.park() {
         return Woken::LookAgain;
     }

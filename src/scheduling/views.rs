@@ -1,0 +1,105 @@
+//! The mailbox as Lua sees it: every message belongs to the listener of its topic or to the inbox, events to `events()`.
+
+use super::channel::{Channel, Source, Stamped};
+use super::scheduler::{ChannelId, Event, Scheduler};
+use crate::runtime::envelope::{Envelope, Signal};
+use crate::runtime::failure::Failure;
+use std::collections::VecDeque;
+
+impl Scheduler {
+    /// Gives a message to the view it belongs to now.
+    pub fn route_message(&mut self, envelope: Envelope) {
+        self.arrivals += 1;
+        let stamped = Stamped { arrival: self.arrivals, envelope };
+        let id = match self.listeners.is_empty() {
+            true => self.inbox,
+            false => self.listeners.get(stamped.envelope.topic()).copied().unwrap_or(self.inbox),
+        };
+        if let Some(Source::Inbox(queue) | Source::Listener { queue, .. }) =
+            self.channels.get_mut(id).map(|channel| &mut channel.source)
+        {
+            queue.push_back(stamped);
+        }
+        self.rebalance(id);
+    }
+
+    /// Gives an event to those who wait for one.
+    pub fn route_event(&mut self, event: Envelope) {
+        if let Some(Source::Events(queue)) =
+            self.channels.get_mut(self.events).map(|channel| &mut channel.source)
+        {
+            queue.push_back(event);
+        }
+        self.rebalance(self.events);
+    }
+
+    /// Removes a waiting event of a relation that was removed.
+    pub fn retract(&mut self, event: Event, pid: &[u8]) {
+        if let Some(Source::Events(queue)) =
+            self.channels.get_mut(self.events).map(|channel| &mut channel.source)
+        {
+            queue.retain(|envelope| match (event, envelope.as_signal()) {
+                (Event::Exit, Some(Signal::Exit(record)))
+                | (Event::LinkDown, Some(Signal::LinkDown(record))) => record.from.as_bytes() != pid,
+                _ => true,
+            });
+        }
+    }
+
+    /// Opens a topic, or finds it open in the same mode: its channel, and whether that is new.
+    ///
+    /// # Errors
+    /// It is open in the other mode.
+    pub fn listen(&mut self, topic: &[u8], message: bool) -> Result<(ChannelId, bool), Failure> {
+        if let Some(&id) = self.listeners.get(topic) {
+            return match self.channels.get(id).map(|channel| &channel.source) {
+                Some(Source::Listener { message: mode, .. }) if *mode != message => {
+                    Err(Failure::OtherMode { topic: topic.to_vec(), message: *mode })
+                }
+                _ => Ok((id, false)),
+            };
+        }
+        let mut queue = VecDeque::new();
+        if let Some(Source::Inbox(inbox)) =
+            self.channels.get_mut(self.inbox).map(|channel| &mut channel.source)
+        {
+            // What came before belongs to the listener from now on.
+            let (ours, rest): (VecDeque<_>, VecDeque<_>) =
+                std::mem::take(inbox).into_iter().partition(|next| next.envelope.topic() == topic);
+            *inbox = rest;
+            queue = ours;
+        }
+        let topic: Box<[u8]> = topic.into();
+        let source = Source::Listener { topic: topic.clone(), message, open: true, queue };
+        let id = self.channels.insert(Channel::new(source));
+        self.listeners.insert(topic, id);
+        Ok((id, true))
+    }
+
+    /// Closes a topic; what it has not yielded goes back to the inbox, in the order of arrival.
+    ///
+    /// # Errors
+    /// The channel is no open listener.
+    pub fn unlisten(&mut self, id: ChannelId) -> Result<(), Failure> {
+        let Some(Source::Listener { topic, open, queue, .. }) =
+            self.channels.get_mut(id).map(|channel| &mut channel.source)
+        else {
+            return Err(Failure::NotAListener);
+        };
+        if !std::mem::replace(open, false) {
+            return Err(Failure::NotAListener);
+        }
+        self.listeners.remove(topic);
+        let mut back = std::mem::take(queue);
+        if let Some(Source::Inbox(inbox)) =
+            self.channels.get_mut(self.inbox).map(|channel| &mut channel.source)
+        {
+            back.append(inbox);
+            back.make_contiguous().sort_by_key(|next| next.arrival);
+            *inbox = back;
+        }
+        self.rebalance(id);
+        self.rebalance(self.inbox);
+        Ok(())
+    }
+}

@@ -1,0 +1,350 @@
+//! Waiting for one of several cases: who stands in which row, who is marked, and how a wait ends.
+
+use super::channel::{Sending, Source, WaitingSend};
+use super::scheduler::{Alarm, Case, ChannelId, Completion, Finish, Owner, Scheduler, Waiter, WaiterId};
+use crate::runtime::failure::Failure;
+use std::time::Instant;
+
+impl Scheduler {
+    /// Performs one of the cases if that needs no wait: the one whose channel a select has served least recently.
+    pub fn poll(&mut self, cases: &[Case]) -> Option<(usize, Finish)> {
+        self.poll_as(cases, None, None)
+    }
+
+    /// As [`Scheduler::poll`], for the wait `own`, which holds a claim on this channel.
+    pub(super) fn poll_as(
+        &mut self,
+        cases: &[Case],
+        own: Option<WaiterId>,
+        claim: Option<ChannelId>,
+    ) -> Option<(usize, Finish)> {
+        let mut best: Option<(u64, usize)> = None;
+        let mut ties = 0;
+        for (position, case) in cases.iter().enumerate() {
+            let Some(served) = self.served_if_ready(*case, own, claim) else {
+                continue;
+            };
+            match best {
+                Some((oldest, _)) if served > oldest => {}
+                Some((oldest, _)) if served == oldest => {
+                    // Cases of the same channel tie for ever: they take turns by the count of selects.
+                    ties += 1;
+                    if self.selects % (ties + 1) == ties {
+                        best = Some((served, position));
+                    }
+                }
+                _ => {
+                    ties = 0;
+                    best = Some((served, position));
+                }
+            }
+        }
+        let (_, position) = best?;
+        self.selects += 1;
+        let case = cases[position];
+        let (Case::Receive(id) | Case::Send(id, _)) = case;
+        let selects = self.selects;
+        if let Some(channel) = self.channels.get_mut(id) {
+            channel.served[usize::from(matches!(case, Case::Send(..)))] = selects;
+        }
+        let finish = match case {
+            Case::Receive(id) => Finish::Received(self.take(id, own)),
+            Case::Send(id, ticket) => match self.send_as(id, ticket, own) {
+                Sending::Done => Finish::Sent,
+                _ => Finish::SendOnClosed,
+            },
+        };
+        Some((position, finish))
+    }
+
+    /// When the channel of a case was last served, if the case can go on.
+    pub(super) fn served_if_ready(
+        &self,
+        case: Case,
+        own: Option<WaiterId>,
+        claim: Option<ChannelId>,
+    ) -> Option<u64> {
+        match case {
+            Case::Receive(id) => {
+                let claimed = usize::from(claim == Some(id));
+                match self.channels.get(id) {
+                    Some(channel) => channel.can_receive(own, claimed).then_some(channel.served[0]),
+                    None => Some(0),
+                }
+            }
+            Case::Send(id, _) => {
+                let Some(channel) = self.channels.get(id) else {
+                    return Some(0);
+                };
+                let closed = matches!(&channel.source, Source::Plain(plain) if plain.closed);
+                (closed || channel.has_room() || self.free_receiver(id, own).is_some())
+                    .then_some(channel.served[1])
+            }
+        }
+    }
+
+    /// Begins to wait for one of the cases, and for `deadline` if there is one. A frame becomes the innermost one.
+    pub fn wait(&mut self, owner: Owner, cases: Vec<Case>, deadline: Option<Instant>) -> WaiterId {
+        let timed = deadline.is_some();
+        let waiter = Waiter { owner, cases: cases.clone(), settled: None, claim: None, marked: false, timed };
+        let id = self.waiters.insert(waiter);
+        for (position, case) in cases.into_iter().enumerate() {
+            match case {
+                Case::Receive(channel) => {
+                    if let Some(channel) = self.channels.get_mut(channel) {
+                        channel.receivers.push_back(id);
+                    }
+                }
+                Case::Send(channel, ticket) => {
+                    if let Some(Source::Plain(plain)) =
+                        self.channels.get_mut(channel).map(|channel| &mut channel.source)
+                    {
+                        plain.senders.push_back(WaitingSend { waiter: id, case: position, ticket });
+                    }
+                }
+            }
+        }
+        if let Some(at) = deadline {
+            self.start_alarm(at, Alarm::Waiter(id));
+        }
+        match owner {
+            Owner::Task(task) => {
+                if let Some(wait) = self.tasks.get_mut(task) {
+                    *wait = Some(id);
+                }
+                // Whatever has come since the caller looked.
+                if self.can_complete(id) {
+                    self.mark(id);
+                }
+            }
+            Owner::Frame => self.enter_frame(id),
+        }
+        id
+    }
+
+    /// The wait of a suspended coroutine holds the OS thread from now on: nothing above it can yield.
+    pub fn hold_thread(&mut self, id: WaiterId) {
+        let Some(waiter) = self.waiters.get_mut(id) else {
+            return;
+        };
+        if let Owner::Task(task) = std::mem::replace(&mut waiter.owner, Owner::Frame) {
+            self.ready.retain(|ready| *ready != task);
+        }
+        self.enter_frame(id);
+    }
+
+    pub(super) fn enter_frame(&mut self, id: WaiterId) {
+        let held_up = self.frames.last().copied();
+        self.frames.push(id);
+        // A wait that is held up gives its claim back: it could not use it before we are done.
+        if let Some(held_up) = held_up {
+            self.drop_claim(held_up);
+        }
+    }
+
+    /// The wait that holds the OS thread now.
+    pub fn innermost_frame(&self) -> WaiterId {
+        self.frames.last().copied().unwrap_or_default()
+    }
+
+    /// How many waits hold the OS thread.
+    pub fn frame_count(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// Ends a wait if it can end. If not, it goes on waiting in its old place.
+    pub fn complete(&mut self, id: WaiterId) -> Option<Completion> {
+        let waiter = self.waiters.get_mut(id)?;
+        let claim = waiter.claim;
+        let cases = std::mem::take(&mut waiter.cases);
+        let settled = match waiter.settled.take() {
+            Some(settled) => Some(settled),
+            None => self.poll_as(&cases, Some(id), claim),
+        };
+        let Some((case, finish)) = settled else {
+            if let Some(waiter) = self.waiters.get_mut(id) {
+                waiter.cases = cases;
+            }
+            self.unmark(id);
+            return None;
+        };
+        self.leave(id, &cases, Some(case));
+        Some(Completion { case, finish, cases })
+    }
+
+    /// A wait that is given up takes nothing.
+    pub fn forget(&mut self, id: WaiterId) {
+        if let Some(waiter) = self.waiters.get_mut(id) {
+            let cases = std::mem::take(&mut waiter.cases);
+            self.leave(id, &cases, None);
+        }
+    }
+
+    /// True if `complete` would end the wait.
+    pub fn can_complete(&self, id: WaiterId) -> bool {
+        self.waiters.get(id).is_none_or(|waiter| {
+            waiter.settled.is_some()
+                || waiter
+                    .cases
+                    .iter()
+                    .any(|case| self.served_if_ready(*case, Some(id), waiter.claim).is_some())
+        })
+    }
+
+    /// A coroutine was marked but nothing is left for it: it goes on waiting in its old place.
+    pub fn unmark(&mut self, id: WaiterId) {
+        if let Some(waiter) = self.waiters.get_mut(id) {
+            waiter.marked = false;
+        }
+        self.drop_claim(id);
+    }
+
+    /// Ends a wait when the other coroutines that are ready have had their turn.
+    pub fn elapse(&mut self, id: WaiterId) {
+        self.settle(id, 0, Finish::Elapsed);
+    }
+
+    /// Has the wait raise `failure` when it is looked at next.
+    pub fn fail(&mut self, id: WaiterId, failure: Failure) {
+        self.settle(id, 0, Finish::Failed(failure));
+    }
+
+    /// Ends a wait: it stands in no list any more, and the tickets of sends that were not taken are free again.
+    pub(super) fn leave(&mut self, id: WaiterId, cases: &[Case], taken: Option<usize>) {
+        self.withdraw(id, cases);
+        let Some(waiter) = self.waiters.remove(id) else {
+            return;
+        };
+        match waiter.owner {
+            Owner::Task(task) => {
+                if let Some(wait) = self.tasks.get_mut(task) {
+                    *wait = None;
+                }
+            }
+            Owner::Frame => self.frames.retain(|frame| *frame != id),
+        }
+        for (position, case) in cases.iter().enumerate() {
+            match *case {
+                Case::Send(channel, ticket) if taken != Some(position) => self.release(channel, ticket),
+                Case::Receive(channel) => self.rebalance(channel),
+                Case::Send(..) => {}
+            }
+        }
+    }
+
+    /// Takes a wait out of the lists of all its channels, and its claim back. A wait that is settled stands in none.
+    pub(super) fn withdraw(&mut self, id: WaiterId, cases: &[Case]) {
+        let mut claim = self.waiters.get_mut(id).and_then(|waiter| waiter.claim.take());
+        if let Some(channel) = claim.and_then(|id| self.channels.get_mut(id)) {
+            channel.claims -= 1;
+        }
+        for case in cases {
+            match *case {
+                // The first case on the claimed channel left its row when it was claimed.
+                Case::Receive(channel) if claim.take_if(|claimed| *claimed == channel).is_some() => {}
+                Case::Receive(channel) => {
+                    if let Some(channel) = self.channels.get_mut(channel)
+                        && let Some(place) = channel.receivers.iter().position(|other| *other == id)
+                    {
+                        channel.receivers.remove(place);
+                    }
+                }
+                Case::Send(channel, _) => {
+                    if let Some(Source::Plain(plain)) =
+                        self.channels.get_mut(channel).map(|channel| &mut channel.source)
+                    {
+                        plain.senders.retain(|send| send.waiter != id);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Decides how a wait ends, unless that is decided; nobody else can meet it any more.
+    pub(super) fn settle(&mut self, id: WaiterId, case: usize, finish: Finish) {
+        let Some(waiter) = self.waiters.get_mut(id) else {
+            return;
+        };
+        if waiter.settled.is_some() {
+            return;
+        }
+        waiter.settled = Some((case, finish));
+        let cases = waiter.cases.clone();
+        self.withdraw(id, &cases);
+        for case in cases {
+            if let Case::Receive(channel) = case {
+                self.rebalance(channel);
+            }
+        }
+        self.mark(id);
+    }
+
+    pub(super) fn mark(&mut self, id: WaiterId) {
+        if let Some(waiter) = self.waiters.get_mut(id)
+            && !std::mem::replace(&mut waiter.marked, true)
+            && let Owner::Task(task) = waiter.owner
+        {
+            self.ready.push_back(task);
+        }
+    }
+
+    pub(super) fn claim(&mut self, id: WaiterId, channel: ChannelId) {
+        if let (Some(waiter), Some(channel_state)) =
+            (self.waiters.get_mut(id), self.channels.get_mut(channel))
+        {
+            waiter.claim = Some(channel);
+            channel_state.claims += 1;
+            // Who holds a claim does not stand in the row any more, so that finding the next stays cheap.
+            if let Some(place) = channel_state.receivers.iter().position(|other| *other == id) {
+                channel_state.receivers.remove(place);
+            }
+        }
+        self.mark(id);
+    }
+
+    /// Gives a claim back and steps into the row again, at its head: nobody there has waited longer.
+    pub(super) fn drop_claim(&mut self, id: WaiterId) {
+        let Some(channel) = self.waiters.get_mut(id).and_then(|waiter| waiter.claim.take()) else {
+            return;
+        };
+        if let Some(state) = self.channels.get_mut(channel) {
+            state.claims -= 1;
+            state.receivers.push_front(id);
+        }
+        self.rebalance(channel);
+    }
+
+    /// The longest waiting receiver, other than `own`, that nothing has come for yet and that could go on.
+    pub(super) fn free_receiver(&self, id: ChannelId, own: Option<WaiterId>) -> Option<WaiterId> {
+        let channel = self.channels.get(id)?;
+        channel.receivers.iter().copied().find(|&receiver| {
+            own != Some(receiver)
+                && self.waiters.get(receiver).is_some_and(|waiter| {
+                    let held_up = waiter.owner == Owner::Frame && self.frames.last() != Some(&receiver);
+                    waiter.claim.is_none() && waiter.settled.is_none() && !held_up
+                })
+        })
+    }
+
+    /// Marks as many receivers as there are values that nobody has claimed; all of them at the end of the channel.
+    pub(super) fn rebalance(&mut self, id: ChannelId) {
+        while let Some(channel) = self.channels.get(id) {
+            if channel.receivers.is_empty() {
+                return;
+            }
+            if channel.is_finished() {
+                for receiver in channel.receivers.clone() {
+                    self.mark(receiver);
+                }
+                return;
+            }
+            let Some(receiver) = self.free_receiver(id, None) else {
+                return;
+            };
+            if channel.available_to(Some(receiver)) <= channel.claims {
+                return;
+            }
+            self.claim(receiver, id);
+        }
+    }
+}
