@@ -5,6 +5,7 @@
 
 use super::place;
 pub use super::place::Origin;
+use super::tables::Tables;
 use super::{HEADER, put_bytes, put_error, put_time, tag, zigzag};
 use crate::lua::error::ErrorObject;
 use crate::lua::field::FIELD;
@@ -13,7 +14,6 @@ use crate::runtime::failure::{Failure, shown};
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::object;
-use rustc_hash::FxHashMap;
 use std::ffi::{c_int, c_void};
 use std::ptr;
 
@@ -460,66 +460,6 @@ fn join(start: String, steps: &str) -> String {
 
 /// Where the tables that were put aside are kept.
 static ASIDE: u8 = 0;
-
-/// Which tables were written, by address: a short list that is searched, with an index once it is long.
-#[derive(Default)]
-struct Tables {
-    list: Vec<KnownTable>,
-    index: FxHashMap<usize, usize>,
-}
-
-struct KnownTable {
-    address: usize,
-    at: usize,
-    /// 0 until it is referred to.
-    id: u32,
-}
-
-const SEARCHED: usize = 8;
-
-impl Tables {
-    fn clear(&mut self) {
-        if self.list.len() > SEARCHED {
-            if self.list.len() > 4096 {
-                *self = Tables::default();
-            } else {
-                self.index.clear();
-            }
-        }
-        self.list.clear();
-    }
-
-    fn position(&self, address: usize) -> Option<usize> {
-        if self.list.len() <= SEARCHED {
-            self.list.iter().position(|known| known.address == address)
-        } else {
-            self.index.get(&address).copied()
-        }
-    }
-
-    /// The table if it is known; else it is from now on, written at `at`.
-    fn find_or_insert(&mut self, address: *const c_void, at: usize) -> Option<&mut KnownTable> {
-        let address = address as usize;
-        if let Some(position) = self.position(address) {
-            return self.list.get_mut(position);
-        }
-        let position = self.list.len();
-        self.list.push(KnownTable { address, at, id: 0 });
-        if position == SEARCHED {
-            self.index
-                .extend(self.list.iter().enumerate().map(|(position, known)| (known.address, position)));
-        } else if position > SEARCHED {
-            self.index.insert(address, position);
-        }
-        None
-    }
-
-    fn set_id(&mut self, address: *const c_void, id: u32) {
-        if let Some(position) = self.position(address as usize) {
-            self.list[position].id = id;
-        }
-    }
-}
 
 /// Encodes details of an error, or anything else outside a call: the one value at `index`.
 ///

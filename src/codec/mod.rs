@@ -22,6 +22,8 @@ pub mod encode;
 #[cfg(not(test))]
 mod place;
 pub mod plain;
+#[cfg(not(test))]
+mod tables;
 
 use crate::runtime::clock::Timestamp;
 use crate::runtime::error::ErrorData;
