@@ -41,11 +41,17 @@ mod entry_points {
     /// Makes the state a main process if it is no process yet, and pins the library.
     unsafe fn open(l: *mut lua_State) {
         platform::pin_library();
+        platform::fork::watch();
         platform::at_exit(program::stop_new_work);
         luaL_checkstack(l, 20, std::ptr::null());
+        if platform::fork::is_child() {
+            error::raise_failure(l, 1, Failure::AfterFork);
+        }
+        install::refuse_second_copy(l);
         if let Err(error) = Context::open_main(l) {
             error::raise_failure(l, 1, Failure::CannotStart(error.to_string()));
         }
+        install::mark_copy(l);
     }
 
     /// `require "process"`: the module, with its globals.

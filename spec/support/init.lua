@@ -203,13 +203,14 @@ local function slurp(name)
 end
 
 -- Runs Lua source as a script of its own: { code, out, err, seconds }. Killed after `limit` seconds (default 30): code
--- 137. The script finds what it has written to standard error so far in the file `arg[0] .. ".err"`.
-function support.run(source, limit)
+-- 137. The script finds what it has written to standard error so far in the file `arg[0] .. ".err"`. `environment` is set
+-- for it, e.g. "NAME=value".
+function support.run(source, limit, environment)
   local base = os.tmpname()
   support.write(base, source)
   local start = time.now()
-  local command = ("{ (exec timeout -s KILL %d %s %s >%s.out 2>%s.err); echo $? >%s.code; } 2>/dev/null"):format(
-    limit or 30, support.lua, base, base, base, base)
+  local form = "{ (exec env %s timeout -s KILL %d %s %s >%s.out 2>%s.err); echo $? >%s.code; } 2>/dev/null"
+  local command = form:format(environment or "", limit or 30, support.lua, base, base, base, base)
   os.execute(command)
   local seconds = time.now():sub(start):seconds()
   os.remove(base)
@@ -222,8 +223,8 @@ function support.run(source, limit)
 end
 
 -- Runs a script that must end well and write nothing to standard error; returns what it printed.
-function support.output_of(source, limit)
-  local ran = support.run(source, limit)
+function support.output_of(source, limit, environment)
+  local ran = support.run(source, limit, environment)
   if ran.code ~= 0 or ran.err ~= "" then
     error(("the script ended with code %s: %s"):format(ran.code, ran.err), 2)
   end

@@ -1,7 +1,8 @@
 //! The module tables, and where a state finds them: `package.loaded`, `package.preload`, globals (H-40 to H-46, H-50).
 
 use super::{
-    Functions, channel, control, coroutine, errors, event, hosts, messages, options, registry, set_functions,
+    Functions, channel, control, coroutine, errors, event, hosts, messages, options, or_failure, registry,
+    set_functions,
 };
 use super::{spawn, time};
 use crate::platform;
@@ -10,31 +11,31 @@ use crate::vm::api::*;
 use crate::vm::chunk;
 use crate::vm::context::Context;
 use crate::vm::wait;
-use std::ffi::{CStr, CString, c_int};
+use std::ffi::{CStr, CString, c_int, c_void};
 use std::ptr;
 
 const PROCESS: Functions = &[
     (c"pid", pid),
-    (c"spawn", spawn::spawn),
-    (c"spawn_monitored", spawn::spawn_monitored),
-    (c"spawn_linked", spawn::spawn_linked),
-    (c"spawn_linked_monitored", spawn::spawn_linked_monitored),
-    (c"send", messages::send),
-    (c"listen", messages::listen),
-    (c"unlisten", messages::unlisten),
+    (c"spawn", or_failure!(spawn::spawn)),
+    (c"spawn_monitored", or_failure!(spawn::spawn_monitored)),
+    (c"spawn_linked", or_failure!(spawn::spawn_linked)),
+    (c"spawn_linked_monitored", or_failure!(spawn::spawn_linked_monitored)),
+    (c"send", or_failure!(messages::send)),
+    (c"listen", or_failure!(messages::listen)),
+    (c"unlisten", or_failure!(messages::unlisten, return_false)),
     (c"inbox", messages::inbox),
     (c"events", messages::events),
-    (c"terminate", control::terminate),
-    (c"cancel", control::cancel),
-    (c"monitor", control::monitor),
-    (c"unmonitor", control::unmonitor),
-    (c"link", control::link),
-    (c"unlink", control::unlink),
+    (c"terminate", or_failure!(control::terminate)),
+    (c"cancel", or_failure!(control::cancel)),
+    (c"monitor", or_failure!(control::monitor)),
+    (c"unmonitor", or_failure!(control::unmonitor)),
+    (c"link", or_failure!(control::link)),
+    (c"unlink", or_failure!(control::unlink)),
     (c"get_options", options::get_options),
-    (c"set_options", options::set_options),
-    (c"define", hosts::define),
-    (c"define_host", hosts::define_host),
-    (c"host_info", hosts::host_info),
+    (c"set_options", or_failure!(options::set_options, return_false)),
+    (c"define", or_failure!(hosts::define)),
+    (c"define_host", or_failure!(hosts::define_host)),
+    (c"host_info", or_failure!(hosts::host_info)),
 ];
 
 /// A module beside `process`: short name, long name, the function that pushes its table.
@@ -78,6 +79,31 @@ pub unsafe fn push_process(l: *mut lua_State) {
     set_raw_field(l, -2, c"_VERSION");
     lua_pushvalue(l, -1);
     lua_rawsetp(l, LUA_REGISTRYINDEX, key);
+}
+
+/// Where a state says which copy of the library it belongs to.
+const COPY: &CStr = c"process.copy";
+
+/// Any address that lies in this copy of the library and in no other.
+fn own_copy() -> *mut c_void {
+    static MARK: u8 = 0;
+    ptr::from_ref(&MARK).cast_mut().cast()
+}
+
+/// Says that a state belongs to this copy of the library.
+pub unsafe fn mark_copy(l: *mut lua_State) {
+    lua_pushlightuserdata(l, own_copy());
+    set_raw_field(l, LUA_REGISTRYINDEX, COPY);
+}
+
+/// Raises if the state belongs to another copy of the library, loaded from another path: the two know nothing of each other,
+/// and a mixture of their objects would be of no use (L-70).
+pub unsafe fn refuse_second_copy(l: *mut lua_State) {
+    let taken = raw_field(l, LUA_REGISTRYINDEX, COPY) != LUA_TNIL && lua_touserdata(l, -1) != own_copy();
+    lua_pop(l, 1);
+    if taken {
+        raise(l, 1, b"another copy of the process module is loaded in this state already");
+    }
 }
 
 /// Pushes one of the tables beside `process`.
@@ -188,6 +214,7 @@ unsafe extern "C-unwind" fn search_short(l: *mut lua_State) -> c_int {
 
 /// What a spawned process finds (H-40, H-50 to H-53).
 pub unsafe fn into_spawned(l: *mut lua_State, context: &Context) {
+    mark_copy(l);
     push_loaded(l);
     push_process(l);
     for name in [c"process", c"process.core"] {
@@ -322,7 +349,7 @@ unsafe extern "C-unwind" fn load_import(l: *mut lua_State) -> c_int {
 /// `collectgarbage` of spawned processes: the stock one, with a look at whether the process is to end. A loop of collections
 /// spends all its time in C, where nothing can interrupt it.
 unsafe extern "C-unwind" fn collectgarbage(l: *mut lua_State) -> c_int {
-    let context = Context::of(l);
+    let context = Context::of_state(l);
     if context.interruptible.get() {
         wait::leave_if_over(context);
     }

@@ -34,6 +34,24 @@ pub static CLASSES: [&Class; 7] = [
     &time::DURATION,
 ];
 
+/// A function for a module's table that returns its failures: in the child of a fork it returns that it is not available
+/// (L-69). The others raise that when they ask for their context.
+macro_rules! or_failure {
+    ($function:path) => {
+        or_failure!($function, return_failure)
+    };
+    ($function:path, $return:ident) => {{
+        unsafe extern "C-unwind" fn guarded(l: *mut lua_State) -> std::ffi::c_int {
+            if crate::platform::fork::is_child() {
+                return crate::lua::error::$return(l, crate::runtime::failure::Failure::AfterFork);
+            }
+            $function(l)
+        }
+        guarded
+    }};
+}
+pub(crate) use or_failure;
+
 /// Functions of a table, by name.
 pub type Functions = &'static [(&'static CStr, Function)];
 

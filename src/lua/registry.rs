@@ -2,7 +2,7 @@
 
 use super::arguments::{optional_string, string, wrong_type};
 use super::error::{return_done, return_failure};
-use super::{Functions, set_functions};
+use super::{Functions, or_failure, set_functions};
 use crate::runtime::failure::{Failure, shown};
 use crate::runtime::pid::looks_like_pid;
 use crate::runtime::{directory, registry};
@@ -11,7 +11,11 @@ use crate::vm::context::Context;
 use std::ffi::{CStr, c_int};
 use std::sync::Arc;
 
-const FUNCTIONS: Functions = &[(c"register", register), (c"lookup", lookup), (c"unregister", unregister)];
+const FUNCTIONS: Functions = &[
+    (c"register", or_failure!(register)),
+    (c"lookup", or_failure!(lookup)),
+    (c"unregister", or_failure!(unregister)),
+];
 
 /// The scopes, by number; only the first is to be had in a program of one node.
 const SCOPES: [(&CStr, &str); 4] =

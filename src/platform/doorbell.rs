@@ -66,41 +66,42 @@ impl Doorbell {
         }
     }
 
-    /// Waits for a ring, at most `limit`. True if a signal handler ran instead.
-    pub fn wait(&self, limit: Option<Duration>) -> bool {
+    /// Waits for a ring, at most `limit`, or until a signal handler has run on this thread. Does not wait at all if
+    /// `signalled`, which is asked when handlers can only run inside the wait.
+    pub fn wait(&self, limit: Option<Duration>, signalled: impl Fn() -> bool) {
         let mut poll = libc::pollfd { fd: self.listen.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        let ready = poll_for(&mut poll, limit);
-        if ready < 0 {
-            return io::Error::last_os_error().kind() == io::ErrorKind::Interrupted;
-        }
-        if ready > 0 {
+        if poll_unless(&mut poll, limit, signalled) {
             let mut bytes = [0u8; 64];
             // SAFETY: reads at most the length of the buffer from a descriptor that is open and never blocks.
             unsafe {
                 while libc::read(self.listen.as_raw_fd(), bytes.as_mut_ptr().cast(), bytes.len()) == 64 {}
             }
         }
-        false
     }
 }
 
+/// Polls unless `signalled`: true if something can be read. Signals are held back while that is asked, and let through for the
+/// poll alone, so that none is missed in between.
 #[cfg(target_os = "linux")]
-fn poll_for(poll: &mut libc::pollfd, limit: Option<Duration>) -> i32 {
+fn poll_unless(poll: &mut libc::pollfd, limit: Option<Duration>, signalled: impl Fn() -> bool) -> bool {
     let time = limit.map(|limit| libc::timespec {
         tv_sec: libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX),
         tv_nsec: limit.subsec_nanos() as _,
     });
     let time = time.as_ref().map_or(ptr::null(), ptr::from_ref);
-    // SAFETY: one pollfd, a time that lives through the call or none, no signal mask.
-    unsafe { libc::ppoll(poll, 1, time, ptr::null()) }
+    super::thread::hold_back_signals(|mask| {
+        // SAFETY: one pollfd, a time that lives through the call or none, the thread's own mask.
+        !signalled() && unsafe { libc::ppoll(poll, 1, time, mask) } > 0
+    })
 }
 
+/// Polls unless `signalled`: true if something can be read.
 #[cfg(not(target_os = "linux"))]
-fn poll_for(poll: &mut libc::pollfd, limit: Option<Duration>) -> i32 {
+fn poll_unless(poll: &mut libc::pollfd, limit: Option<Duration>, signalled: impl Fn() -> bool) -> bool {
     // Rounded up: a timer is never early.
     let limit = limit.map_or(-1, |limit| i32::try_from(limit.as_millis() + 1).unwrap_or(i32::MAX));
     // SAFETY: one pollfd.
-    unsafe { libc::poll(poll, 1, limit) }
+    !signalled() && unsafe { libc::poll(poll, 1, limit) } > 0
 }
 
 #[cfg(test)]
@@ -113,9 +114,11 @@ mod tests {
         let bell = Doorbell::new().unwrap();
         bell.ring();
         bell.ring();
-        assert!(!bell.wait(None));
+        bell.wait(None, || false);
         let start = Instant::now();
-        assert!(!bell.wait(Some(Duration::from_millis(20))));
+        bell.wait(Some(Duration::from_secs(20)), || true);
+        assert!(start.elapsed() < Duration::from_secs(10));
+        bell.wait(Some(Duration::from_millis(20)), || false);
         assert!(start.elapsed() >= Duration::from_millis(20));
     }
 }

@@ -1,6 +1,8 @@
 //! What the operating system does for the library, one small module for each service.
 
 mod doorbell;
+#[cfg(not(test))]
+pub mod fork;
 #[cfg(any(test, feature = "luajit"))]
 pub mod generated_code;
 #[cfg(not(test))]

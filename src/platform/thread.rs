@@ -18,6 +18,12 @@ pub fn name_thread(entry: &str) {
 /// Blocks all signals but the library's own on the calling thread while `start` runs, so that a thread started there never
 /// runs another handler of the program; the mask of the caller is as before afterwards.
 pub fn block_signals<T>(start: impl FnOnce() -> T) -> T {
+    hold_back_signals(|_| start())
+}
+
+/// Calls `act` while all signals but the library's own are blocked on the calling thread; `act` gets the mask as it was before,
+/// and is afterwards.
+pub fn hold_back_signals<T>(act: impl FnOnce(&libc::sigset_t) -> T) -> T {
     // SAFETY: the sets are initialised by `sigfillset` and `pthread_sigmask` before they are read. Signals that report a
     // fault of the thread itself stay open: blocking them would turn a crash into a silent end.
     unsafe {
@@ -29,7 +35,7 @@ pub fn block_signals<T>(start: impl FnOnce() -> T) -> T {
             libc::sigdelset(&mut all, fault);
         }
         libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
-        let result = start();
+        let result = act(&before);
         libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
         result
     }

@@ -134,6 +134,8 @@ pub enum Failure {
     InvalidPid(Vec<u8>),
     #[error("name not registered: {}", shown(.0))]
     NameNotRegistered(Vec<u8>),
+    #[error("not available after fork")]
+    AfterFork,
     #[error("not enough memory")]
     OutOfMemory,
     #[error("internal error: {0}")]
@@ -155,7 +157,7 @@ impl Failure {
             | NameNotRegistered(_) => Kind::NotFound,
             OtherMode { .. } => Kind::Conflict,
             MailboxFull(_) => Kind::RateLimited,
-            HostFull { .. } | CannotStart(_) | ScopeNotAvailable(_) => Kind::Unavailable,
+            HostFull { .. } | CannotStart(_) | ScopeNotAvailable(_) | AfterFork => Kind::Unavailable,
             NameTaken { .. } => Kind::AlreadyExists,
             Terminated => Kind::Canceled,
             DeadlinePassed => Kind::Timeout,

@@ -15,15 +15,6 @@ pub enum Sleeper {
     Doorbell(Doorbell),
 }
 
-/// How a sleep ended.
-#[derive(Debug, PartialEq)]
-pub enum Woken {
-    /// Somebody called `wake`, or the time is over, or for no reason at all: look again.
-    LookAgain,
-    /// A signal handler of the interpreter ran on this thread.
-    Signal,
-}
-
 /// How long a process that has nothing to do looks out for an answer before it sleeps: as long as waking it would take.
 const LOOK_OUT: Duration = Duration::from_micros(50);
 
@@ -73,27 +64,17 @@ impl Sleeper {
         }
     }
 
-    /// Sleeps until `wake`, or until `deadline`.
-    pub fn sleep(&self, deadline: Option<Instant>) -> Woken {
+    /// Sleeps until `wake`, until `deadline`, or for no reason at all. A main process also wakes when a signal handler has run
+    /// on its thread, and does not sleep if `signalled` says that one has run before.
+    pub fn sleep(&self, deadline: Option<Instant>, signalled: impl Fn() -> bool) {
         let limit = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         if limit == Some(Duration::ZERO) {
-            return Woken::LookAgain;
+            return;
         }
-        match self {
-            Sleeper::Thread(_) => {
-                match limit {
-                    Some(limit) => std::thread::park_timeout(limit),
-                    None => std::thread::park(),
-                }
-                Woken::LookAgain
-            }
-            Sleeper::Doorbell(bell) => {
-                if bell.wait(limit) {
-                    Woken::Signal
-                } else {
-                    Woken::LookAgain
-                }
-            }
+        match (self, limit) {
+            (Sleeper::Thread(_), Some(limit)) => std::thread::park_timeout(limit),
+            (Sleeper::Thread(_), None) => std::thread::park(),
+            (Sleeper::Doorbell(bell), limit) => bell.wait(limit, signalled),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::object::{self, Class, Object};
 use super::run::Startup;
 use super::state::{self, Memory};
 use crate::codec::encode::Encoder;
+use crate::platform;
 use crate::runtime::envelope::{Envelope, Signal};
 use crate::runtime::exit::{ExitRecord, Outcome};
 use crate::runtime::failure::Failure;
@@ -127,8 +128,17 @@ impl Context {
         }
     }
 
-    /// The context of the state that `l` belongs to.
+    /// The context of the state that `l` belongs to, for functions that do something for a process: in the child of a fork they
+    /// raise.
     pub unsafe fn of<'a>(l: *mut lua_State) -> &'a Context {
+        if platform::fork::is_child() {
+            crate::lua::error::raise_failure(l, BLOCKING_LEVEL, Failure::AfterFork);
+        }
+        Self::of_state(l)
+    }
+
+    /// The context of the state that `l` belongs to.
+    pub unsafe fn of_state<'a>(l: *mut lua_State) -> &'a Context {
         match Self::find(l) {
             Some(context) => context,
             None => raise(l, 1, b"the process module is not loaded in this state"),
@@ -308,6 +318,9 @@ impl Context {
     /// Empties a main process's context when its state closes.
     fn close(&self) {
         self.closing.set(true);
+        if platform::fork::is_child() {
+            return;
+        }
         self.forget_all_monitored();
         program::close_main(&self.process);
         self.destinations.borrow_mut().clear();

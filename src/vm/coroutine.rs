@@ -203,7 +203,7 @@ mod lua54 {
     }
 
     unsafe fn go(l: *mut lua_State, co: *mut lua_State, args: c_int) -> Back {
-        let context = Context::of(l);
+        let context = Context::of_state(l);
         let mut args = args;
         loop {
             context.running.set(co);
@@ -321,7 +321,7 @@ mod lua54 {
         let status = lua_status(co);
         if status != LUA_OK && status != LUA_YIELD {
             // Closes what the coroutine left open, by its own code; a new error takes the place of the old one.
-            let context = Context::of(l);
+            let context = Context::of_state(l);
             context.running.set(co);
             lua_resetthread(co);
             context.running.set(l);
@@ -337,7 +337,7 @@ mod lua54 {
 
     /// The stock `close` for everything but a coroutine that waits in the library: that one is not suspended for others.
     pub unsafe extern "C-unwind" fn close_coroutine(l: *mut lua_State) -> c_int {
-        let context = Context::of(l);
+        let context = Context::of_state(l);
         if let Some(co) = thread_at(l, 1) {
             if is_waiting(co) {
                 luaL_error(l, c"cannot close a running coroutine".as_ptr());

@@ -9,6 +9,7 @@ pub mod chunk;
 pub mod context;
 pub mod coroutine;
 pub mod frame;
+pub mod hook;
 pub mod interrupt;
 pub mod object;
 pub mod run;

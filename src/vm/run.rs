@@ -81,6 +81,10 @@ fn run(process: &Arc<Process>, startup: Startup) -> bool {
     let left = catch_unwind(AssertUnwindSafe(|| unsafe { frame::enter(&context.frame, run_body, data) }));
     context.interruptible.set(false);
     interrupt::release(&context);
+    if platform::fork::is_child() {
+        // The rest of the program is not there, and its locks may be held for ever.
+        platform::exit(0);
+    }
     match left {
         Err(panic) => {
             // The state may be in any condition: it is left alone.
@@ -155,9 +159,10 @@ unsafe fn run_steps(l: *mut lua_State, context: &Context) {
                 context.scheduler.borrow_mut().set_current(None);
                 context.running.set(l);
             }
+            None if platform::fork::is_child() => platform::exit(0),
             None => {
                 let deadline = context.scheduler.borrow_mut().next_deadline();
-                wait::sleep(context, deadline);
+                wait::sleep(context, deadline, || false);
             }
         }
     }
@@ -165,7 +170,7 @@ unsafe fn run_steps(l: *mut lua_State, context: &Context) {
 
 /// Fills the new state; called by Lua, may raise.
 unsafe extern "C-unwind" fn set_up(l: *mut lua_State) -> c_int {
-    let context = Context::of(l);
+    let context = Context::of_state(l);
     context.memory.set_limit(context.process.host.settings.memory_limit);
     let held = CollectorHeld::hold(l);
     luaL_openlibs(l);
@@ -260,7 +265,7 @@ fn end_as(context: &Context, error: ErrorData) {
 
 /// What the values that `main` returned mean; called by Lua, may raise.
 unsafe extern "C-unwind" fn take_result(l: *mut lua_State) -> c_int {
-    let context = Context::of(l);
+    let context = Context::of_state(l);
     let (co, _) = context.ending.get();
     let count = lua_gettop(co);
     if count == 0 {
@@ -286,7 +291,7 @@ unsafe extern "C-unwind" fn take_result(l: *mut lua_State) -> c_int {
 
 /// What the error that left a coroutine means; called by Lua, may raise.
 unsafe extern "C-unwind" fn take_error(l: *mut lua_State) -> c_int {
-    let context = Context::of(l);
+    let context = Context::of_state(l);
     let (co, status) = context.ending.get();
     if lua_gettop(co) == 0 {
         lua_pushnil(co);

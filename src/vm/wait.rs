@@ -12,10 +12,10 @@
 
 use super::api::*;
 use super::context::Context;
-use super::{coroutine, frame};
+use super::{coroutine, frame, hook};
+use crate::platform;
 use crate::runtime::clock::Timestamp;
 use crate::runtime::failure::Failure;
-use crate::runtime::wake::Woken;
 use crate::runtime::{exit, program};
 use crate::scheduling::{Case, Completion, Finish, Owner, Received, Ticket, WaiterId};
 use std::ffi::c_int;
@@ -264,8 +264,16 @@ enum Pending {
 unsafe fn run_until(l: *mut lua_State, context: &Context, waiter: WaiterId, mut turns: usize) -> Pending {
     let current = context.scheduler.borrow().current();
     let running = context.running.get();
+    let mut hooks = hook::Watch::begin(context);
     loop {
         leave_if_over(context);
+        if platform::fork::is_child() {
+            context.scheduler.borrow_mut().fail(waiter, Failure::AfterFork);
+            return Pending::Nothing;
+        }
+        if hooks.has_news(context) && hooks.run(l, context) != LUA_OK {
+            return Pending::OnTop;
+        }
         context.sort_mail();
         context.scheduler.borrow_mut().fire_timers();
         if has_pending(context, current.is_none()) {
@@ -283,11 +291,7 @@ unsafe fn run_until(l: *mut lua_State, context: &Context, waiter: WaiterId, mut 
                 context.running.set(running);
             }
             None if turns > 0 => turns = 0,
-            None => {
-                if sleep_inside(context, waiter) == Woken::Signal && run_pending_hook(l, context) != LUA_OK {
-                    return Pending::OnTop;
-                }
-            }
+            None => sleep_inside(context, waiter, &hooks),
         }
     }
 }
@@ -306,11 +310,11 @@ fn has_pending(context: &Context, main_script: bool) -> bool {
 }
 
 /// Nothing can run: sleeps, unless it is certain that nothing can ever end the wait.
-fn sleep_inside(context: &Context, waiter: WaiterId) -> Woken {
+unsafe fn sleep_inside(context: &Context, waiter: WaiterId, hooks: &hook::Watch) {
     let mut scheduler = context.scheduler.borrow_mut();
     if scheduler.is_held_up() {
         scheduler.fail(waiter, Failure::HeldUp);
-        return Woken::LookAgain;
+        return;
     }
     let deadline = scheduler.next_deadline();
     if context.process.is_main()
@@ -319,40 +323,21 @@ fn sleep_inside(context: &Context, waiter: WaiterId) -> Woken {
         && !context.process.mailbox.has_mail()
     {
         scheduler.fail(waiter, Failure::MainDeadlock);
-        return Woken::LookAgain;
+        return;
     }
     drop(scheduler);
-    sleep(context, deadline)
+    sleep(context, deadline, || hooks.has_news(context));
 }
 
-/// Sleeps until something comes into the mailbox, somebody ends the process, or `deadline`.
-pub fn sleep(context: &Context, deadline: Option<Instant>) -> Woken {
+/// Sleeps until something comes into the mailbox, somebody ends the process, or `deadline`; a main process also until a
+/// signal handler of the interpreter has run, or at once if `signalled`.
+pub fn sleep(context: &Context, deadline: Option<Instant>, signalled: impl Fn() -> bool) {
     let process = &context.process;
     if process.sleeper.expect(|| process.mailbox.has_mail() || process.mailbox.is_closed()) {
-        return Woken::LookAgain;
+        return;
     }
-    if !process.mailbox.park() {
-        return Woken::LookAgain;
-    }
-    let woken = process.sleeper.sleep(deadline);
-    process.mailbox.unpark();
-    woken
-}
-
-/// Runs the hook that the interpreter's signal handler has set, and which raises: gives it a function to stop in.
-unsafe fn run_pending_hook(l: *mut lua_State, context: &Context) -> c_int {
-    // On Lua 5.4 the hook was set on the main thread of the state, which may not be the one that waits.
-    let main = context.main_thread.get();
-    if cfg!(feature = "lua54") && main != l {
-        let (hook, mask, count) = (lua_gethook(main), lua_gethookmask(main), lua_gethookcount(main));
-        if hook.is_none() {
-            return LUA_OK;
-        }
-        lua_sethook(main, None, 0, 0);
-        lua_sethook(l, hook, mask, count);
-    }
-    match luaL_loadstring(l, c"return".as_ptr()) {
-        LUA_OK => lua_pcall(l, 0, 0, 0),
-        status => status,
+    if process.mailbox.park() {
+        process.sleeper.sleep(deadline, signalled);
+        process.mailbox.unpark();
     }
 }
