@@ -209,7 +209,7 @@ function support.run(source, limit, environment)
   local base = os.tmpname()
   support.write(base, source)
   local start = time.now()
-  local form = "{ (exec env %s timeout -s KILL %d %s %s >%s.out 2>%s.err); echo $? >%s.code; } 2>/dev/null"
+  local form = "{ (exec env %s timeout -s KILL %d %s %s >%s.out 2>%s.err); echo $? >%s.code; } 2>&1"
   local command = form:format(environment or "", limit or 30, support.lua, base, base, base, base)
   os.execute(command)
   local seconds = time.now():sub(start):seconds()

@@ -46,10 +46,7 @@ pub unsafe extern "C-unwind" fn terminate(l: *mut lua_State) -> c_int {
             Err(not_found(&process))
         }
     });
-    let context = Context::of(l);
-    if !context.closing.get() {
-        wait::leave_if_over(context);
-    }
+    wait::leave_if_over(Context::of(l));
     results
 }
 

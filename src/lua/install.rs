@@ -264,9 +264,9 @@ unsafe fn replace_coroutine_functions(l: *mut lua_State) {
 unsafe fn replace_coroutine_functions(l: *mut lua_State) {
     crate::vm::boot::COROUTINE.push(l);
     lua_pushlightuserdata(l, waiting_mark());
-    lua_pushlightuserdata(l, again_mark());
+    lua_pushcclosure(l, crate::vm::resume::resume_coroutine, 0);
+    lua_pushcclosure(l, crate::vm::resume::resume_again, 0);
     lua_pushcclosure(l, coroutine::hold, 0);
-    coroutine::push_held(l);
     lua_call(l, 4, 2);
     set_raw_field(l, -3, c"wrap");
     set_raw_field(l, -2, c"resume");

@@ -8,7 +8,7 @@ pub mod generated_code;
 #[cfg(not(test))]
 mod library;
 pub mod signal;
-#[cfg(all(not(test), feature = "lua54"))]
+#[cfg(not(test))]
 mod stack;
 #[cfg(not(test))]
 mod stdio;
@@ -17,7 +17,7 @@ mod thread;
 pub use doorbell::Doorbell;
 #[cfg(not(test))]
 pub use library::{at_exit, exit, pin_library};
-#[cfg(all(not(test), feature = "lua54"))]
+#[cfg(not(test))]
 pub use stack::remaining as remaining_stack;
 #[cfg(not(test))]
 pub use stdio::print_line;

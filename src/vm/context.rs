@@ -47,6 +47,8 @@ pub struct Context {
     pub coroutines: RefCell<SecondaryMap<TaskId, Coroutine>>,
     /// The coroutine whose code runs now. Spawned states on Lua 5.4 only, kept by the library's `resume` and `wrap`.
     pub running: Cell<*mut lua_State>,
+    /// How many coroutines the library's own `resume` and `wrap` have resumed inside each other.
+    pub nested_coroutines: Cell<u32>,
     /// The coroutine of `main`.
     pub main_task: Cell<Option<TaskId>>,
     /// How the process ends, once that is known.
@@ -106,6 +108,7 @@ impl Context {
             scheduler: RefCell::default(),
             coroutines: RefCell::new(SecondaryMap::new()),
             running: Cell::new(ptr::null_mut()),
+            nested_coroutines: Cell::new(0),
             main_task: Cell::new(None),
             outcome: RefCell::new(None),
             frame: JumpBuffer::new(),

@@ -9,8 +9,11 @@ use super::wait;
 use crate::scheduling::TaskId;
 use std::ffi::c_int;
 
+/// How deep coroutines may resume each other (B-98).
+pub const NESTED_COROUTINES: u32 = 190;
+
 /// True if the coroutine yielded because it waits in a call of the library: the mark is on top of it until it is resumed.
-unsafe fn is_waiting(co: *mut lua_State) -> bool {
+pub unsafe fn is_waiting(co: *mut lua_State) -> bool {
     lua_status(co) == LUA_YIELD && lua_gettop(co) > 0 && lua_touserdata(co, -1) == waiting_mark()
 }
 
@@ -90,7 +93,8 @@ pub unsafe fn run(from: *mut lua_State, context: &Context, task: TaskId) {
     let (status, results) = resume(co, level_of(from), args);
     match status {
         LUA_YIELD => {
-            if !is_waiting(co) {
+            // It gives way, unless it really waits: the mark alone proves nothing, code that got hold of it may yield it.
+            if !is_waiting(co) || context.scheduler.borrow().wait_of(task).is_none() {
                 lua_settop(co, -results - 1);
                 lua_pushlightuserdata(co, waiting_mark());
                 context.scheduler.borrow_mut().requeue(task);
@@ -118,6 +122,18 @@ fn level_of(from: *mut lua_State) -> *mut lua_State {
 #[cfg(feature = "luajit")]
 fn level_of(from: *mut lua_State) -> *mut lua_State {
     from
+}
+
+/// Whether other coroutines must not be run from inside a wait here, since the C stack could run out. In a main process the
+/// interpreter's own limits apply, and Lua 5.4 counts by itself.
+pub fn stack_is_short(context: &Context) -> bool {
+    #[cfg(feature = "luajit")]
+    return !context.process.is_main() && super::resume::stack_is_short();
+    #[cfg(feature = "lua54")]
+    {
+        let _ = context;
+        false
+    }
 }
 
 /// Takes the mark off a coroutine that is to be resumed: how many arguments it gets. One that waited in the library, and did
@@ -205,9 +221,17 @@ mod lua54 {
     unsafe fn go(l: *mut lua_State, co: *mut lua_State, args: c_int) -> Back {
         let context = Context::of_state(l);
         let mut args = args;
+        let depth = context.nested_coroutines.get();
+        if depth >= NESTED_COROUTINES {
+            lua_settop(co, -args - 1);
+            lua_pushstring(l, c"C stack overflow".as_ptr());
+            return Back::Error;
+        }
         loop {
             context.running.set(co);
+            context.nested_coroutines.set(depth + 1);
             let (status, results) = resume(co, l, args);
+            context.nested_coroutines.set(depth);
             context.running.set(l);
             wait::leave_if_over(context);
             match status {

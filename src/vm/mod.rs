@@ -12,6 +12,8 @@ pub mod frame;
 pub mod hook;
 pub mod interrupt;
 pub mod object;
+#[cfg(feature = "luajit")]
+pub mod resume;
 pub mod run;
 pub mod state;
 pub mod wait;

@@ -197,8 +197,6 @@ unsafe extern "C-unwind" fn set_up(l: *mut lua_State) -> c_int {
     let count = decode::push(l, bytes);
     *context.arguments.borrow_mut() = Vec::new();
     let task = coroutine::spawn(l, context, count + 5);
-    #[cfg(feature = "luajit")]
-    crate::lua::coroutine::hide(l, context, task);
     context.main_task.set(Some(task));
     0
 }
@@ -293,22 +291,22 @@ unsafe extern "C-unwind" fn take_result(l: *mut lua_State) -> c_int {
 unsafe extern "C-unwind" fn take_error(l: *mut lua_State) -> c_int {
     let context = Context::of_state(l);
     let (co, status) = context.ending.get();
-    if lua_gettop(co) == 0 {
-        lua_pushnil(co);
-    }
     if status == LUA_ERRMEM {
         end_as(context, Failure::OutOfMemory.into());
         return 0;
     }
     context.reportable.set(true);
-    if let Some(error) = super::object::get::<ErrorObject>(co, -1) {
+    // The value, its traceback, its text: all on `l`, where they stay until the error is made. Nothing is pushed on `co`: its
+    // stack may be what has overflowed.
+    if lua_gettop(co) == 0 {
+        lua_pushnil(l);
+    } else {
+        lua_xmove(co, l, 1);
+    }
+    if let Some(error) = super::object::get::<ErrorObject>(l, -1) {
         *context.outcome.borrow_mut() = Some(Err(Arc::clone(&error.0)));
         return 0;
     }
-    luaL_checkstack(co, 4, ptr::null());
-    // The value, its traceback, its text: all on `l`, where they stay until the error is made.
-    lua_pushvalue(co, -1);
-    lua_xmove(co, l, 1);
     luaL_traceback(l, co, ptr::null(), 0);
     let is_text = lua_type(l, -2) == LUA_TSTRING;
     if is_text {

@@ -144,7 +144,8 @@ unsafe fn refuse_frame(l: *mut lua_State, context: &Context) -> Option<Failure> 
     if context.closing.get() || runs_finalizer(l, context) {
         return Some(Failure::WaitInFinalizer);
     }
-    (context.scheduler.borrow().frame_count() >= NESTED_WAITS).then_some(Failure::TooManyWaits)
+    let nested = context.scheduler.borrow().frame_count();
+    (nested >= NESTED_WAITS || coroutine::stack_is_short(context)).then_some(Failure::TooManyWaits)
 }
 
 /// Whether a finalizer runs. In a spawned process on LuaJIT a collector that stands still is enough to know, unless its own
@@ -298,7 +299,7 @@ unsafe fn run_until(l: *mut lua_State, context: &Context, waiter: WaiterId, mut 
 
 /// Ends the process here and now if somebody ended it, or one of its coroutines failed.
 pub unsafe fn leave_if_over(context: &Context) {
-    if context.process.is_doomed() || context.outcome.borrow().is_some() {
+    if !context.closing.get() && (context.process.is_doomed() || context.outcome.borrow().is_some()) {
         // SAFETY: only spawned processes are doomed or have an outcome while they run, and those run inside `frame::enter`.
         frame::leave(&context.frame);
     }
