@@ -93,9 +93,9 @@ describe("a process that cannot be interrupted", function()
     assert.equal(0, process.host_info(host).processes)
   end)
 
-  it("L-54 H-54 has the same grace for the closing of its state; the result it has counts", function()
-    local host = new_host({ terminate_grace = "100ms" })
-    local pid = assert(process.spawn_monitored(support.entry([[
+  -- A body that ends with `statement` and whose state takes 3 s to close.
+  local function lingering(statement)
+    return support.entry([[
       local done = os.time() + 3
       local function linger() while os.time() < done do end end
       if newproxy then
@@ -104,12 +104,27 @@ describe("a process that cannot be interrupted", function()
       else
         keep = setmetatable({}, { __gc = linger })
       end
-      return "as main left it"
-    ]]), host))
+    ]] .. statement)
+  end
+
+  it("L-54 H-54 has the same grace for the closing of its state; the result it has counts", function()
+    local host = new_host({ terminate_grace = "100ms" })
+    local pid = assert(process.spawn_monitored(lingering("return 'as main left it'"), host))
     local event = support.event_of(pid)
     assert.is_nil(event.error)
     assert.equal("as main left it", event.result)
     assert.equal(1, process.host_info(host).abandoned)
+  end)
+
+  it("L-54 keeps the error it has, and says in its details that it was given up", function()
+    local host = new_host({ terminate_grace = "100ms" })
+    local failing = { ["error('out of stock', 0)"] = { abandoned = true } }
+    failing["error(errors.new({ message = 'out of stock', details = { sku = 17 } }))"] = { abandoned = true, sku = 17 }
+    for statement, details in pairs(failing) do
+      local event = support.event_of(assert(process.spawn_monitored(lingering(statement), host)))
+      assert.equal("out of stock", tostring(event.error))
+      assert.same(details, event.error:details())
+    end
   end)
 end)
 

@@ -1,6 +1,6 @@
 //! Values that the runtime itself puts together, without a Lua state: the details of its own errors.
 
-use super::{put_bytes, tag};
+use super::{HEADER, put_bytes, tag};
 
 /// A simple value.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +21,29 @@ pub fn encode(value: &Plain) -> Vec<u8> {
     out.extend_from_slice(&1u32.to_le_bytes());
     put(&mut out, value);
     out
+}
+
+/// The encoded table `details` with the field `name = true` as well; a table of its own if there is none, or a list.
+pub fn with_flag(details: Option<Vec<u8>>, name: &'static str) -> Vec<u8> {
+    // The tag, and the number of items before that of pairs.
+    const PAIRS: usize = HEADER + 1 + 4;
+    const BODY: usize = HEADER + 1 + 12;
+    let is_record = |bytes: &[u8]| {
+        bytes.len() >= BODY
+            && matches!(bytes[HEADER], tag::TABLE | tag::TABLE_DEF)
+            && bytes[HEADER + 1..PAIRS] == [0; 4]
+    };
+    let Some(mut bytes) = details.filter(|bytes| is_record(bytes)) else {
+        return encode(&Plain::Record(vec![(name, Plain::True)]));
+    };
+    let mut field = Vec::new();
+    put_text(&mut field, name.as_bytes());
+    field.push(tag::TRUE);
+    let mut pairs = [0; 4];
+    pairs.copy_from_slice(&bytes[PAIRS..PAIRS + 4]);
+    bytes[PAIRS..PAIRS + 4].copy_from_slice(&(u32::from_le_bytes(pairs) + 1).to_le_bytes());
+    bytes.splice(BODY..BODY, field);
+    bytes
 }
 
 fn put(out: &mut Vec<u8>, value: &Plain) {

@@ -26,6 +26,8 @@ struct Work {
     doomed: Vec<Doomed>,
     /// Cancel deadlines, the earliest on top.
     deadlines: BinaryHeap<Reverse<Deadline>>,
+    /// How many deadlines there may be before those of processes that are gone are taken out.
+    deadlines_kept: usize,
 }
 
 struct Doomed {
@@ -59,7 +61,8 @@ impl Ord for Deadline {
     }
 }
 
-static WORK: Mutex<Work> = Mutex::new(Work { doomed: Vec::new(), deadlines: BinaryHeap::new() });
+static WORK: Mutex<Work> =
+    Mutex::new(Work { doomed: Vec::new(), deadlines: BinaryHeap::new(), deadlines_kept: 64 });
 static MORE: Condvar = Condvar::new();
 
 /// Processes that close their state, so that somebody looks at how long that takes.
@@ -86,7 +89,13 @@ pub fn watch(process: &Arc<Process>) {
 
 /// Dooms a process for this reason at `at`, unless it is gone by then.
 pub fn doom_at(process: &Arc<Process>, at: Instant, reason: Failure) {
-    WORK.lock().deadlines.push(Reverse(Deadline { at, reason, process: Arc::downgrade(process) }));
+    let mut work = WORK.lock();
+    work.deadlines.push(Reverse(Deadline { at, reason, process: Arc::downgrade(process) }));
+    if work.deadlines.len() > work.deadlines_kept {
+        work.deadlines.retain(|Reverse(deadline)| deadline.process.strong_count() > 0);
+        work.deadlines_kept = 64.max(2 * work.deadlines.len());
+    }
+    drop(work);
     wake();
 }
 

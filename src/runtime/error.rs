@@ -1,5 +1,6 @@
 //! Error values as data: what an error object holds, and how it crosses from one process to another.
 
+use crate::codec::plain;
 use std::borrow::Cow;
 
 /// The kinds of error that the library itself gives; users may invent others.
@@ -89,6 +90,12 @@ impl ErrorData {
             retryable: Some(false),
             ..ErrorData::default()
         }
+    }
+
+    /// The same error, of a process that was given up: its details say so.
+    pub fn of_abandoned(self) -> Self {
+        let details = Some(plain::with_flag(self.details, "abandoned"));
+        ErrorData { details, ..self }
     }
 
     /// The text that `tostring` shows: contexts, the newest first, then the message, joined by `": "`.

@@ -38,9 +38,9 @@ pub struct ExitRecord {
 /// First step: the process takes no more messages. It ends as somebody else decided before, else as `outcome` says. For the
 /// process's own thread, before it closes the state.
 pub fn begin(process: &Process, outcome: Outcome) {
-    process.with_bonds(|bonds| {
+    let given_up = process.with_bonds(|bonds| {
         if bonds.told {
-            return;
+            return true;
         }
         bonds.stage = Stage::Ending;
         bonds.closing_since = Some(Instant::now());
@@ -48,15 +48,20 @@ pub fn begin(process: &Process, outcome: Outcome) {
             Some(reason) => Err(Arc::new(reason.into())),
             None => outcome,
         });
+        false
     });
     process.close_mailbox();
-    caretaker::closing();
+    if !given_up {
+        caretaker::closing();
+    }
 }
 
 /// Last steps, when the state is closed: the process is gone, and everybody concerned is told.
 pub fn finish(process: &Arc<Process>) {
-    caretaker::closed();
     let outcome = process.with_bonds(|bonds| {
+        if bonds.closing_since.take().is_some() {
+            caretaker::closed();
+        }
         let first = !std::mem::replace(&mut bonds.told, true);
         first.then(|| bonds.outcome.take()).flatten()
     });
@@ -73,11 +78,16 @@ pub fn give_up(process: &Arc<Process>) {
         if std::mem::replace(&mut bonds.told, true) {
             return None;
         }
+        if bonds.closing_since.take().is_some() {
+            caretaker::closed();
+        }
         bonds.stage = Stage::Ending;
         let own = bonds.outcome.take();
-        Some(match bonds.doom.clone() {
-            Some(reason) => Err(Arc::new(reason.of_abandoned())),
-            None => own.unwrap_or_else(|| Err(Arc::new(Failure::Terminated.of_abandoned()))),
+        Some(match (bonds.doom.clone(), own) {
+            (Some(reason), _) => Err(Arc::new(ErrorData::from(reason).of_abandoned())),
+            (None, Some(Err(error))) => Err(Arc::new((*error).clone().of_abandoned())),
+            (None, Some(Ok(result))) => Ok(result),
+            (None, None) => Err(Arc::new(ErrorData::from(Failure::Terminated).of_abandoned())),
         })
     });
     if let Some(outcome) = outcome {

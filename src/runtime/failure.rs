@@ -177,14 +177,6 @@ impl Failure {
         matches!(self, Failure::MailboxFull(_) | Failure::HostFull { .. } | Failure::CannotStart(_))
     }
 
-    /// The error of a process that was given up while it ended for this reason: its details say so.
-    pub fn of_abandoned(self) -> ErrorData {
-        let mut fields = self.detail_fields();
-        fields.push(("abandoned", Plain::True));
-        let details = Some(plain::encode(&Plain::Record(fields)));
-        ErrorData { details, ..ErrorData::from(self) }
-    }
-
     fn details(&self) -> Option<Vec<u8>> {
         let fields = self.detail_fields();
         (!fields.is_empty()).then(|| plain::encode(&Plain::Record(fields)))
