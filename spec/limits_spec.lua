@@ -29,7 +29,7 @@ describe("bad input", function()
       { "link", 1, "string" }, { "unlink", 1, "string" },
       { "define", 1, "string" },
       { "define_host", 1, "string" }, { "define_host", 2, "table", "a:b" },
-      { "host_info", 1, "string" },
+      { "host_info", 1, "string" }, { "load", 1, "string" },
       { "register", 1, "string", of = process.registry },
       { "register", 2, "string", "name", of = process.registry },
       { "register", 3, "number", "name", process.pid(), of = process.registry },

@@ -15,7 +15,7 @@ describe("the module", function()
       ["function"] = {
         "spawn", "spawn_monitored", "spawn_linked", "spawn_linked_monitored", "pid", "send", "listen", "unlisten",
         "inbox", "events", "monitor", "unmonitor", "link", "unlink", "terminate", "cancel", "set_options",
-        "get_options", "define", "define_host", "host_info",
+        "get_options", "define", "define_host", "host_info", "load",
       },
       table = { "registry", "event", "channel", "time", "errors" },
       string = { "_VERSION" },

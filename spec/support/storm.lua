@@ -72,7 +72,7 @@ local functions = {
   [process] = {
     "pid", "spawn", "spawn_monitored", "spawn_linked", "spawn_linked_monitored", "send", "listen", "unlisten", "inbox",
     "events", "monitor", "unmonitor", "link", "unlink", "terminate", "cancel", "get_options", "set_options", "define",
-    "define_host", "host_info",
+    "define_host", "host_info", "load",
   },
   [process.registry] = { "register", "lookup", "unregister" },
   [channel] = { "new", "select" },

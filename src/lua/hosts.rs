@@ -164,8 +164,10 @@ unsafe fn settings_at(l: *mut lua_State, index: c_int) -> Result<Settings, Failu
             b"report" | b"jit" => {
                 return Err(bad_field(&field, format!("boolean expected, got {}", type_at(l, -1))));
             }
-            // The thread host is the only kind there is.
-            b"workers" if count_at(l, &field)? == 0 => {}
+            b"workers" => {
+                let count = count_at(l, &field)?;
+                settings.set_workers(count).map_err(|problem| bad_field(&field, problem))?;
+            }
             _ => return Err(bad_field(&field, "unknown option")),
         }
         lua_pop(l, 1);

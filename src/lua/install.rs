@@ -36,6 +36,8 @@ const PROCESS: Functions = &[
     (c"define", or_failure!(hosts::define)),
     (c"define_host", or_failure!(hosts::define_host)),
     (c"host_info", or_failure!(hosts::host_info)),
+    #[cfg(feature = "yaml")]
+    (c"load", or_failure!(super::load::load)),
 ];
 
 /// A module beside `process`: short name, long name, the function that pushes its table.

@@ -11,6 +11,8 @@ pub mod event;
 pub mod field;
 pub mod hosts;
 pub mod install;
+#[cfg(feature = "yaml")]
+pub mod load;
 pub mod message;
 pub mod messages;
 pub mod options;

@@ -109,7 +109,7 @@ fn launch(
         context.monitored.borrow_mut().remove(&child.id);
         relations::unlink(parent, &child);
         exit::never_started(&child);
-        return Err(Failure::CannotStart(chunk::reason(&error)));
+        return Err(Failure::CannotStart(crate::platform::reason(&error)));
     }
     Ok(child)
 }

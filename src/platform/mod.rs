@@ -1,6 +1,7 @@
 //! What the operating system does for the library, one small module for each service.
 
 mod doorbell;
+mod file;
 #[cfg(not(test))]
 pub mod fork;
 #[cfg(any(test, feature = "luajit"))]
@@ -15,6 +16,10 @@ mod stdio;
 mod thread;
 
 pub use doorbell::Doorbell;
+#[cfg(not(test))]
+pub use file::bytes_to_path;
+#[cfg(any(feature = "yaml", not(test)))]
+pub use file::reason;
 #[cfg(not(test))]
 pub use library::{at_exit, exit, pin_library};
 #[cfg(not(test))]

@@ -69,7 +69,14 @@ pub fn checked(reference: &[u8]) -> Result<&str, Failure> {
 
 /// Defines or redefines an entry for the whole program.
 pub fn define(reference: &str, definition: Definition) {
-    DEFINITIONS.write().insert(reference.into(), Arc::new(definition));
+    define_all([(reference.to_owned(), definition)]);
+}
+
+/// Defines or redefines entries, at once for all who look.
+pub fn define_all(definitions: impl IntoIterator<Item = (String, Definition)>) {
+    let definitions =
+        definitions.into_iter().map(|(reference, definition)| (reference, Arc::new(definition)));
+    DEFINITIONS.write().extend(definitions);
 }
 
 /// The definition of an entry, if it has one.

@@ -86,6 +86,8 @@ pub enum Failure {
     CannotStart(String),
     #[error("{field}: {problem}")]
     BadField { field: String, problem: String },
+    #[error("{file}:{line}: {problem}")]
+    BadIndex { file: String, line: usize, problem: String },
     #[error("host already in use: {0}")]
     HostInUse(String),
     #[error("{function}: invalid duration: {}", shown(.value))]

@@ -51,6 +51,16 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// Sets the number of threads that share the processes: 0, one for each process, is all there is.
+    ///
+    /// # Errors
+    /// What is wrong with any other number.
+    pub fn set_workers(&mut self, count: usize) -> Result<(), &'static str> {
+        if count == 0 { Ok(()) } else { Err("unknown option") }
+    }
+}
+
 /// One host.
 pub struct Host {
     /// Its reference, `namespace:name`; `main` for that of main processes.
@@ -154,10 +164,24 @@ pub fn define(reference: &[u8], settings: Settings) -> Result<(), Failure> {
         Ok(name) if is_reference(reference) => name,
         _ => return Err(Failure::HostReference(reference.to_vec())),
     };
+    define_all(vec![(name.to_owned(), settings)]).map_err(|_| Failure::HostInUse(name.into()))
+}
+
+/// Makes or changes hosts with well-formed references, all or none of them.
+///
+/// # Errors
+/// The place in the list of a host that is in use.
+pub fn define_all(list: Vec<(String, Settings)>) -> Result<(), usize> {
     let mut hosts = HOSTS.write();
-    if hosts.get(name).is_some_and(|host| host.used.load(Ordering::Acquire)) {
-        return Err(Failure::HostInUse(name.into()));
+    let in_use = |(name, _): &(String, Settings)| {
+        hosts.get(name.as_str()).is_some_and(|host| host.used.load(Ordering::Acquire))
+    };
+    if let Some(place) = list.iter().position(in_use) {
+        return Err(place);
     }
-    hosts.insert(name.into(), Host::new(name, settings));
+    for (name, settings) in list {
+        let host = Host::new(&name, settings);
+        hosts.insert(name.into(), host);
+    }
     Ok(())
 }

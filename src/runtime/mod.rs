@@ -13,6 +13,8 @@ pub mod error;
 pub mod exit;
 pub mod failure;
 pub mod host;
+#[cfg(feature = "yaml")]
+pub mod index;
 pub mod mailbox;
 pub mod pid;
 pub mod process;

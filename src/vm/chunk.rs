@@ -2,6 +2,7 @@
 //! binary chunk with debug information by all processes that run it.
 
 use super::api::*;
+use crate::platform::{bytes_to_path, reason};
 use crate::runtime::entry::{self, DEFAULT_METHOD, Definition, Source};
 use crate::runtime::failure::{Failure, shown};
 use once_cell::sync::Lazy;
@@ -109,17 +110,6 @@ pub fn search(module: &str, path: &[u8]) -> Result<Vec<u8>, Vec<Vec<u8>>> {
     Err(tried)
 }
 
-#[cfg(unix)]
-fn bytes_to_path(bytes: &[u8]) -> PathBuf {
-    use std::os::unix::ffi::OsStrExt;
-    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
-}
-
-#[cfg(not(unix))]
-fn bytes_to_path(bytes: &[u8]) -> PathBuf {
-    PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
-}
-
 /// A compiled file, valid as long as the file looks the same.
 struct Compiled {
     len: u64,
@@ -149,12 +139,6 @@ unsafe fn compile_file(l: *mut lua_State, reference: &str, path: &Path) -> Resul
     // A file that changes while we look at it is read anew next time: its time stamp is newer than ours.
     FILES.lock().insert(path.to_owned(), Compiled { len, modified, chunk: Arc::clone(&chunk) });
     Ok(chunk)
-}
-
-/// The error text of the operating system without Rust's code in brackets.
-pub fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
 /// As `loadfile` does: a byte order mark and a first line that begins with `#` are passed over; the line stays counted.

@@ -1,0 +1,16 @@
+-- A player: returns every ball to whoever has played it, until it is told to stop.
+local process = require "process"
+
+local function main(name)
+  local returned = 0
+  while true do
+    local message = process.inbox():receive()
+    if message:topic() == "stop" then
+      return returned
+    end
+    returned = returned + 1
+    process.send(message:from(), "pong", "pong " .. message:payload() .. " from " .. name)
+  end
+end
+
+return { main = main }
