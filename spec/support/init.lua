@@ -203,13 +203,13 @@ local function slurp(name)
 end
 
 -- Runs Lua source as a script of its own: { code, out, err, seconds }. Killed after `limit` seconds (default 30): code
--- 137. The script finds what it has written to standard error so far in the file `arg[0] .. ".err"`. `environment` is set
--- for it, e.g. "NAME=value".
+-- 137. The script finds what it has written to standard error so far in the file `arg[0] .. ".err"`. `environment` is
+-- set for it, e.g. "NAME=value".
 function support.run(source, limit, environment)
   local base = os.tmpname()
   support.write(base, source)
   local start = time.now()
-  local form = "{ (exec env %s timeout -s KILL %d %s %s >%s.out 2>%s.err); echo $? >%s.code; } 2>&1"
+  local form = "{ (exec env %s timeout -s KILL %d %s %s >%s.out 2>%s.err); echo $? >%s.code; } 2>/dev/null"
   local command = form:format(environment or "", limit or 30, support.lua, base, base, base, base)
   os.execute(command)
   local seconds = time.now():sub(start):seconds()
