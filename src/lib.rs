@@ -36,6 +36,7 @@ mod entry_points {
     use crate::runtime::program;
     use crate::vm::api::*;
     use crate::vm::context::Context;
+    use crate::vm::standard;
     use std::ffi::c_int;
 
     /// Makes the state a main process if it is no process yet, and pins the library.
@@ -48,10 +49,14 @@ mod entry_points {
             error::raise_failure(l, 1, Failure::AfterFork);
         }
         install::refuse_second_copy(l);
+        let known = Context::find(l).is_some();
         if let Err(error) = Context::open_main(l) {
             error::raise_failure(l, 1, Failure::CannotStart(error.to_string()));
         }
-        install::mark_copy(l);
+        if !known {
+            install::mark_copy(l);
+            standard::anchor(l);
+        }
     }
 
     /// `require "process"`: the module, with its globals.

@@ -1,7 +1,7 @@
 //! From bytes to the Lua stack (the format is described in [`super`]). Tables are made with their exact size.
 
 use super::encode::DEPTH;
-use super::{HEADER, Reader, read_error, read_time, tag, unzigzag};
+use super::{HEADER, NEEDS, Reader, read_error, read_time, tag, unzigzag};
 use crate::lua::error::ErrorObject;
 use crate::lua::time::{DurationObject, TimeObject};
 use crate::vm::api::*;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 /// How many values a sequence holds.
 pub fn count(bytes: &[u8]) -> c_int {
-    bytes.get(5..HEADER).and_then(|part| part.try_into().ok()).map_or(0, u32::from_le_bytes) as c_int
+    bytes.get(5..9).and_then(|part| part.try_into().ok()).map_or(0, u32::from_le_bytes) as c_int
 }
 
 /// Pushes the values of a sequence; their number.
@@ -51,14 +51,14 @@ pub unsafe fn push_packed(l: *mut lua_State, bytes: &[u8]) {
     set_raw_field(l, -2, c"n");
 }
 
-struct Decoder<'a> {
-    l: *mut lua_State,
-    reader: Reader<'a>,
+pub(super) struct Decoder<'a> {
+    pub(super) l: *mut lua_State,
+    pub(super) reader: Reader<'a>,
     values: u32,
     /// Index below the first string slot.
     slots: c_int,
-    /// Index of the table of shared tables, 0 if there is none.
-    shared: c_int,
+    /// Index of the table of shared tables, functions and captured locals, 0 if there is none.
+    pub(super) shared: c_int,
     /// Index below the first value.
     base: c_int,
 }
@@ -98,6 +98,7 @@ impl<'a> Decoder<'a> {
     unsafe fn new(l: *mut lua_State, bytes: &'a [u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         let (strings, tables, values) = (reader.byte()?, reader.u32()?, reader.u32()?);
+        reader.take(HEADER - NEEDS)?;
         let slots = lua_gettop(l);
         let room = c_int::try_from(values).ok()?.checked_add(c_int::from(strings))?.checked_add(12)?;
         luaL_checkstack(l, room, c"too many values in a message".as_ptr());
@@ -132,7 +133,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// Decodes one value and what is in it.
-    unsafe fn value(&mut self) -> Option<()> {
+    pub(super) unsafe fn value(&mut self) -> Option<()> {
         let first = self.reader.byte()?;
         if first != tag::TABLE && first != tag::TABLE_DEF {
             return self.scalar(first);
@@ -141,13 +142,16 @@ impl<'a> Decoder<'a> {
         self.walk(level)
     }
 
-    /// Decodes a table that was referred to before.
+    /// Decodes the body of a table, or what a function has captured, for one that was referred to before.
     unsafe fn fill(&mut self) -> Option<()> {
-        if self.reader.byte()? != tag::FILL {
-            return None;
-        }
+        let kind = self.reader.byte()?;
         let id = self.reader.u32()?;
         self.known(id);
+        match kind {
+            tag::FILL => {}
+            tag::FILL_FUNCTION => return self.fill_function(),
+            _ => return None,
+        }
         let first = self.reader.byte()?;
         let level = Level { fill: true, ..self.header(first)? };
         self.walk(level)
@@ -232,7 +236,7 @@ impl<'a> Decoder<'a> {
     unsafe fn known(&mut self, id: u32) {
         let l = self.l;
         lua_checkstack(l, 4);
-        if lua_rawgeti(l, self.shared, lua_Integer::from(id)) != LUA_TTABLE {
+        if lua_rawgeti(l, self.shared, lua_Integer::from(id)) == LUA_TNIL {
             lua_pop(l, 1);
             lua_createtable(l, 0, 0);
             lua_pushvalue(l, -1);
@@ -272,6 +276,9 @@ impl<'a> Decoder<'a> {
             }
             tag::TIME => object::push(l, TimeObject(read_time(&mut self.reader)?)),
             tag::DURATION => object::push(l, DurationObject(self.reader.i64()?)),
+            tag::FUNCTION => self.function()?,
+            tag::NAMED => self.named()?,
+            tag::GLOBALS => push_globals(l),
             _ => return None,
         }
         Some(())

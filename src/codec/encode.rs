@@ -3,14 +3,16 @@
 //! Tables are walked without recursion, with `lua_next` and the Lua stack as work stack: a table and the key that is being
 //! worked on for each level. What stands deeper than [`DEPTH`] is put aside and written behind the values.
 
+use super::function;
 use super::place;
 pub use super::place::Origin;
 use super::tables::Tables;
-use super::{HEADER, put_bytes, put_error, put_time, tag, zigzag};
+use super::{HEADER, NEEDS, Needs, put_bytes, put_error, put_time, tag, zigzag};
 use crate::lua::error::ErrorObject;
 use crate::lua::field::FIELD;
 use crate::lua::time::{DurationObject, TimeObject};
 use crate::runtime::failure::{Failure, shown};
+use crate::runtime::host::Host;
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::object;
@@ -36,9 +38,16 @@ pub struct Encoder {
     shared: u32,
     strings: [Seen; STRING_CACHE],
     slots: u8,
-    /// Tables put aside: id and where they stand. They are in the Lua table `aside`, under their id.
+    /// Tables and functions put aside: id and where they stand. They are in the Lua table `aside`, under their id.
     aside: Vec<(u32, String)>,
     out_of_memory: bool,
+    /// Functions may be met: everything is looked up for having a name. Only from the first function on, since without one
+    /// there is nothing of the standard library either.
+    functions: bool,
+    /// What the sequence needs so far.
+    pub(super) needs: Needs,
+    /// The encoding is made to find out what this host refuses.
+    pub(super) receiver: Option<std::sync::Arc<Host>>,
 }
 
 /// A table that is being written.
@@ -60,13 +69,15 @@ struct Seen {
 const UNSEEN: Seen = Seen { address: 0, at: 0, slot: NO_SLOT };
 
 /// Why a value cannot be encoded.
-enum Refusal {
+pub(super) enum Refusal {
     /// A value of this type name.
     Type(&'static str),
     /// A view of a message that was not called.
     Field,
     /// No memory for the bytes.
     Memory,
+    /// A function, the first one: to be encoded again with an eye for functions.
+    Again,
 }
 
 impl Default for Encoder {
@@ -81,6 +92,9 @@ impl Default for Encoder {
             slots: 0,
             aside: Vec::new(),
             out_of_memory: false,
+            functions: false,
+            needs: Needs::default(),
+            receiver: None,
         }
     }
 }
@@ -102,7 +116,63 @@ impl Encoder {
         count: c_int,
         origin: Origin,
     ) -> Result<&[u8], Failure> {
+        self.functions = self.receiver.is_some();
+        match self.encode_once(l, first, count, origin) {
+            Err(Failure::FunctionMet) => {}
+            Err(failure) => return Err(failure),
+            Ok(()) => return Ok(&self.out),
+        }
+        // Looking at functions allocates: the collector, and with it Lua code, must not run meanwhile, and a limit of the
+        // process's memory must not raise.
+        self.functions = true;
+        let memory = &Context::of_state(l).memory;
+        let limit = memory.set_limit(0);
+        let held = CollectorHeld::hold(l);
+        let result = self.encode_once(l, first, count, origin);
+        held.release(l);
+        memory.set_limit(limit);
+        result.map(|()| &*self.out)
+    }
+
+    /// What the sequence encoded last needs.
+    pub fn needs(&self) -> Needs {
+        self.needs
+    }
+
+    /// Why processes of `host` do not take these values, which can be encoded as such.
+    ///
+    /// # Safety
+    /// As [`Encoder::encode`].
+    pub unsafe fn refusal_by(
+        &mut self,
+        l: *mut lua_State,
+        first: c_int,
+        count: c_int,
+        origin: Origin,
+        host: &std::sync::Arc<Host>,
+    ) -> Failure {
+        self.receiver = Some(std::sync::Arc::clone(host));
+        let refused = self.encode(l, first, count, origin).map(|_| ());
+        self.receiver = None;
+        let name = host.name.to_string();
+        refused.err().unwrap_or(Failure::CannotSendTo {
+            what: "function",
+            place: "inside".into(),
+            host: name,
+        })
+    }
+
+    unsafe fn encode_once(
+        &mut self,
+        l: *mut lua_State,
+        first: c_int,
+        count: c_int,
+        origin: Origin,
+    ) -> Result<(), Failure> {
         self.reset();
+        if self.functions {
+            self.needs.origin = function::own_libraries(l);
+        }
         self.put(&[0; HEADER]);
         self.patch_u32(5, count as u32);
         let top = lua_gettop(l);
@@ -111,8 +181,9 @@ impl Encoder {
                 Origin::Argument(number) => Origin::Argument(number + index - first),
                 other => other,
             };
-            if let Err(failure) = self.value(l, index, origin) {
+            if let Err(failure) = self.value(l, index, || Place::start(origin)) {
                 lua_settop(l, top);
+                self.forget_aside(l);
                 return Err(failure);
             }
         }
@@ -126,7 +197,12 @@ impl Encoder {
         self.out[0] = self.slots;
         let shared = self.shared;
         self.patch_u32(1, shared);
-        Ok(&self.out)
+        if !self.needs.is_nothing() {
+            let [needs, from] = self.needs.words();
+            self.patch_u32(NEEDS, needs);
+            self.patch_u32(NEEDS + 4, from);
+        }
+        Ok(())
     }
 
     fn reset(&mut self) {
@@ -144,12 +220,23 @@ impl Encoder {
         self.slots = 0;
         self.aside.clear();
         self.out_of_memory = false;
+        self.needs = Needs::default();
     }
 
     /// Encodes the value at `index` and everything in it.
-    unsafe fn value(&mut self, l: *mut lua_State, index: c_int, origin: Origin) -> Result<(), Failure> {
-        if lua_type(l, index) != LUA_TTABLE {
-            return self.scalar(l, index).map_err(|refusal| refusal.failure(place::start(origin)));
+    pub(super) unsafe fn value(
+        &mut self,
+        l: *mut lua_State,
+        index: c_int,
+        start: impl Fn() -> Place,
+    ) -> Result<(), Failure> {
+        match lua_type(l, index) {
+            LUA_TTABLE => {}
+            LUA_TFUNCTION if self.functions => return self.function(l, index, || start().text),
+            _ => return self.scalar(l, index).map_err(|refusal| refusal.failure(start().text)),
+        }
+        if self.functions && self.named(l, index, &|| start().text)? {
+            return Ok(());
         }
         if !self.reference(lua_topointer(l, index)) {
             if lua_checkstack(l, 8) == 0 {
@@ -159,7 +246,7 @@ impl Encoder {
             self.begin_table();
             let base = lua_gettop(l);
             lua_pushnil(l);
-            self.walk(l, base, || place::start(origin))?;
+            self.walk(l, base, start)?;
         }
         Ok(())
     }
@@ -169,7 +256,7 @@ impl Encoder {
         &mut self,
         l: *mut lua_State,
         base: c_int,
-        start: impl Fn() -> String,
+        start: impl Fn() -> Place,
     ) -> Result<(), Failure> {
         let bottom = self.levels.len() - 1;
         while self.levels.len() > bottom {
@@ -192,9 +279,13 @@ impl Encoder {
                 }
             }
             if lua_type(l, -1) != LUA_TTABLE {
-                if let Err(refusal) = self.scalar(l, -1) {
+                if self.functions && lua_type(l, -1) == LUA_TFUNCTION {
+                    self.function(l, -1, || path(l, base, depth, start()))?;
+                } else if let Err(refusal) = self.scalar(l, -1) {
                     return Err(refusal.failure(path(l, base, depth, start())));
                 }
+                lua_pop(l, 1);
+            } else if self.functions && self.named(l, -1, &|| path(l, base, depth, start()))? {
                 lua_pop(l, 1);
             } else if self.reference(lua_topointer(l, -1)) {
                 lua_pop(l, 1);
@@ -218,19 +309,25 @@ impl Encoder {
         l: *mut lua_State,
         depth: usize,
         base: c_int,
-        start: impl Fn() -> String,
+        start: impl Fn() -> Place,
     ) -> Result<(), Failure> {
-        if lua_type(l, -2) != LUA_TTABLE {
-            return self.scalar(l, -2).map_err(|refusal| refusal.failure(key_place(l, base, depth, start())));
+        let place = || key_place(l, base, depth, start());
+        match lua_type(l, -2) {
+            LUA_TTABLE => {}
+            LUA_TFUNCTION if self.functions => return self.function(l, -2, place),
+            _ => return self.scalar(l, -2).map_err(|refusal| refusal.failure(place())),
+        }
+        if self.functions && self.named(l, -2, &place)? {
+            return Ok(());
         }
         if !self.reference(lua_topointer(l, -2)) {
-            self.put_aside(l, -2, || key_place(l, base, depth, start()));
+            self.put_aside(l, -2, place);
         }
         Ok(())
     }
 
     /// Writes a reference if the table at this address was written before; else remembers that it is written now.
-    fn reference(&mut self, address: *const c_void) -> bool {
+    pub(super) fn reference(&mut self, address: *const c_void) -> bool {
         let at = self.out.len();
         let Some(known) = self.tables.find_or_insert(address, at) else {
             return false;
@@ -255,11 +352,29 @@ impl Encoder {
         self.levels.push(Level { counts, items: 0, pairs: 0 });
     }
 
+    /// The id of what stands at this address, if it was written before under one.
+    pub(super) fn shared_id(&mut self, address: *const c_void) -> Option<u32> {
+        let at = self.out.len();
+        self.tables.find_or_insert(address, at).map(|known| known.id)
+    }
+
+    /// Gives an id to what was just looked up.
+    pub(super) fn share(&mut self, address: *const c_void) -> u32 {
+        self.shared += 1;
+        self.tables.set_id(address, self.shared);
+        self.shared
+    }
+
     /// Writes a reference to the table at `index`, which comes later. `reference` has just remembered it.
     unsafe fn put_aside(&mut self, l: *mut lua_State, index: c_int, place: impl FnOnce() -> String) {
-        self.shared += 1;
-        let id = self.shared;
-        self.tables.set_id(lua_topointer(l, index), id);
+        let id = self.share(lua_topointer(l, index));
+        self.keep_aside(l, index, id, place());
+        self.put(&[tag::TABLE_REF]);
+        self.put(&id.to_le_bytes());
+    }
+
+    /// Keeps what stands at `index` to be filled in behind the values.
+    pub(super) unsafe fn keep_aside(&mut self, l: *mut lua_State, index: c_int, id: u32, place: String) {
         let index = lua_absindex(l, index);
         // The table of tables allocates: the collector, and with it Lua code, must not run meanwhile, and a limit of the
         // process's memory must not raise.
@@ -274,12 +389,10 @@ impl Encoder {
         if let Some((context, limit)) = limit {
             context.memory.set_limit(limit);
         }
-        self.aside.push((id, shown(place().as_bytes())));
-        self.put(&[tag::TABLE_REF]);
-        self.put(&id.to_le_bytes());
+        self.aside.push((id, place));
     }
 
-    /// Writes the tables that were put aside, and those put aside meanwhile.
+    /// Fills in what was put aside, and what is put aside meanwhile.
     unsafe fn fill_aside(&mut self, l: *mut lua_State, top: c_int) -> Result<(), Failure> {
         let mut done = 0;
         let mut result = Ok(());
@@ -290,18 +403,27 @@ impl Encoder {
             push_own_table(l, &ASIDE);
             lua_rawgeti(l, -1, lua_Integer::from(id));
             lua_remove(l, -2);
+            if lua_type(l, -1) == LUA_TFUNCTION {
+                result = self.fill_function(l, id, &place);
+                continue;
+            }
             self.put(&[tag::FILL]);
             self.put(&id.to_le_bytes());
             self.begin_table();
             let base = lua_gettop(l);
             lua_pushnil(l);
-            result = self.walk(l, base, || place.clone());
+            result = self.walk(l, base, || Place { text: place.clone(), under_way: true });
         }
-        if done > 0 {
+        self.forget_aside(l);
+        result
+    }
+
+    unsafe fn forget_aside(&mut self, l: *mut lua_State) {
+        if !self.aside.is_empty() {
             lua_pushnil(l);
             lua_rawsetp(l, LUA_REGISTRYINDEX, ptr::from_ref(&ASIDE).cast());
+            self.aside.clear();
         }
-        result
     }
 
     /// Writes a value that is not a table.
@@ -312,7 +434,7 @@ impl Encoder {
             LUA_TNUMBER => self.number(l, index),
             LUA_TSTRING => self.string(to_bytes(l, index).unwrap_or_default())?,
             LUA_TUSERDATA => self.userdata(l, index)?,
-            LUA_TFUNCTION => return Err(Refusal::Type("function")),
+            LUA_TFUNCTION => return Err(Refusal::Again),
             LUA_TTHREAD => return Err(Refusal::Type("thread")),
             LUA_TLIGHTUSERDATA => return Err(Refusal::Type("lightuserdata")),
             // The only type left is LuaJIT's own.
@@ -383,6 +505,9 @@ impl Encoder {
 
     unsafe fn userdata(&mut self, l: *mut lua_State, index: c_int) -> Result<(), Refusal> {
         if let Some(error) = object::get::<ErrorObject>(l, index) {
+            if let Some(details) = &error.0.details {
+                self.needs = self.needs.and(Needs::of(details));
+            }
             let mut bytes = vec![tag::ERROR];
             put_error(&mut bytes, &error.0);
             self.put(&bytes);
@@ -404,7 +529,7 @@ impl Encoder {
     }
 
     #[inline]
-    fn put(&mut self, bytes: &[u8]) {
+    pub(super) fn put(&mut self, bytes: &[u8]) {
         if self.out.try_reserve(bytes.len()).is_err() {
             self.out_of_memory = true;
             return;
@@ -420,17 +545,18 @@ impl Encoder {
 }
 
 impl Refusal {
-    fn failure(self, place: String) -> Failure {
+    pub(super) fn failure(self, place: String) -> Failure {
         match self {
             Refusal::Type(what) => Failure::CannotSend { what, place: shown(place.as_bytes()) },
             Refusal::Field => Failure::UncalledField { place: shown(place.as_bytes()) },
             Refusal::Memory => Failure::OutOfMemory,
+            Refusal::Again => Failure::FunctionMet,
         }
     }
 }
 
 /// The place of the value on top: the keys on the stack are the way to it.
-unsafe fn path(l: *mut lua_State, base: c_int, depth: usize, start: String) -> String {
+unsafe fn path(l: *mut lua_State, base: c_int, depth: usize, start: Place) -> String {
     let mut steps = String::new();
     for level in 0..depth {
         place::step(&mut steps, l, base + 1 + 2 * level as c_int);
@@ -438,11 +564,11 @@ unsafe fn path(l: *mut lua_State, base: c_int, depth: usize, start: String) -> S
             break;
         }
     }
-    join(start, &steps)
+    start.followed_by(&steps)
 }
 
 /// The place of a key: the way to its table.
-unsafe fn key_place(l: *mut lua_State, base: c_int, depth: usize, start: String) -> String {
+unsafe fn key_place(l: *mut lua_State, base: c_int, depth: usize, start: Place) -> String {
     let mut steps = String::new();
     for level in 0..depth - 1 {
         place::step(&mut steps, l, base + 1 + 2 * level as c_int);
@@ -450,12 +576,32 @@ unsafe fn key_place(l: *mut lua_State, base: c_int, depth: usize, start: String)
             break;
         }
     }
+    let start = start.text;
     if steps.is_empty() { format!("{start}, key of the table") } else { format!("{start}, key of {steps}") }
 }
 
-fn join(start: String, steps: &str) -> String {
-    // What was put aside has begun its path already.
-    if start.contains(", ") { start + steps } else { format!("{start}, {steps}") }
+/// Where a walk begins, as error texts show it.
+pub(super) struct Place {
+    /// `argument 3`, or how far the path has come.
+    pub(super) text: String,
+    /// The path inside tables has begun: further steps follow without a comma.
+    under_way: bool,
+}
+
+impl Place {
+    fn start(origin: Origin) -> Self {
+        Place::begun(place::start(origin))
+    }
+
+    /// A place inside which a path of its own begins.
+    pub(super) fn begun(text: String) -> Self {
+        Place { text, under_way: false }
+    }
+
+    fn followed_by(self, steps: &str) -> String {
+        let comma = if self.under_way || steps.is_empty() { "" } else { ", " };
+        format!("{}{comma}{steps}", self.text)
+    }
 }
 
 /// Where the tables that were put aside are kept.

@@ -3,9 +3,10 @@
 //! An encoded sequence is
 //!
 //! ```text
-//! header   string slots (u8), shared tables (u32), number of values (u32)
+//! header   string slots (u8), shared tables (u32), number of values (u32), what it needs ([`Needs`], twice u32)
 //! values   one after the other
-//! fills    FILL id table-body, for tables that stand further down or serve as keys, until the end
+//! fills    FILL id table-body, for tables that stand further down or serve as keys,
+//!          or FILL_FUNCTION id captured-locals environment, until the end
 //! ```
 //!
 //! A *string slot* holds a string that occurs again: its first occurrence is marked when the second is met, so that strings
@@ -13,12 +14,18 @@
 //! one, which a fill completes later: this is how keys that are tables, and nesting beyond [`encode::DEPTH`], are written
 //! without recursion.
 //!
-//! The bytes never leave the program, so there is no version and no promise about them.
+//! A *function* of Lua is its binary chunk, and is shared like a table. What it has captured follows in a fill, each captured
+//! local under an id of its own, so that two functions that share one share it in the copy. Functions and tables of the standard
+//! library and of this one are written by name ([`crate::vm`]'s `standard`).
+//!
+//! The bytes never leave the program, so there is no version and no promise about them; chunks are never read from elsewhere.
 
 #[cfg(not(test))]
 pub mod decode;
 #[cfg(not(test))]
 pub mod encode;
+#[cfg(not(test))]
+pub mod function;
 #[cfg(not(test))]
 mod place;
 pub mod plain;
@@ -27,10 +34,14 @@ mod tables;
 
 use crate::runtime::clock::Timestamp;
 use crate::runtime::error::ErrorData;
+use crate::runtime::libraries::Libraries;
 use std::borrow::Cow;
 
 /// Bytes of the header.
-pub const HEADER: usize = 9;
+pub const HEADER: usize = 17;
+
+/// Where the needs stand in the header.
+const NEEDS: usize = 9;
 
 /// The first byte of a value. The byte after `STRING` and `STRING_DEF` is the slot; the twelve bytes after `TABLE` and
 /// `TABLE_DEF` are the number of items from 1 on, the number of other pairs, and the id, each a `u32`.
@@ -51,6 +62,62 @@ pub mod tag {
     pub const TIME: u8 = 12;
     pub const DURATION: u8 = 13;
     pub const FILL: u8 = 14;
+    pub const FUNCTION: u8 = 32;
+    pub const NAMED: u8 = 33;
+    pub const GLOBALS: u8 = 34;
+    pub const FILL_FUNCTION: u8 = 35;
+}
+
+/// What a sequence asks of its receiver, because functions are in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Needs {
+    /// Functions are in it.
+    pub functions: bool,
+    /// The libraries whose functions it names.
+    pub libraries: Libraries,
+    /// The libraries of the process that the functions come from.
+    pub origin: Libraries,
+}
+
+impl Needs {
+    const FUNCTIONS: u32 = 1 << 31;
+
+    /// What an encoded sequence needs.
+    pub fn of(bytes: &[u8]) -> Self {
+        let word = |at: usize| {
+            bytes.get(at..at + 4).and_then(|part| part.try_into().ok()).map_or(0, u32::from_le_bytes)
+        };
+        let bits = word(NEEDS);
+        Needs {
+            functions: bits & Self::FUNCTIONS != 0,
+            libraries: Libraries::from_bits(bits & !Self::FUNCTIONS),
+            origin: Libraries::from_bits(word(NEEDS + 4)),
+        }
+    }
+
+    /// The two words of the header.
+    pub fn words(self) -> [u32; 2] {
+        let functions = if self.functions { Self::FUNCTIONS } else { 0 };
+        [self.libraries.bits() | functions, self.origin.bits()]
+    }
+
+    /// Anybody can take it.
+    pub fn is_nothing(self) -> bool {
+        !self.functions
+    }
+
+    /// What both need together.
+    pub fn and(self, other: Needs) -> Needs {
+        match (self.functions, other.functions) {
+            (false, _) => other,
+            (_, false) => self,
+            _ => Needs {
+                functions: true,
+                libraries: self.libraries.and(other.libraries),
+                origin: self.origin.common(other.origin),
+            },
+        }
+    }
 }
 
 /// Appends a number of any size, seven bits to a byte, the lowest first (LEB128).

@@ -17,8 +17,8 @@ pub enum Plain {
 
 /// An encoded sequence of this one value.
 pub fn encode(value: &Plain) -> Vec<u8> {
-    let mut out = vec![0; 5];
-    out.extend_from_slice(&1u32.to_le_bytes());
+    let mut out = vec![0; HEADER];
+    out[5..9].copy_from_slice(&1u32.to_le_bytes());
     put(&mut out, value);
     out
 }

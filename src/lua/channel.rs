@@ -48,7 +48,7 @@ unsafe fn fill(l: *mut lua_State) {
 }
 
 /// Functions of the module that need nothing more.
-const FUNCTIONS: Functions = &[(c"new", new)];
+pub const FUNCTIONS: Functions = &[(c"new", new)];
 
 /// Pushes the module's table.
 pub unsafe fn push_module(l: *mut lua_State) {

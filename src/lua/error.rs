@@ -2,6 +2,7 @@
 
 use super::{Functions, arguments, set_functions};
 use crate::codec::decode;
+use crate::codec::function::check_taken;
 use crate::runtime::error::ErrorData;
 use crate::runtime::failure::Failure;
 use crate::vm::api::*;
@@ -161,8 +162,8 @@ unsafe extern "C-unwind" fn retryable(l: *mut lua_State) -> c_int {
 
 unsafe extern "C-unwind" fn details(l: *mut lua_State) -> c_int {
     match &own(l, "details").details {
-        Some(bytes) => decode::push(l, bytes),
-        None => {
+        Some(bytes) if check_taken(Context::of_state(l), bytes, "details").is_ok() => decode::push(l, bytes),
+        _ => {
             lua_pushnil(l);
             1
         }

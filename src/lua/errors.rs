@@ -12,7 +12,7 @@ use std::ffi::c_int;
 use std::ptr;
 use std::sync::Arc;
 
-const FUNCTIONS: Functions = &[(c"new", new), (c"wrap", wrap), (c"is", is)];
+pub const FUNCTIONS: Functions = &[(c"new", new), (c"wrap", wrap), (c"is", is)];
 
 /// Pushes the module's table.
 pub unsafe fn push_module(l: *mut lua_State) {

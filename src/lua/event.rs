@@ -3,6 +3,7 @@
 use super::error;
 use super::time::TimeObject;
 use crate::codec::decode;
+use crate::codec::function::check_taken;
 use crate::runtime::envelope::{Envelope, Signal};
 use crate::runtime::exit::ExitRecord;
 use crate::vm::api::*;
@@ -18,8 +19,10 @@ pub const KINDS: [(&CStr, &CStr); 3] =
 /// Pushes the signal that the context keeps at `place` as an event table.
 pub unsafe fn push(l: *mut lua_State, context: &Context, place: usize) {
     match context.kept(place).and_then(Envelope::as_signal) {
-        Some(Signal::Exit(record)) => push_end(l, record, KINDS[0].1),
-        Some(Signal::LinkDown(record) | Signal::LinkFailed(record)) => push_end(l, record, KINDS[1].1),
+        Some(Signal::Exit(record)) => push_end(l, context, record, KINDS[0].1),
+        Some(Signal::LinkDown(record) | Signal::LinkFailed(record)) => {
+            push_end(l, context, record, KINDS[1].1)
+        }
         Some(Signal::Cancel(request)) => {
             begin(l, KINDS[2].1, &request.from, 5);
             object::push(l, TimeObject(request.at));
@@ -38,14 +41,23 @@ pub unsafe fn push(l: *mut lua_State, context: &Context, place: usize) {
     context.take_kept(place);
 }
 
-unsafe fn push_end(l: *mut lua_State, record: &ExitRecord, kind: &CStr) {
+unsafe fn push_end(l: *mut lua_State, context: &Context, record: &ExitRecord, kind: &CStr) {
     begin(l, kind, &record.from, 4);
     object::push(l, TimeObject(record.at));
     set_raw_field(l, -2, c"at");
     match &record.outcome {
         Ok(result) if !result.is_empty() => {
-            decode::push(l, result);
-            set_raw_field(l, -2, c"result");
+            // The copy was made when the process ended, for whoever watches it; what this host does not take is not decoded.
+            match check_taken(context, result, "result") {
+                Ok(()) => {
+                    decode::push(l, result);
+                    set_raw_field(l, -2, c"result");
+                }
+                Err(refusal) => {
+                    error::push(l, Arc::new(refusal.into()));
+                    set_raw_field(l, -2, c"error");
+                }
+            }
         }
         Ok(_) => {}
         Err(data) => {

@@ -10,6 +10,7 @@ use crate::runtime::entry;
 use crate::vm::api::*;
 use crate::vm::chunk;
 use crate::vm::context::Context;
+use crate::vm::standard;
 use crate::vm::wait;
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::ptr;
@@ -39,6 +40,21 @@ const PROCESS: Functions = &[
     #[cfg(feature = "yaml")]
     (c"load", or_failure!(super::load::load)),
 ];
+
+/// The stock functions that spawned processes have in a form of ours, where that is a C function without upvalues.
+pub const REPLACED: Functions =
+    &[(c"print", print), (c"os.exit", exit), (c"coroutine.spawn", coroutine::spawn)];
+
+/// The functions of our modules, with what stands before their names.
+pub fn module_functions() -> [(&'static str, Functions); 5] {
+    [
+        ("process.", PROCESS),
+        ("process.registry.", registry::FUNCTIONS),
+        ("process.channel.", channel::FUNCTIONS),
+        ("process.time.", time::FUNCTIONS),
+        ("process.errors.", errors::FUNCTIONS),
+    ]
+}
 
 /// A module beside `process`: short name, long name, the function that pushes its table.
 type Module = (&'static CStr, &'static CStr, unsafe fn(*mut lua_State));
@@ -113,14 +129,6 @@ pub unsafe fn push_module(l: *mut lua_State, name: &CStr) {
     push_process(l);
     raw_field(l, -1, name);
     lua_remove(l, -2);
-}
-
-/// Pushes the table of globals.
-unsafe fn push_globals(l: *mut lua_State) {
-    #[cfg(feature = "lua54")]
-    lua_rawgeti(l, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
-    #[cfg(feature = "luajit")]
-    lua_pushvalue(l, LUA_GLOBALSINDEX);
 }
 
 /// Pushes the table of loaded modules, or another field of the table `package`.
@@ -255,6 +263,7 @@ pub unsafe fn into_spawned(l: *mut lua_State, context: &Context) {
     lua_pop(l, 1);
     set_imports(l, context);
     lua_pop(l, 1);
+    standard::anchor(l);
 }
 
 #[cfg(feature = "lua54")]

@@ -3,6 +3,7 @@
 use super::arguments::{bad_argument, string, wrong_type};
 use super::channel::{self, CHANNEL, ChannelObject};
 use super::error::{return_done, return_failure, return_false};
+use crate::codec::Needs;
 use crate::codec::encode::Origin;
 use crate::runtime::envelope::Envelope;
 use crate::runtime::failure::Failure;
@@ -12,6 +13,7 @@ use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::object;
 use std::ffi::c_int;
+use std::sync::Arc;
 
 /// Longest topic, in bytes.
 const TOPIC_LIMIT: usize = 65_535;
@@ -36,10 +38,16 @@ pub unsafe extern "C-unwind" fn send(l: *mut lua_State) -> c_int {
     let destination = string(l, 1, "send");
     let topic = string(l, 2, "send");
     let context = Context::of(l);
+    let mut refusing = None;
     let result = check_topic(topic).and_then(|()| {
         // Encoding may raise; nothing is borrowed meanwhile.
         let payload = context.encoder().encode(l, 3, count - 2, Origin::Argument(3))?;
+        let needs = Needs::of(payload);
         context.with_destination(destination, |process| {
+            if !process.host.takes(needs) {
+                refusing = Some(Arc::clone(&process.host));
+                return Err(Failure::FunctionMet);
+            }
             let message =
                 Envelope::message(&context.process.pid, topic, payload).map_err(|_| Failure::OutOfMemory)?;
             process.deliver(message).map_err(|undelivered| match undelivered {
@@ -48,6 +56,11 @@ pub unsafe extern "C-unwind" fn send(l: *mut lua_State) -> c_int {
             })
         })
     });
+    if let Some(host) = refusing {
+        let refusal = context.encoder().refusal_by(l, 3, count - 2, Origin::Argument(3), &host);
+        drop(host);
+        return return_failure(l, refusal);
+    }
     raise_no_memory(l, &result);
     return_done(l, result)
 }

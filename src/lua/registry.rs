@@ -11,7 +11,7 @@ use crate::vm::context::Context;
 use std::ffi::{CStr, c_int};
 use std::sync::Arc;
 
-const FUNCTIONS: Functions = &[
+pub const FUNCTIONS: Functions = &[
     (c"register", or_failure!(register)),
     (c"lookup", or_failure!(lookup)),
     (c"unregister", or_failure!(unregister)),

@@ -43,7 +43,7 @@ const UNITS: [(&CStr, i64); 6] = [
     (c"HOUR", 3_600_000_000_000),
 ];
 
-const FUNCTIONS: Functions = &[(c"now", now), (c"after", after), (c"parse_duration", parse_duration)];
+pub const FUNCTIONS: Functions = &[(c"now", now), (c"after", after), (c"parse_duration", parse_duration)];
 
 /// Pushes the module's table.
 pub unsafe fn push_module(l: *mut lua_State) {

@@ -2,6 +2,8 @@
 
 use super::entry::is_reference;
 use super::failure::Failure;
+use super::libraries::Libraries;
+use crate::codec::Needs;
 use once_cell::sync::Lazy;
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
@@ -34,6 +36,10 @@ pub struct Settings {
     pub jit: bool,
     /// Whether a failure that nobody watches is written to standard error.
     pub report: bool,
+    /// The standard libraries that its processes get.
+    pub libraries: Libraries,
+    /// Whether its processes take functions in messages and arguments.
+    pub functions: bool,
 }
 
 impl Default for Settings {
@@ -47,6 +53,8 @@ impl Default for Settings {
             exit_grace: Duration::from_secs(1),
             jit: true,
             report: true,
+            libraries: Libraries::ALL,
+            functions: true,
         }
     }
 }
@@ -87,6 +95,13 @@ impl Host {
     pub fn of_main() -> Arc<Self> {
         static MAIN: Lazy<Arc<Host>> = Lazy::new(|| Host::new("main", Settings::default()));
         Arc::clone(&MAIN)
+    }
+
+    /// Whether its processes take values that need this: functions from a process with fewer libraries are not trusted.
+    pub fn takes(&self, needs: Needs) -> bool {
+        let Settings { functions, libraries, .. } = self.settings;
+        needs.is_nothing()
+            || (functions && libraries.contain(needs.libraries) && needs.origin.contain(libraries))
     }
 
     /// Takes a place for one more process.

@@ -15,6 +15,7 @@ pub mod failure;
 pub mod host;
 #[cfg(feature = "yaml")]
 pub mod index;
+pub mod libraries;
 pub mod mailbox;
 pub mod pid;
 pub mod process;

@@ -29,6 +29,9 @@ pub fn again_mark() -> *mut c_void {
 
 #[cfg(feature = "luajit")]
 unsafe extern "C-unwind" {
+    fn lua_upvalueid(l: *mut lua_State, function: c_int, number: c_int) -> *mut c_void;
+    /// Makes one captured local of a function the same as one of another function.
+    pub fn lua_upvaluejoin(l: *mut lua_State, function: c_int, number: c_int, other: c_int, its: c_int);
     #[link_name = "lua_isyieldable"]
     fn isyieldable(l: *mut lua_State) -> c_int;
     #[link_name = "lua_loadx"]
@@ -75,6 +78,11 @@ pub unsafe fn make_current(l: *mut lua_State) {
     }
     #[cfg(feature = "lua54")]
     let _ = l;
+}
+
+/// What identifies a captured local of the function at an index.
+pub unsafe fn upvalue_id(l: *mut lua_State, function: c_int, number: c_int) -> *const c_void {
+    lua_upvalueid(l, function, number).cast_const()
 }
 
 /// Pushes a Rust string.
@@ -166,6 +174,14 @@ pub unsafe fn push_own_weak_table(l: *mut lua_State, key: &'static u8) {
     lua_pushstring(l, c"k".as_ptr());
     set_raw_field(l, -2, c"__mode");
     lua_setmetatable(l, -2);
+}
+
+/// Pushes the table of globals.
+pub unsafe fn push_globals(l: *mut lua_State) {
+    #[cfg(feature = "lua54")]
+    lua_rawgeti(l, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+    #[cfg(feature = "luajit")]
+    lua_pushvalue(l, LUA_GLOBALSINDEX);
 }
 
 /// The table that belongs to the userdata at `index` is pushed; [`set_companion`] must have set one.

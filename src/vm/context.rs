@@ -8,6 +8,7 @@ use super::api::*;
 use super::frame::JumpBuffer;
 use super::object::{self, Class, Object};
 use super::run::Startup;
+use super::standard::Anchored;
 use super::state::{self, Memory};
 use crate::codec::encode::Encoder;
 use crate::platform;
@@ -20,7 +21,7 @@ use crate::runtime::{directory, program, registry, relations};
 use crate::scheduling::{Case, Event, Scheduler, TaskId};
 use rustc_hash::FxHashSet;
 use slotmap::SecondaryMap;
-use std::cell::{Cell, RefCell, UnsafeCell};
+use std::cell::{Cell, OnceCell, RefCell, UnsafeCell};
 use std::collections::VecDeque;
 use std::ffi::c_int;
 use std::ptr;
@@ -53,6 +54,8 @@ pub struct Context {
     pub main_task: Cell<Option<TaskId>>,
     /// How the process ends, once that is known.
     pub outcome: RefCell<Option<Outcome>>,
+    /// What of the standard library is anchored in the state, once that was asked.
+    pub anchored: OnceCell<Anchored>,
     /// Where to jump when the process is ended.
     pub frame: JumpBuffer,
     /// Code of the process is running that may be left by a jump.
@@ -111,6 +114,7 @@ impl Context {
             nested_coroutines: Cell::new(0),
             main_task: Cell::new(None),
             outcome: RefCell::new(None),
+            anchored: OnceCell::new(),
             frame: JumpBuffer::new(),
             interruptible: Cell::new(false),
             collector_stopped: Cell::new(false),

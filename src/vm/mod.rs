@@ -15,5 +15,6 @@ pub mod object;
 #[cfg(feature = "luajit")]
 pub mod resume;
 pub mod run;
+pub mod standard;
 pub mod state;
 pub mod wait;

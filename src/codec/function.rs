@@ -1,0 +1,248 @@
+//! Functions as bytes: their binary chunk and what they have captured, or the name of one of the standard library.
+//!
+//! Captured locals are written behind the values, like tables that were put aside: so a function may capture itself, and
+//! nesting needs no recursion.
+
+use super::decode::Decoder;
+use super::encode::{Encoder, Place, Refusal};
+use super::{put_bytes, tag};
+use crate::runtime::failure::Failure;
+use crate::runtime::libraries::Libraries;
+use crate::vm::api::*;
+use crate::vm::context::Context;
+use crate::vm::standard;
+use std::ffi::{CStr, c_int};
+
+/// What is known of a captured local in the decoder's table of shared things: under its id the function that has it, under the
+/// negative id its number there.
+const NUMBER_OF: lua_Integer = -1;
+
+impl Encoder {
+    /// Writes the function at `index`; what it has captured is put aside.
+    pub(super) unsafe fn function(
+        &mut self,
+        l: *mut lua_State,
+        index: c_int,
+        place: impl Fn() -> String,
+    ) -> Result<(), Failure> {
+        let index = lua_absindex(l, index);
+        if self.named(l, index, &place)? {
+            return Ok(());
+        }
+        if lua_iscfunction(l, index) != 0 {
+            return Err(Refusal::Type("function").failure(place()));
+        }
+        if self.reference(lua_topointer(l, index)) {
+            return Ok(());
+        }
+        self.refuse_function(&place)?;
+        self.needs.functions = true;
+        lua_pushvalue(l, index);
+        let chunk = dump(l);
+        lua_pop(l, 1);
+        if chunk.is_empty() {
+            return Err(Refusal::Type("function").failure(place()));
+        }
+        let id = self.share(lua_topointer(l, index));
+        self.put(&[tag::FUNCTION]);
+        self.put(&id.to_le_bytes());
+        let mut bytes = Vec::with_capacity(chunk.len() + 10);
+        put_bytes(&mut bytes, &chunk);
+        self.put(&bytes);
+        if has_captures(l, index) {
+            self.keep_aside(l, index, id, place());
+        }
+        Ok(())
+    }
+
+    /// Writes what stands at `index` by its name, if it is of the standard library or of this one, or is the table of globals.
+    pub(super) unsafe fn named(
+        &mut self,
+        l: *mut lua_State,
+        index: c_int,
+        place: &impl Fn() -> String,
+    ) -> Result<bool, Failure> {
+        let context = Context::of_state(l);
+        let index = lua_absindex(l, index);
+        if lua_checkstack(l, 12) == 0 {
+            return Err(Failure::OutOfMemory);
+        }
+        push_globals(l);
+        let globals = lua_rawequal(l, -1, index) != 0;
+        lua_pop(l, 1);
+        if globals {
+            self.refuse_function(place)?;
+            self.needs.functions = true;
+            self.put(&[tag::GLOBALS]);
+            return Ok(true);
+        }
+        let Some((name, library)) = standard::name_at(l, context, index) else {
+            return Ok(false);
+        };
+        self.refuse_function(place)?;
+        if self.receiver.as_ref().is_some_and(|receiver| !receiver.settings.libraries.contain(library)) {
+            let what = if lua_type(l, index) == LUA_TTABLE { "table" } else { "function" };
+            return Err(Refusal::Type(what).failure(place()));
+        }
+        self.needs.functions = true;
+        self.needs.libraries = self.needs.libraries.and(library);
+        self.put(&[tag::NAMED]);
+        let mut bytes = Vec::with_capacity(name.len() + 2);
+        put_bytes(&mut bytes, name);
+        self.put(&bytes);
+        Ok(true)
+    }
+
+    /// Refuses a function that the receiver does not take, if this encoding is made to find out why.
+    fn refuse_function(&self, place: &impl Fn() -> String) -> Result<(), Failure> {
+        match &self.receiver {
+            Some(host) if !host.settings.functions || !self.needs.origin.contain(host.settings.libraries) => {
+                let place = crate::runtime::failure::shown(place().as_bytes());
+                Err(Failure::CannotSendTo { what: "function", place, host: host.name.to_string() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes what the function on top, known by `id`, has captured. Pops it.
+    pub(super) unsafe fn fill_function(
+        &mut self,
+        l: *mut lua_State,
+        id: u32,
+        place: &str,
+    ) -> Result<(), Failure> {
+        let function = lua_gettop(l);
+        self.put(&[tag::FILL_FUNCTION]);
+        self.put(&id.to_le_bytes());
+        let mut number = 1;
+        loop {
+            let name = lua_getupvalue(l, function, number);
+            if name.is_null() {
+                break;
+            }
+            let local = upvalue_id(l, function, number);
+            let known = self.shared_id(local);
+            let id = known.unwrap_or_else(|| self.share(local));
+            self.put(&[1]);
+            self.put(&id.to_le_bytes());
+            if known.is_none() {
+                let name = CStr::from_ptr(name).to_string_lossy();
+                let name = if name.is_empty() || name.starts_with('(') { "?".into() } else { name };
+                self.value(l, lua_gettop(l), || Place::begun(format!("{place}, local {name}")))?;
+            }
+            lua_settop(l, function);
+            number += 1;
+        }
+        self.put(&[0]);
+        #[cfg(feature = "luajit")]
+        {
+            lua_getfenv(l, function);
+            push_globals(l);
+            let usual = lua_rawequal(l, -1, -2) != 0;
+            lua_pop(l, 1);
+            self.put(&[u8::from(!usual)]);
+            if !usual {
+                self.value(l, lua_gettop(l), || Place::begun(format!("{place}, environment")))?;
+            }
+        }
+        lua_settop(l, function - 1);
+        Ok(())
+    }
+}
+
+/// Whether a function has anything to be filled in.
+unsafe fn has_captures(l: *mut lua_State, index: c_int) -> bool {
+    if !lua_getupvalue(l, index, 1).is_null() {
+        lua_pop(l, 1);
+        return true;
+    }
+    #[cfg(feature = "luajit")]
+    {
+        lua_getfenv(l, index);
+        push_globals(l);
+        let usual = lua_rawequal(l, -1, -2) != 0;
+        lua_pop(l, 2);
+        !usual
+    }
+    #[cfg(feature = "lua54")]
+    false
+}
+
+impl Decoder<'_> {
+    /// Pushes a function without what it has captured.
+    pub(super) unsafe fn function(&mut self) -> Option<()> {
+        let l = self.l;
+        let id = self.reader.u32()?;
+        let chunk = self.reader.bytes()?;
+        if lua_checkstack(l, 8) == 0 {
+            raise(l, 0, b"stack overflow (a message is nested too deeply here)");
+        }
+        if load(l, chunk, c"=function", c"b") != LUA_OK {
+            lua_error(l);
+        }
+        lua_pushvalue(l, -1);
+        lua_rawseti(l, self.shared, lua_Integer::from(id));
+        Some(())
+    }
+
+    /// Pushes what has this name here.
+    pub(super) unsafe fn named(&mut self) -> Option<()> {
+        let name = self.reader.bytes()?;
+        if lua_checkstack(self.l, 12) == 0 {
+            raise(self.l, 0, b"stack overflow (a message is nested too deeply here)");
+        }
+        standard::push_named(self.l, Context::of_state(self.l), name).then_some(())
+    }
+
+    /// Gives the function on top what it has captured, and pops it.
+    pub(super) unsafe fn fill_function(&mut self) -> Option<()> {
+        let l = self.l;
+        lua_checkstack(l, 8);
+        let function = lua_gettop(l);
+        let mut number = 1;
+        while self.reader.byte()? != 0 {
+            let id = lua_Integer::from(self.reader.u32()?);
+            if lua_rawgeti(l, self.shared, id) == LUA_TFUNCTION {
+                lua_rawgeti(l, self.shared, NUMBER_OF * id);
+                let first = lua_tonumber(l, -1) as c_int;
+                lua_pop(l, 1);
+                lua_upvaluejoin(l, function, number, function + 1, first);
+            } else {
+                lua_pop(l, 1);
+                // Known before its value is decoded: that may be a function which has captured it too.
+                lua_pushvalue(l, function);
+                lua_rawseti(l, self.shared, id);
+                push_whole(l, i64::from(number));
+                lua_rawseti(l, self.shared, NUMBER_OF * id);
+                self.value()?;
+                lua_setupvalue(l, function, number);
+            }
+            lua_settop(l, function);
+            number += 1;
+        }
+        #[cfg(feature = "luajit")]
+        if self.reader.byte()? != 0 {
+            self.value()?;
+            lua_setfenv(l, function);
+        }
+        lua_settop(l, function - 1);
+        Some(())
+    }
+}
+
+/// Whether bytes from elsewhere may be decoded in this process, and why not.
+///
+/// # Errors
+/// They need what its host does not give.
+pub fn check_taken(context: &Context, bytes: &[u8], place: &'static str) -> Result<(), Failure> {
+    let host = &context.process.host;
+    if host.takes(super::Needs::of(bytes)) {
+        return Ok(());
+    }
+    Err(Failure::CannotSendTo { what: "function", place: place.into(), host: host.name.to_string() })
+}
+
+/// The libraries of the process that encodes.
+pub(super) unsafe fn own_libraries(l: *mut lua_State) -> Libraries {
+    Context::of_state(l).process.host.settings.libraries
+}

@@ -1,0 +1,337 @@
+//! The standard library and this library by name: how a function or table of theirs crosses from one state to another (V-21).
+//!
+//! A C function is known by its address, which is the same in every state of the program. What has no such address is
+//! *anchored* when a state is made, before any code of the user's runs: the tables, the functions that are put together for
+//! each state, and those that LuaJIT has built into its interpreter. So a state finds its own again, whatever its code has done
+//! to the tables since.
+
+use super::api::*;
+use super::context::Context;
+use crate::lua::{channel, install};
+use crate::runtime::libraries::{self, Libraries};
+use once_cell::sync::Lazy;
+use rustc_hash::FxHashMap;
+use std::ffi::c_int;
+
+/// Tables that cross by name, besides those of the libraries.
+const OWN_TABLES: [&str; 6] =
+    ["process", "process.channel", "process.time", "process.errors", "process.registry", "process.event"];
+
+/// Functions that are put together for each state.
+const OWN_FUNCTIONS: [&str; 7] = [
+    "require",
+    "collectgarbage",
+    "coroutine.close",
+    "coroutine.resume",
+    "coroutine.wrap",
+    "process.channel.select",
+    "process.time.sleep",
+];
+
+/// What is anchored, in this order: the tables of all libraries but `base`, then the lists above.
+fn anchored_names() -> impl Iterator<Item = &'static str> {
+    libraries::NAMES[1..].iter().chain(&OWN_TABLES).chain(&OWN_FUNCTIONS).copied()
+}
+
+/// A function or table that crosses by name.
+struct Name {
+    /// `string.rep`, `print`, `process.channel`.
+    text: Vec<u8>,
+    /// The standard library that it belongs to, none for this one.
+    library: Libraries,
+    /// A C function, as the interpreter's own states have it and as spawned ones have it.
+    functions: Option<[Function; 2]>,
+}
+
+/// Everything that crosses by name, in the whole program.
+#[derive(Default)]
+struct Names {
+    list: Vec<Name>,
+    by_text: FxHashMap<Vec<u8>, usize>,
+    by_address: FxHashMap<usize, usize>,
+    /// Numbers of the functions built into LuaJIT.
+    by_number: FxHashMap<u32, usize>,
+}
+
+static NAMES: Lazy<Names> = Lazy::new(|| {
+    let mut names = Names::default();
+    // SAFETY: a state of its own, which nobody else uses.
+    unsafe { names.collect() };
+    names
+});
+
+impl Names {
+    fn name(&mut self, text: &[u8]) -> usize {
+        if let Some(&known) = self.by_text.get(text) {
+            return known;
+        }
+        let place = self.list.len();
+        let library = library_of(text);
+        self.list.push(Name { text: text.to_vec(), library, functions: None });
+        self.by_text.insert(text.to_vec(), place);
+        place
+    }
+
+    fn c_function(&mut self, text: &[u8], function: Function, spawned_only: bool) {
+        let place = self.name(text);
+        self.by_address.insert(function as usize, place);
+        let functions = &mut self.list[place].functions;
+        *functions = match *functions {
+            Some([stock, _]) if spawned_only => Some([stock, function]),
+            _ => Some([function, function]),
+        };
+    }
+
+    /// Reads the standard library from a new state, and adds our own.
+    unsafe fn collect(&mut self) {
+        let l = luaL_newstate();
+        if !l.is_null() {
+            luaL_openlibs(l);
+            for library in libraries::NAMES {
+                self.collect_library(l, library.as_bytes());
+            }
+            lua_close(l);
+        }
+        for (prefix, functions) in install::module_functions() {
+            for (name, function) in functions {
+                self.c_function(&[prefix.as_bytes(), name.to_bytes()].concat(), *function, false);
+            }
+        }
+        for (name, function) in install::REPLACED {
+            self.c_function(name.to_bytes(), *function, true);
+        }
+        for text in anchored_names() {
+            self.name(text.as_bytes());
+        }
+    }
+
+    unsafe fn collect_library(&mut self, l: *mut lua_State, library: &[u8]) {
+        let base = library == b"base";
+        push_loaded(l, if base { b"_G" } else { library });
+        if lua_type(l, -1) == LUA_TTABLE {
+            lua_pushnil(l);
+            while lua_next(l, -2) != 0 {
+                if let (true, Some(field)) = (lua_iscfunction(l, -1) != 0, to_bytes(l, -2)) {
+                    let text = if base { field.to_vec() } else { [library, b".", field].concat() };
+                    match lua_tocfunction(l, -1) {
+                        Some(function) => self.c_function(&text, function, false),
+                        None => {
+                            let place = self.name(&text);
+                            if let Some(number) = builtin_number(l) {
+                                self.by_number.insert(number, place);
+                            }
+                        }
+                    }
+                }
+                lua_pop(l, 1);
+            }
+        }
+        lua_pop(l, 1);
+    }
+}
+
+/// The library that a name belongs to.
+fn library_of(text: &[u8]) -> Libraries {
+    let first = text.split(|&byte| byte == b'.').next().unwrap_or_default();
+    let library = match text {
+        b"dofile" | b"loadfile" => Libraries::named(b"package"),
+        _ if first == b"process" => None,
+        _ => Libraries::named(first).or_else(|| Libraries::named(b"base")),
+    };
+    library.unwrap_or(Libraries::NONE)
+}
+
+/// The number of the function on top, which is built into LuaJIT: only its text tells.
+unsafe fn builtin_number(l: *mut lua_State) -> Option<u32> {
+    push_tostring(l);
+    lua_pushvalue(l, -2);
+    let status = lua_pcall(l, 1, 1, 0);
+    let text = to_bytes(l, -1).filter(|_| status == LUA_OK).unwrap_or_default();
+    let number = text
+        .strip_prefix(b"function: builtin#")
+        .and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+    lua_pop(l, 1);
+    number
+}
+
+/// The table in the registry that holds what is anchored.
+static ANCHORS: u8 = 0;
+
+/// Where `tostring` is anchored, and behind it the functions built into LuaJIT.
+fn tostring_anchor() -> usize {
+    libraries::NAMES.len() - 1 + OWN_TABLES.len() + OWN_FUNCTIONS.len()
+}
+
+/// Pushes the `tostring` that the state was made with.
+unsafe fn push_tostring(l: *mut lua_State) {
+    push_own_table(l, &ANCHORS);
+    if lua_rawgeti(l, -1, tostring_anchor() as lua_Integer + 1) == LUA_TNIL {
+        lua_pop(l, 1);
+        push_path(l, b"tostring");
+    }
+    lua_remove(l, -2);
+}
+
+/// Anchors what a state has now: before any code of the user's runs, or when `require` first loads the library. May raise.
+pub unsafe fn anchor(l: *mut lua_State) {
+    let top = lua_gettop(l);
+    push_own_table(l, &ANCHORS);
+    let anchors = lua_gettop(l);
+    for (position, name) in anchored_names().chain(["tostring"]).enumerate() {
+        match name {
+            "process.channel.select" => channel::push_blocking(l, c"select"),
+            "process.time.sleep" => channel::push_blocking(l, c"sleep"),
+            _ => push_path(l, name.as_bytes()),
+        }
+        lua_rawseti(l, anchors, position as lua_Integer + 1);
+    }
+    #[cfg(feature = "luajit")]
+    anchor_builtins(l, anchors);
+    lua_settop(l, top);
+}
+
+/// Anchors the functions built into LuaJIT, which have no address that could be called.
+#[cfg(feature = "luajit")]
+unsafe fn anchor_builtins(l: *mut lua_State, anchors: c_int) {
+    let mut position = tostring_anchor() as lua_Integer + 1;
+    for library in libraries::NAMES {
+        push_loaded(l, if library == "base" { b"_G" } else { library.as_bytes() });
+        if lua_type(l, -1) == LUA_TTABLE {
+            lua_pushnil(l);
+            while lua_next(l, -2) != 0 {
+                if lua_iscfunction(l, -1) != 0 && lua_tocfunction(l, -1).is_none() {
+                    position += 1;
+                    lua_rawseti(l, anchors, position);
+                } else {
+                    lua_pop(l, 1);
+                }
+            }
+        }
+        lua_pop(l, 1);
+    }
+}
+
+/// Pushes a field of the table of loaded modules.
+unsafe fn push_loaded(l: *mut lua_State, name: &[u8]) {
+    raw_field(l, LUA_REGISTRYINDEX, c"_LOADED");
+    raw_step(l, name);
+}
+
+/// Replaces the table on top by its field, anything else by nil.
+unsafe fn raw_step(l: *mut lua_State, name: &[u8]) {
+    if lua_type(l, -1) == LUA_TTABLE {
+        push_bytes(l, name);
+        lua_rawget(l, -2);
+    } else {
+        lua_pushnil(l);
+    }
+    lua_remove(l, -2);
+}
+
+/// Pushes what a name stands for at present.
+unsafe fn push_path(l: *mut lua_State, text: &[u8]) {
+    let mut parts = text.split(|&byte| byte == b'.').peekable();
+    match parts.peek().copied().unwrap_or_default() {
+        b"process" => {
+            parts.next();
+            install::push_process(l);
+        }
+        first if libraries::NAMES.iter().any(|library| library.as_bytes() == first) => {
+            parts.next();
+            push_loaded(l, first);
+        }
+        _ => push_loaded(l, b"_G"),
+    }
+    for part in parts {
+        raw_step(l, part);
+    }
+}
+
+/// What is anchored in one state, by address.
+pub struct Anchored {
+    names: FxHashMap<usize, usize>,
+    /// Where in the table of anchors a name stands.
+    positions: FxHashMap<usize, lua_Integer>,
+}
+
+impl Anchored {
+    /// Reads the anchors of a state. No Lua code runs; raises if there is no memory.
+    unsafe fn read(l: *mut lua_State) -> Self {
+        let mut anchored = Anchored { names: FxHashMap::default(), positions: FxHashMap::default() };
+        push_own_table(l, &ANCHORS);
+        let named: Vec<usize> = anchored_names().map(|name| NAMES.by_text[name.as_bytes()]).collect();
+        for position in 1..=lua_rawlen(l, -1).max(tostring_anchor()) {
+            lua_rawgeti(l, -1, position as lua_Integer);
+            let name = match named.get(position - 1) {
+                Some(&name) => Some(name),
+                None if lua_type(l, -1) == LUA_TFUNCTION => {
+                    builtin_number(l).and_then(|number| NAMES.by_number.get(&number).copied())
+                }
+                None => None,
+            };
+            if let (Some(name), false) = (name, lua_type(l, -1) == LUA_TNIL) {
+                anchored.names.insert(lua_topointer(l, -1) as usize, name);
+                anchored.positions.insert(name, position as lua_Integer);
+            }
+            lua_pop(l, 1);
+        }
+        lua_pop(l, 1);
+        anchored
+    }
+}
+
+/// What stands at an index, if it crosses by name: the name, and its library.
+///
+/// # Safety
+/// The stack has room for six values. Runs no Lua code.
+pub unsafe fn name_at(
+    l: *mut lua_State,
+    context: &Context,
+    index: c_int,
+) -> Option<(&'static [u8], Libraries)> {
+    let known = match lua_type(l, index) {
+        LUA_TFUNCTION => {
+            lua_tocfunction(l, index).and_then(|function| NAMES.by_address.get(&(function as usize)))
+        }
+        _ => None,
+    };
+    let place = match known {
+        Some(place) => Some(*place),
+        None => {
+            let address = lua_topointer(l, index) as usize;
+            context.anchored.get_or_init(|| Anchored::read(l)).names.get(&address).copied()
+        }
+    };
+    place.map(|place| (&*NAMES.list[place].text, NAMES.list[place].library))
+}
+
+/// Pushes what has this name in the state of `l`. `false`, and nothing pushed, if it has nothing of that name.
+///
+/// # Safety
+/// The stack has room for six values. Runs no Lua code; raises if there is no memory.
+pub unsafe fn push_named(l: *mut lua_State, context: &Context, text: &[u8]) -> bool {
+    let Some(&place) = NAMES.by_text.get(text) else {
+        return false;
+    };
+    let anchored = context.anchored.get_or_init(|| Anchored::read(l));
+    if let Some(&position) = anchored.positions.get(&place) {
+        push_own_table(l, &ANCHORS);
+        lua_rawgeti(l, -1, position);
+        lua_remove(l, -2);
+        return true;
+    }
+    let Some(functions) = NAMES.list[place].functions else {
+        return false;
+    };
+    let function = functions[usize::from(!context.process.is_main())];
+    // LuaJIT: the same address in another closure would be another function. If the table still has the own one, that is it.
+    if cfg!(feature = "luajit") {
+        push_path(l, text);
+        if lua_tocfunction(l, -1).is_some_and(|own| own as usize == function as usize) {
+            return true;
+        }
+        lua_pop(l, 1);
+    }
+    lua_pushcclosure(l, function, 0);
+    true
+}
