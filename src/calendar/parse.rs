@@ -182,11 +182,11 @@ impl<'a> Reading<'a> {
 
     /// A fraction of the second with any number of digits, if there is one.
     fn fraction(&mut self) {
-        let [separator, rest @ ..] = self.rest else {
+        let Some((_, rest)) = self.rest.split_first().filter(|(first, _)| is_separator(**first)) else {
             return;
         };
         let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        if is_separator(*separator) && count > 0 {
+        if count > 0 {
             let (digits, rest) = rest.split_at(count);
             self.nanosecond = nanoseconds(digits);
             self.rest = rest;
