@@ -15,6 +15,7 @@ use super::arguments::{bad_argument, optional_whole, string, whole};
 use super::channel::{self, second_half};
 use super::error::{raise_failure, return_failure};
 use super::lazy::{self, Field};
+use super::or_failure;
 use crate::calendar::civil::Fields;
 use crate::calendar::layout::NAMED;
 use crate::calendar::parse as text;
@@ -34,16 +35,16 @@ static FIELDS: lazy::Fields = lazy::Fields(&[FUNCTIONS, UNITS, &LAYOUTS, MONTHS_
 const FUNCTIONS: &[(&CStr, Field)] = &[
     (c"sleep", Field::Blocking),
     (c"now", Field::Function(now)),
-    (c"after", Field::Function(after)),
-    (c"timer", Field::Function(timer::timer)),
-    (c"ticker", Field::Function(timer::ticker)),
+    (c"after", Field::Function(or_failure!(after))),
+    (c"timer", Field::Function(or_failure!(timer::timer))),
+    (c"ticker", Field::Function(or_failure!(timer::ticker))),
     (c"parse_duration", Field::Function(parse_duration)),
     (c"date", Field::Function(date)),
     (c"unix", Field::Function(unix)),
-    (c"parse", Field::Function(parse)),
+    (c"parse", Field::Function(or_failure!(parse))),
     (c"utc", Field::Made(push_utc)),
     (c"localtz", Field::Made(push_local)),
-    (c"load_location", Field::Function(load_location)),
+    (c"load_location", Field::Function(or_failure!(load_location))),
     (c"fixed_zone", Field::Function(fixed_zone)),
 ];
 

@@ -4,7 +4,7 @@
 use super::super::arguments::receiver;
 use super::super::channel;
 use super::super::error::return_failure;
-use super::super::fill_metatable;
+use super::super::{fill_metatable, or_failure};
 use super::duration::positive_wait_at;
 use crate::runtime::clock::instant_after;
 use crate::scheduling::ChannelId;
@@ -40,7 +40,7 @@ unsafe fn fill_timer(l: *mut lua_State) {
         (c"channel", timer_channel as Function),
         (c"response", timer_channel),
         (c"stop", timer_stop),
-        (c"reset", timer_reset),
+        (c"reset", or_failure!(timer_reset)),
     ];
     fill_metatable(l, methods, &[]);
 }
