@@ -22,6 +22,9 @@ pub const MAX_NAME: usize = 255;
 const FOLDERS: [&str; 4] =
     ["/usr/share/zoneinfo", "/usr/share/lib/zoneinfo", "/usr/lib/zoneinfo", "/etc/zoneinfo"];
 
+/// No zone has seen more clock changes; where rules go on for ever they are not followed further back.
+const CHANGES: usize = 1000;
+
 /// No zone file comes near this size.
 const MAX_FILE: u64 = 1 << 20;
 
@@ -169,7 +172,7 @@ impl Zone {
         let called = |change: &TimeZoneTransition<'_>| change.abbreviation().as_bytes() == name;
         let near = instant(local);
         let later = rules.following(near).take(4).find(called);
-        let found = later.or_else(|| rules.preceding(near).find(called));
+        let found = later.or_else(|| rules.preceding(near).take(CHANGES).find(called));
         if let Some(change) = found {
             return Some(change.offset().seconds());
         }
