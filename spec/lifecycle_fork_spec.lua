@@ -47,6 +47,14 @@ describe("after a fork", function()
           local first, err = process.registry[name](arguments[1])
           assert(first == nil and tostring(err) == "not available after fork", name)
         end
+        local time = process.time
+        local timed = {
+          after = { "1s" }, timer = { "1s" }, ticker = { "1s" }, parse = { "", "" }, load_location = { "UTC" },
+        }
+        for name, arguments in pairs(timed) do
+          local first, err = time[name]((table.unpack or unpack)(arguments))
+          assert(first == nil and tostring(err) == "not available after fork", name)
+        end
       end)
     ]])
     assert.are.equal("code 0\n", out)

@@ -14,6 +14,7 @@ compile_error!("choose the VM: --features lua54 or --features luajit");
 #[cfg(all(feature = "lua54", feature = "luajit"))]
 compile_error!("the module is built for one VM: either lua54 or luajit");
 
+pub mod calendar;
 pub mod codec;
 #[cfg(not(test))]
 #[allow(clippy::undocumented_unsafe_blocks)]

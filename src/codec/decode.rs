@@ -1,9 +1,10 @@
 //! From bytes to the Lua stack (the format is described in [`super`]). Tables are made with their exact size.
 
 use super::encode::DEPTH;
-use super::{HEADER, NEEDS, Reader, read_error, read_time, tag, unzigzag};
+use super::time::{read_time, read_zone};
+use super::{HEADER, NEEDS, Reader, read_error, tag, unzigzag};
 use crate::lua::error::ErrorObject;
-use crate::lua::time::{DurationObject, TimeObject};
+use crate::lua::time::{DurationObject, LocationObject, TimeObject};
 use crate::vm::api::*;
 use crate::vm::object;
 use std::ffi::c_int;
@@ -274,11 +275,20 @@ impl<'a> Decoder<'a> {
                 ptr::write(place, ErrorObject(Arc::new(read_error(&mut self.reader)?)));
                 object::confirm::<ErrorObject>(l);
             }
-            tag::TIME => object::push(l, TimeObject(read_time(&mut self.reader)?)),
+            tag::TIME => {
+                let place = object::reserve::<TimeObject>(l);
+                ptr::write(place, TimeObject(read_time(&mut self.reader)?));
+                object::confirm::<TimeObject>(l);
+            }
             tag::DURATION => object::push(l, DurationObject(self.reader.i64()?)),
             tag::FUNCTION => self.function()?,
             tag::NAMED => self.named()?,
             tag::GLOBALS => push_globals(l),
+            tag::LOCATION => {
+                let place = object::reserve::<LocationObject>(l);
+                ptr::write(place, LocationObject(read_zone(&mut self.reader)?));
+                object::confirm::<LocationObject>(l);
+            }
             _ => return None,
         }
         Some(())

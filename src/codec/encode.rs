@@ -7,10 +7,11 @@ use super::function;
 use super::place;
 pub use super::place::Origin;
 use super::tables::Tables;
-use super::{HEADER, NEEDS, Needs, put_bytes, put_error, put_time, tag, zigzag};
+use super::time::{put_time, put_zone};
+use super::{HEADER, NEEDS, Needs, put_bytes, put_error, tag, zigzag};
 use crate::lua::error::ErrorObject;
 use crate::lua::field::FIELD;
-use crate::lua::time::{DurationObject, TimeObject};
+use crate::lua::time::{DurationObject, LocationObject, TimeObject};
 use crate::runtime::failure::{Failure, shown};
 use crate::runtime::host::Host;
 use crate::vm::api::*;
@@ -513,11 +514,15 @@ impl Encoder {
             self.put(&bytes);
         } else if let Some(time) = object::get::<TimeObject>(l, index) {
             let mut bytes = vec![tag::TIME];
-            put_time(&mut bytes, time.0);
+            put_time(&mut bytes, &time.0);
             self.put(&bytes);
         } else if let Some(duration) = object::get::<DurationObject>(l, index) {
             self.put(&[tag::DURATION]);
             self.put(&duration.0.to_le_bytes());
+        } else if let Some(location) = object::get::<LocationObject>(l, index) {
+            let mut bytes = vec![tag::LOCATION];
+            put_zone(&mut bytes, &location.0);
+            self.put(&bytes);
         } else {
             return Err(match object::class_of(l, index) {
                 Some(class) if ptr::eq(class, &FIELD) => Refusal::Field,

@@ -31,8 +31,8 @@ mod place;
 pub mod plain;
 #[cfg(not(test))]
 mod tables;
+pub mod time;
 
-use crate::runtime::clock::Timestamp;
 use crate::runtime::error::ErrorData;
 use crate::runtime::libraries::Libraries;
 use std::borrow::Cow;
@@ -62,10 +62,11 @@ pub mod tag {
     pub const TIME: u8 = 12;
     pub const DURATION: u8 = 13;
     pub const FILL: u8 = 14;
-    pub const FUNCTION: u8 = 32;
-    pub const NAMED: u8 = 33;
-    pub const GLOBALS: u8 = 34;
-    pub const FILL_FUNCTION: u8 = 35;
+    pub const LOCATION: u8 = 15;
+    pub const FUNCTION: u8 = 16;
+    pub const NAMED: u8 = 17;
+    pub const GLOBALS: u8 = 18;
+    pub const FILL_FUNCTION: u8 = 19;
 }
 
 /// What a sequence asks of its receiver, because functions are in it.
@@ -263,21 +264,6 @@ pub fn read_error(reader: &mut Reader<'_>) -> Option<ErrorData> {
     Some(ErrorData { kind, message, contexts, retryable, details, stack })
 }
 
-/// Appends a point in time, without a tag.
-pub fn put_time(out: &mut Vec<u8>, time: Timestamp) {
-    out.extend_from_slice(&time.seconds.to_le_bytes());
-    out.extend_from_slice(&time.nanoseconds.to_le_bytes());
-    out.push(u8::from(time.monotonic.is_some()));
-    out.extend_from_slice(&time.monotonic.unwrap_or(0).to_le_bytes());
-}
-
-/// Reads what [`put_time`] wrote.
-pub fn read_time(reader: &mut Reader<'_>) -> Option<Timestamp> {
-    let (seconds, nanoseconds) = (reader.i64()?, reader.u32()?);
-    let (known, monotonic) = (reader.byte()? != 0, reader.i64()?);
-    Some(Timestamp { seconds, nanoseconds, monotonic: known.then_some(monotonic) })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -305,14 +291,5 @@ mod tests {
         let mut reader = Reader::new(&out);
         assert_eq!(read_error(&mut reader), Some(error));
         assert!(reader.is_empty());
-    }
-
-    #[test]
-    fn a_time_keeps_both_clocks() {
-        for time in [Timestamp::now(), Timestamp { seconds: -5, nanoseconds: 7, monotonic: None }] {
-            let mut out = Vec::new();
-            put_time(&mut out, time);
-            assert_eq!(read_time(&mut Reader::new(&out)), Some(time));
-        }
     }
 }

@@ -70,6 +70,22 @@ pub unsafe fn optional_string<'a>(l: *mut lua_State, index: c_int, name: &str) -
     if lua_type(l, index) <= LUA_TNIL { None } else { Some(string(l, index, name)) }
 }
 
+/// The whole number at `index`, which counts as argument `number`.
+pub unsafe fn whole(l: *mut lua_State, index: c_int, number: c_int, name: &str) -> i64 {
+    if lua_type(l, index) != LUA_TNUMBER {
+        wrong_type(l, index, number, name, "number");
+    }
+    match to_whole(l, index) {
+        Some(whole) => whole,
+        None => bad_argument(l, 1, number, name, "number has no integer representation"),
+    }
+}
+
+/// The whole number at `index`, `None` for nil.
+pub unsafe fn optional_whole(l: *mut lua_State, index: c_int, name: &str) -> Option<i64> {
+    if lua_type(l, index) <= LUA_TNIL { None } else { Some(whole(l, index, index, name)) }
+}
+
 /// Raises unless there is a table at `index`.
 pub unsafe fn table(l: *mut lua_State, index: c_int, name: &str) {
     if lua_type(l, index) != LUA_TTABLE {

@@ -2,9 +2,8 @@
 
 use super::arguments::{bad_argument, bad_self, raise_text};
 use super::select::{case_receive, case_send, select};
-use super::{Functions, event, message, set_functions};
+use super::{Functions, event, message, set_functions, time};
 use crate::codec::decode;
-use crate::lua::time::TimeObject;
 use crate::scheduling::{Case, ChannelId, Sending, Ticket};
 use crate::vm::api::*;
 use crate::vm::context::Context;
@@ -206,7 +205,7 @@ pub unsafe fn push_received(l: *mut lua_State, context: &Context, index: c_int, 
                 context.scheduler.borrow_mut().release(channel.id, ticket);
             }
         }
-        Done::Fired(at) => object::push(l, TimeObject(at)),
+        Done::Fired(at) => time::push(l, at),
         Done::Message(place) => message::push(l, context, place),
         Done::Payload(place) => {
             match context.kept(place) {

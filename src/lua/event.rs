@@ -1,14 +1,13 @@
 //! Event tables (L-30 to L-34).
 
 use super::error;
-use super::time::TimeObject;
+use super::time;
 use crate::codec::decode;
 use crate::codec::function::check_taken;
 use crate::runtime::envelope::{Envelope, Signal};
 use crate::runtime::exit::ExitRecord;
 use crate::vm::api::*;
 use crate::vm::context::Context;
-use crate::vm::object;
 use std::ffi::{CStr, c_int};
 use std::sync::Arc;
 
@@ -25,14 +24,14 @@ pub unsafe fn push(l: *mut lua_State, context: &Context, place: usize) {
         }
         Some(Signal::Cancel(request)) => {
             begin(l, KINDS[2].1, &request.from, 5);
-            object::push(l, TimeObject(request.at));
+            time::push(l, request.at);
             set_raw_field(l, -2, c"at");
             if let Some(reason) = &request.reason {
                 push_bytes(l, reason);
                 set_raw_field(l, -2, c"reason");
             }
             if let Some(deadline) = request.deadline {
-                object::push(l, TimeObject(deadline));
+                time::push(l, deadline);
                 set_raw_field(l, -2, c"deadline");
             }
         }
@@ -43,7 +42,7 @@ pub unsafe fn push(l: *mut lua_State, context: &Context, place: usize) {
 
 unsafe fn push_end(l: *mut lua_State, context: &Context, record: &ExitRecord, kind: &CStr) {
     begin(l, kind, &record.from, 4);
-    object::push(l, TimeObject(record.at));
+    time::push(l, record.at);
     set_raw_field(l, -2, c"at");
     match &record.outcome {
         Ok(result) if !result.is_empty() => {

@@ -45,15 +45,18 @@ const PROCESS: Functions = &[
 pub const REPLACED: Functions =
     &[(c"print", print), (c"os.exit", exit), (c"coroutine.spawn", coroutine::spawn)];
 
-/// The functions of our modules, with what stands before their names.
-pub fn module_functions() -> [(&'static str, Functions); 5] {
-    [
+/// The C functions of our modules, with what stands before their names.
+pub fn module_functions() -> Vec<(&'static str, &'static CStr, Function)> {
+    let tables = [
         ("process.", PROCESS),
         ("process.registry.", registry::FUNCTIONS),
         ("process.channel.", channel::FUNCTIONS),
-        ("process.time.", time::FUNCTIONS),
         ("process.errors.", errors::FUNCTIONS),
-    ]
+    ];
+    let of_tables = tables
+        .iter()
+        .flat_map(|(prefix, functions)| functions.iter().map(|(name, function)| (*prefix, *name, *function)));
+    of_tables.chain(time::functions().map(|(name, function)| ("process.time.", name, function))).collect()
 }
 
 /// A module beside `process`: short name, long name, the function that pushes its table.

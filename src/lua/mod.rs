@@ -11,6 +11,7 @@ pub mod event;
 pub mod field;
 pub mod hosts;
 pub mod install;
+pub mod lazy;
 #[cfg(feature = "yaml")]
 pub mod load;
 pub mod message;
@@ -26,7 +27,7 @@ use crate::vm::object::Class;
 use std::ffi::CStr;
 
 /// Every class of userdata that users can get hold of.
-pub static CLASSES: [&Class; 7] = [
+pub static CLASSES: [&Class; 10] = [
     &channel::CHANNEL,
     &select::CASE,
     &message::MESSAGE,
@@ -34,6 +35,9 @@ pub static CLASSES: [&Class; 7] = [
     &error::ERROR,
     &time::TIME,
     &time::DURATION,
+    &time::LOCATION,
+    &time::TIMER,
+    &time::TICKER,
 ];
 
 /// A function for a module's table that returns its failures: in the child of a fork it returns that it is not available

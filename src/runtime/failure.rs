@@ -102,6 +102,12 @@ pub enum Failure {
     BareNumber { function: &'static str, number: i64 },
     #[error("{function}: duration must be greater than zero")]
     NotPositive { function: &'static str },
+    #[error("time.parse: cannot parse {} as {}: {reason}", shown(.value), shown(.layout))]
+    CannotParse { layout: Vec<u8>, value: Vec<u8>, reason: String },
+    #[error("time.load_location: empty zone name")]
+    EmptyZoneName,
+    #[error("time.load_location: no such zone: {}", shown(.0))]
+    NoSuchZone(Vec<u8>),
     #[error("deadlock: nothing can wake the main process")]
     MainDeadlock,
     #[error("cannot wait in a finalizer")]
@@ -160,6 +166,7 @@ impl Failure {
             | CannotOpen { .. }
             | HostNotFound(_)
             | NoMethod { .. }
+            | NoSuchZone(_)
             | NameNotRegistered(_) => Kind::NotFound,
             OtherMode { .. } => Kind::Conflict,
             MailboxFull(_) => Kind::RateLimited,

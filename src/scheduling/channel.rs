@@ -8,6 +8,7 @@ use super::scheduler::WaiterId;
 use crate::runtime::clock::Timestamp;
 use crate::runtime::envelope::Envelope;
 use std::collections::VecDeque;
+use std::num::NonZeroU64;
 
 /// Where `vm` keeps a value that a plain channel holds: a position in the channel's own table.
 pub type Ticket = u32;
@@ -54,8 +55,22 @@ pub struct Plain {
     /// Buffered values, and those handed to receivers that were marked for them.
     pub queue: VecDeque<Slot>,
     pub senders: VecDeque<WaitingSend>,
+    /// Whether a timer is to fire into the channel.
+    pub arming: Arming,
     free: Vec<Ticket>,
     tickets: Ticket,
+}
+
+/// A count of how often the timer of a channel was armed. An alarm of any other arming than the last one means nothing, so
+/// that stopping a timer need not look for its alarm.
+#[derive(Clone, Copy, Default)]
+pub struct Arming {
+    /// The last arming, 0 if there was none.
+    pub number: u32,
+    /// It has neither fired nor been stopped. A ticker fires without end.
+    pub pending: bool,
+    /// Nanoseconds from tick to tick, `None` for a timer that fires once.
+    pub interval: Option<NonZeroU64>,
 }
 
 /// A value in the queue of a plain channel.
@@ -72,6 +87,7 @@ impl Plain {
             closed: false,
             queue: VecDeque::new(),
             senders: VecDeque::new(),
+            arming: Arming::default(),
             free: Vec::new(),
             tickets: 0,
         }
@@ -87,6 +103,11 @@ impl Plain {
 
     pub fn release(&mut self, ticket: Ticket) {
         self.free.push(ticket);
+    }
+
+    /// True if a timer has fired and nobody has taken that yet.
+    pub fn has_fired(&self) -> bool {
+        self.queue.iter().any(|slot| matches!(slot, Slot::Fired(_)))
     }
 
     /// The longest waiting send that is not a case of the wait `own`.

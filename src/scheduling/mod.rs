@@ -4,6 +4,7 @@
 //! A wait never hands anything over. A coroutine that can go on is only *marked*; it takes its value when it runs again, and
 //! if nothing is left for it, it goes on waiting in its old place.
 
+mod alarms;
 mod channel;
 mod scheduler;
 mod timers;
@@ -11,5 +12,6 @@ mod transfer;
 mod views;
 mod waiting;
 
+pub use alarms::Stopped;
 pub use channel::{Received, Sending, Ticket};
 pub use scheduler::{Case, ChannelId, Completion, Event, Finish, Owner, Scheduler, TaskId, WaiterId};

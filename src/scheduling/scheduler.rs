@@ -1,13 +1,11 @@
 //! The coroutines of one process and what they wait for.
 
-use super::channel::{Channel, Received, Slot, Source, Ticket};
+use super::channel::{Channel, Received, Source, Ticket};
 use super::timers::Timers;
-use crate::runtime::clock::Timestamp;
 use crate::runtime::failure::Failure;
 use rustc_hash::FxHashMap;
 use slotmap::{SlotMap, new_key_type};
 use std::collections::VecDeque;
-use std::time::Instant;
 
 new_key_type! {
     /// A managed coroutine.
@@ -83,14 +81,23 @@ pub(super) struct Waiter {
 
 pub(super) enum Alarm {
     Waiter(WaiterId),
-    Channel(ChannelId),
+    /// This arming of the timer of a channel.
+    Timer(ChannelId, u32),
 }
 
 impl Alarm {
-    fn is_wanted(&self, waiters: &SlotMap<WaiterId, Waiter>, channels: &SlotMap<ChannelId, Channel>) -> bool {
+    /// False if it cannot change anything any more.
+    pub(super) fn is_wanted(
+        &self,
+        waiters: &SlotMap<WaiterId, Waiter>,
+        channels: &SlotMap<ChannelId, Channel>,
+    ) -> bool {
         match self {
             Alarm::Waiter(waiter) => waiters.contains_key(*waiter),
-            Alarm::Channel(id) => channels.contains_key(*id),
+            Alarm::Timer(id, arming) => match channels.get(*id).map(|channel| &channel.source) {
+                Some(Source::Plain(plain)) => plain.arming.pending && plain.arming.number == *arming,
+                _ => false,
+            },
         }
     }
 }
@@ -191,47 +198,6 @@ impl Scheduler {
     /// The wait of a suspended coroutine.
     pub fn wait_of(&self, task: TaskId) -> Option<WaiterId> {
         self.tasks.get(task).copied().flatten()
-    }
-
-    // ---- timers
-
-    /// A channel that yields the time once, at `at`.
-    pub fn start_timer(&mut self, at: Instant) -> ChannelId {
-        let id = self.open_channel(1);
-        self.start_alarm(at, Alarm::Channel(id));
-        id
-    }
-
-    pub(super) fn start_alarm(&mut self, at: Instant, alarm: Alarm) {
-        let (waiters, channels) = (&self.waiters, &self.channels);
-        self.timers.start(at, alarm, |alarm| alarm.is_wanted(waiters, channels));
-    }
-
-    /// Fires what is due.
-    pub fn fire_timers(&mut self) {
-        if self.next_deadline().is_none() {
-            return;
-        }
-        let now = Instant::now();
-        while let Some(alarm) = self.timers.next_due(now) {
-            match alarm {
-                Alarm::Waiter(waiter) => self.settle(waiter, 0, Finish::Elapsed),
-                Alarm::Channel(id) => {
-                    if let Some(Source::Plain(plain)) =
-                        self.channels.get_mut(id).map(|channel| &mut channel.source)
-                    {
-                        plain.queue.push_back(Slot::Fired(Timestamp::now()));
-                        self.rebalance(id);
-                    }
-                }
-            }
-        }
-    }
-
-    /// When the next timer fires that somebody can still notice.
-    pub fn next_deadline(&mut self) -> Option<Instant> {
-        let (waiters, channels) = (&self.waiters, &self.channels);
-        self.timers.next_wanted(|alarm| alarm.is_wanted(waiters, channels))
     }
 
     // ---- deadlocks

@@ -3,6 +3,7 @@
 use super::*;
 use crate::runtime::envelope::Envelope;
 use crate::scheduling::Sending;
+use std::time::Instant;
 
 fn send(scheduler: &mut Scheduler, id: ChannelId) -> (Ticket, Sending) {
     let ticket = scheduler.reserve(id);
@@ -141,7 +142,7 @@ fn a_wait_that_only_the_held_up_one_could_serve_is_found() {
     assert!(!scheduler.is_held_up(), "the outer wait could not go on either");
     assert_eq!(send(&mut scheduler, a).1, Sending::Done);
     assert!(scheduler.is_held_up());
-    let timer = scheduler.start_timer(Instant::now());
+    let timer = scheduler.start_timer(Some(Instant::now()));
     assert!(!scheduler.is_held_up(), "a timer may wake somebody");
     scheduler.drop_channel(timer);
     scheduler.fail(inner, Failure::HeldUp);

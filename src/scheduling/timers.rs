@@ -52,13 +52,19 @@ impl<T> Timers<T> {
         self.heap.push(Reverse((at, self.started, Tagged(target))));
     }
 
-    /// The next one that is due at `now`.
-    pub fn next_due(&mut self, now: Instant) -> Option<T> {
+    /// The next one that is due at `now`, and when it was due.
+    pub fn next_due(&mut self, now: Instant) -> Option<(Instant, T)> {
         let Reverse((at, ..)) = self.heap.peek()?;
         if *at > now {
             return None;
         }
-        self.heap.pop().map(|Reverse((_, _, Tagged(target)))| target)
+        self.heap.pop().map(|Reverse((at, _, Tagged(target)))| (at, target))
+    }
+
+    /// How many are kept, wanted or not.
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.heap.len()
     }
 
     /// When the next timer that is still `wanted` fires; the others in front of it are forgotten.
@@ -88,9 +94,9 @@ mod tests {
         }
         assert_eq!(timers.next_wanted(|name| *name != "dropped"), Some(later(10)));
         assert_eq!(timers.next_due(later(9)), None);
-        assert_eq!(timers.next_due(later(30)), Some("a"));
-        assert_eq!(timers.next_due(later(30)), Some("b"));
-        assert_eq!(timers.next_due(later(30)), Some("c"));
+        assert_eq!(timers.next_due(later(30)), Some((later(10), "a")));
+        assert_eq!(timers.next_due(later(30)), Some((later(10), "b")));
+        assert_eq!(timers.next_due(later(30)), Some((later(20), "c")));
         assert_eq!(timers.next_wanted(|_| true), None);
     }
 
@@ -102,6 +108,6 @@ mod tests {
         for n in 1..10_000 {
             timers.start(far, n, |&other| other == 0 || other == n - 1);
         }
-        assert!(timers.heap.len() <= 64);
+        assert!(timers.len() <= 64);
     }
 }

@@ -93,6 +93,7 @@ impl Scheduler {
             return;
         };
         plain.closed = true;
+        plain.arming.pending = false;
         for send in std::mem::take(&mut plain.senders) {
             self.settle(send.waiter, send.case, Finish::SendOnClosed);
         }

@@ -92,10 +92,8 @@ impl Names {
             }
             lua_close(l);
         }
-        for (prefix, functions) in install::module_functions() {
-            for (name, function) in functions {
-                self.c_function(&[prefix.as_bytes(), name.to_bytes()].concat(), *function, false);
-            }
+        for (prefix, name, function) in install::module_functions() {
+            self.c_function(&[prefix.as_bytes(), name.to_bytes()].concat(), function, false);
         }
         for (name, function) in install::REPLACED {
             self.c_function(name.to_bytes(), *function, true);

@@ -1,0 +1,58 @@
+//! Tables that fill themselves: a field is made when it is first looked for (P-9), since every process has the tables and
+//! few use more than a handful of their fields.
+
+use super::channel::push_blocking;
+use crate::vm::api::*;
+use std::ffi::{CStr, c_int};
+use std::ptr;
+
+/// What a field is.
+pub enum Field {
+    /// A function without upvalues.
+    Function(Function),
+    /// A function that may wait, by its name.
+    Blocking,
+    /// A whole number.
+    Whole(i64),
+    /// A string.
+    Text(&'static str),
+    /// What this pushes.
+    Made(unsafe fn(*mut lua_State)),
+}
+
+/// The fields of one table, in groups.
+pub struct Fields(pub &'static [&'static [(&'static CStr, Field)]]);
+
+/// Pushes an empty table that makes these fields when they are looked for.
+pub unsafe fn push_table(l: *mut lua_State, fields: &'static Fields) {
+    lua_createtable(l, 0, 0);
+    lua_createtable(l, 0, 1);
+    lua_pushlightuserdata(l, ptr::from_ref(fields).cast_mut().cast());
+    lua_pushcclosure(l, index, 1);
+    set_raw_field(l, -2, c"__index");
+    lua_setmetatable(l, -2);
+}
+
+unsafe extern "C-unwind" fn index(l: *mut lua_State) -> c_int {
+    lua_settop(l, 2);
+    // SAFETY: `push_table` put it there; it is static.
+    let fields = &*lua_touserdata(l, lua_upvalueindex(1)).cast::<Fields>();
+    let wanted = to_bytes(l, 2).unwrap_or_default();
+    let mut all = fields.0.iter().copied().flatten();
+    let Some((name, field)) = all.find(|(name, _)| name.to_bytes() == wanted) else {
+        return 0;
+    };
+    match field {
+        Field::Function(function) => lua_pushcclosure(l, *function, 0),
+        Field::Blocking => push_blocking(l, name),
+        Field::Whole(number) => push_whole(l, *number),
+        Field::Text(text) => push_bytes(l, text.as_bytes()),
+        Field::Made(push) => push(l),
+    }
+    if lua_type(l, 1) == LUA_TTABLE {
+        lua_pushvalue(l, 2);
+        lua_pushvalue(l, 3);
+        lua_rawset(l, 1);
+    }
+    1
+}

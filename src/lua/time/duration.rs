@@ -1,0 +1,127 @@
+//! Duration objects (T-6 to T-8), and durations as arguments (T-1 to T-4).
+
+use super::super::arguments::{receiver, shown_value};
+use super::super::fill_metatable;
+use super::compare::{self, push_order};
+use crate::runtime::duration;
+use crate::runtime::failure::Failure;
+use crate::vm::api::*;
+use crate::vm::object::{self, Class, Object};
+use std::cmp::Ordering;
+use std::ffi::c_int;
+
+/// A length of time in nanoseconds.
+pub struct DurationObject(pub i64);
+
+/// Its class.
+pub static DURATION: Class = Class { name: "duration", type_name: c"time.Duration", fill };
+
+impl Object for DurationObject {
+    const CLASS: &'static Class = &DURATION;
+}
+
+/// The duration at `index`: a string, a whole number of nanoseconds, or a Duration (T-1 to T-3).
+pub unsafe fn duration_at(l: *mut lua_State, index: c_int, function: &'static str) -> Result<i64, Failure> {
+    let value = match lua_type(l, index) {
+        LUA_TSTRING => duration::parse(to_bytes(l, index).unwrap_or_default()),
+        LUA_TNUMBER => to_whole(l, index),
+        _ => object::get::<DurationObject>(l, index).map(|duration| duration.0),
+    };
+    value.ok_or_else(|| Failure::InvalidDuration { function, value: shown_value(l, index) })
+}
+
+/// A duration to wait: a bare number from 1 to 999 is a mistake (T-4).
+pub unsafe fn wait_at(l: *mut lua_State, index: c_int, function: &'static str) -> Result<i64, Failure> {
+    let length = duration_at(l, index, function)?;
+    if lua_type(l, index) == LUA_TNUMBER && (1..=999).contains(&length) {
+        return Err(Failure::BareNumber { function, number: length });
+    }
+    Ok(length)
+}
+
+/// As [`wait_at`], for waits that must be longer than nothing (T-21).
+pub unsafe fn positive_wait_at(
+    l: *mut lua_State,
+    index: c_int,
+    function: &'static str,
+) -> Result<i64, Failure> {
+    match wait_at(l, index, function) {
+        Ok(length) if length <= 0 => Err(Failure::NotPositive { function }),
+        length => length,
+    }
+}
+
+unsafe fn fill(l: *mut lua_State) {
+    fill_metatable(
+        l,
+        &[
+            (c"nanoseconds", nanoseconds),
+            (c"microseconds", microseconds),
+            (c"milliseconds", milliseconds),
+            (c"seconds", seconds),
+            (c"minutes", minutes),
+            (c"hours", hours),
+        ],
+        &[(c"__tostring", to_string), (c"__eq", equal), (c"__lt", less), (c"__le", less_or_equal)],
+    );
+}
+
+unsafe fn push_units(l: *mut lua_State, name: &str, unit: i64) -> c_int {
+    push_whole(l, receiver::<DurationObject>(l, 1, name).0 / unit);
+    1
+}
+
+unsafe fn push_fraction(l: *mut lua_State, name: &str, unit: i64) -> c_int {
+    let length = receiver::<DurationObject>(l, 1, name).0;
+    // Whole units and the rest apart, so that no digit of the rest is lost.
+    lua_pushnumber(l, (length / unit) as f64 + (length % unit) as f64 / unit as f64);
+    1
+}
+
+unsafe extern "C-unwind" fn nanoseconds(l: *mut lua_State) -> c_int {
+    push_units(l, "nanoseconds", 1)
+}
+
+unsafe extern "C-unwind" fn microseconds(l: *mut lua_State) -> c_int {
+    push_units(l, "microseconds", 1_000)
+}
+
+unsafe extern "C-unwind" fn milliseconds(l: *mut lua_State) -> c_int {
+    push_units(l, "milliseconds", 1_000_000)
+}
+
+unsafe extern "C-unwind" fn seconds(l: *mut lua_State) -> c_int {
+    push_fraction(l, "seconds", 1_000_000_000)
+}
+
+unsafe extern "C-unwind" fn minutes(l: *mut lua_State) -> c_int {
+    push_fraction(l, "minutes", 60_000_000_000)
+}
+
+unsafe extern "C-unwind" fn hours(l: *mut lua_State) -> c_int {
+    push_fraction(l, "hours", 3_600_000_000_000)
+}
+
+unsafe extern "C-unwind" fn to_string(l: *mut lua_State) -> c_int {
+    let text = duration::format(receiver::<DurationObject>(l, 1, "tostring").0);
+    push_bytes(l, text.as_bytes());
+    1
+}
+
+unsafe extern "C-unwind" fn equal(l: *mut lua_State) -> c_int {
+    let same = compare::operands(l, |duration: &DurationObject| duration.0) == Some(Ordering::Equal);
+    lua_pushboolean(l, c_int::from(same));
+    1
+}
+
+unsafe extern "C-unwind" fn less(l: *mut lua_State) -> c_int {
+    push_order(l, compare::operands(l, |duration: &DurationObject| duration.0), &[Ordering::Less])
+}
+
+unsafe extern "C-unwind" fn less_or_equal(l: *mut lua_State) -> c_int {
+    push_order(
+        l,
+        compare::operands(l, |duration: &DurationObject| duration.0),
+        &[Ordering::Less, Ordering::Equal],
+    )
+}

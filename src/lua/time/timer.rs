@@ -1,0 +1,132 @@
+//! Timer and Ticker objects (T-25 to T-29). Each has its channel as a companion and nothing else: the scheduler knows the
+//! timer by its channel, and that goes on alone when the object is collected.
+
+use super::super::arguments::receiver;
+use super::super::channel;
+use super::super::error::return_failure;
+use super::super::{fill_metatable, or_failure};
+use super::duration::positive_wait_at;
+use crate::runtime::clock::instant_after;
+use crate::scheduling::ChannelId;
+use crate::vm::api::*;
+use crate::vm::context::Context;
+use crate::vm::object::{self, Class, Object};
+use std::ffi::c_int;
+use std::num::NonZeroU64;
+use std::time::Instant;
+
+/// Fires once.
+pub struct TimerObject(ChannelId);
+
+/// Its class.
+pub static TIMER: Class = Class { name: "timer", type_name: c"time.Timer", fill: fill_timer };
+
+impl Object for TimerObject {
+    const CLASS: &'static Class = &TIMER;
+}
+
+/// Fires again and again.
+pub struct TickerObject(ChannelId);
+
+/// Its class.
+pub static TICKER: Class = Class { name: "ticker", type_name: c"time.Ticker", fill: fill_ticker };
+
+impl Object for TickerObject {
+    const CLASS: &'static Class = &TICKER;
+}
+
+unsafe fn fill_timer(l: *mut lua_State) {
+    let methods = &[
+        (c"channel", timer_channel as Function),
+        (c"response", timer_channel),
+        (c"stop", timer_stop),
+        (c"reset", or_failure!(timer_reset)),
+    ];
+    fill_metatable(l, methods, &[]);
+}
+
+unsafe fn fill_ticker(l: *mut lua_State) {
+    let methods =
+        &[(c"channel", ticker_channel as Function), (c"response", ticker_channel), (c"stop", ticker_stop)];
+    fill_metatable(l, methods, &[]);
+}
+
+/// Pushes the object `value` with a channel object for the channel `id`.
+unsafe fn push<T: Object>(l: *mut lua_State, context: &Context, id: ChannelId, value: T) {
+    lua_createtable(l, 1, 0);
+    channel::push(l, context, id);
+    lua_rawseti(l, -2, 1);
+    object::push(l, value);
+    lua_insert(l, -2);
+    set_companion(l, -2);
+}
+
+/// Pushes the channel of the object that a method was called on.
+unsafe fn push_channel(l: *mut lua_State) -> c_int {
+    push_companion(l, 1);
+    lua_rawgeti(l, -1, 1);
+    1
+}
+
+/// `time.timer(duration)` (T-25).
+pub unsafe extern "C-unwind" fn timer(l: *mut lua_State) -> c_int {
+    let context = Context::of(l);
+    let length = match positive_wait_at(l, 1, "time.timer") {
+        Ok(length) => length,
+        Err(failure) => return return_failure(l, failure),
+    };
+    let id = context.scheduler.borrow_mut().start_timer(instant_after(length));
+    push(l, context, id, TimerObject(id));
+    1
+}
+
+unsafe extern "C-unwind" fn timer_channel(l: *mut lua_State) -> c_int {
+    receiver::<TimerObject>(l, 1, "channel");
+    push_channel(l)
+}
+
+/// `t:stop()` (T-26).
+unsafe extern "C-unwind" fn timer_stop(l: *mut lua_State) -> c_int {
+    let id = receiver::<TimerObject>(l, 1, "stop").0;
+    let stopped = Context::of(l).scheduler.borrow_mut().stop_timer(id);
+    lua_pushboolean(l, c_int::from(stopped.prevented()));
+    1
+}
+
+/// `t:reset(duration)` (T-26).
+unsafe extern "C-unwind" fn timer_reset(l: *mut lua_State) -> c_int {
+    let id = receiver::<TimerObject>(l, 1, "reset").0;
+    let length = match positive_wait_at(l, 2, "timer:reset") {
+        Ok(length) => length,
+        Err(failure) => return return_failure(l, failure),
+    };
+    let prevented = Context::of(l).scheduler.borrow_mut().reset_timer(id, instant_after(length));
+    lua_pushboolean(l, c_int::from(prevented));
+    1
+}
+
+/// `time.ticker(duration)` (T-27).
+pub unsafe extern "C-unwind" fn ticker(l: *mut lua_State) -> c_int {
+    let context = Context::of(l);
+    let length = match positive_wait_at(l, 1, "time.ticker") {
+        Ok(length) => length,
+        Err(failure) => return return_failure(l, failure),
+    };
+    let interval = NonZeroU64::new(length.unsigned_abs()).unwrap_or(NonZeroU64::MAX);
+    let id = context.scheduler.borrow_mut().start_ticker(Instant::now(), interval);
+    push(l, context, id, TickerObject(id));
+    1
+}
+
+unsafe extern "C-unwind" fn ticker_channel(l: *mut lua_State) -> c_int {
+    receiver::<TickerObject>(l, 1, "channel");
+    push_channel(l)
+}
+
+/// `t:stop()` (T-28).
+unsafe extern "C-unwind" fn ticker_stop(l: *mut lua_State) -> c_int {
+    let id = receiver::<TickerObject>(l, 1, "stop").0;
+    let stopped = Context::of(l).scheduler.borrow_mut().stop_timer(id);
+    lua_pushboolean(l, c_int::from(stopped.pending));
+    1
+}

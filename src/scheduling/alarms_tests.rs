@@ -1,0 +1,170 @@
+//! What timers and tickers promise, without a VM and without waiting.
+
+use super::*;
+use crate::scheduling::{Case, Completion, Owner, Received, Sending, WaiterId};
+
+const SECOND: u64 = 1_000_000_000;
+
+fn after(start: Instant, milliseconds: u64) -> Instant {
+    start + Duration::from_millis(milliseconds)
+}
+
+fn fired(scheduler: &mut Scheduler, id: ChannelId) -> bool {
+    matches!(scheduler.try_receive(id), Some(Received::Fired(_)))
+}
+
+fn waiting_task(scheduler: &mut Scheduler, id: ChannelId) -> WaiterId {
+    let task = scheduler.start_task();
+    assert_eq!(scheduler.next_task(), Some(task));
+    scheduler.wait(Owner::Task(task), vec![Case::Receive(id)], None)
+}
+
+fn ticker(scheduler: &mut Scheduler, start: Instant) -> ChannelId {
+    scheduler.start_ticker(start, NonZeroU64::new(SECOND).unwrap())
+}
+
+#[test]
+fn a_timer_fires_once() {
+    let (mut scheduler, start) = (Scheduler::default(), Instant::now());
+    let id = scheduler.start_timer(Some(after(start, 10)));
+    assert_eq!(scheduler.next_deadline(), Some(after(start, 10)));
+    scheduler.fire_due(after(start, 9));
+    assert!(!fired(&mut scheduler, id));
+    scheduler.fire_due(after(start, 10));
+    assert!(fired(&mut scheduler, id));
+    scheduler.fire_due(after(start, 1000));
+    assert!(!fired(&mut scheduler, id));
+    assert_eq!(scheduler.next_deadline(), None);
+    assert_eq!(scheduler.stop_timer(id), Stopped::default());
+}
+
+#[test]
+fn a_stop_prevents_what_is_pending_and_what_has_fired() {
+    let (mut scheduler, start) = (Scheduler::default(), Instant::now());
+    let id = scheduler.start_timer(Some(after(start, 10)));
+    assert_eq!(scheduler.stop_timer(id), Stopped { pending: true, unreceived: false });
+    assert_eq!(scheduler.next_deadline(), None);
+    assert!(!scheduler.stop_timer(id).prevented());
+    assert!(!scheduler.reset_timer(id, Some(after(start, 20))));
+    scheduler.fire_due(after(start, 30));
+    assert_eq!(scheduler.stop_timer(id), Stopped { pending: false, unreceived: true });
+    assert!(!fired(&mut scheduler, id));
+}
+
+#[test]
+fn a_reset_leaves_nothing_of_the_earlier_arming() {
+    let (mut scheduler, start) = (Scheduler::default(), Instant::now());
+    let id = scheduler.start_timer(Some(after(start, 10)));
+    assert!(scheduler.reset_timer(id, Some(after(start, 20))));
+    scheduler.fire_due(after(start, 15));
+    assert!(!fired(&mut scheduler, id));
+    scheduler.fire_due(after(start, 20));
+    assert!(scheduler.reset_timer(id, Some(after(start, 40))), "it had fired, nobody had received that");
+    assert!(!fired(&mut scheduler, id));
+    scheduler.fire_due(after(start, 40));
+    assert!(fired(&mut scheduler, id));
+    assert!(!scheduler.reset_timer(id, None), "the value was received");
+    assert!(scheduler.stop_timer(id).prevented(), "armed, though the clock cannot express when");
+}
+
+#[test]
+fn a_marked_receiver_of_a_stopped_timer_waits_on() {
+    let (mut scheduler, start) = (Scheduler::default(), Instant::now());
+    let id = scheduler.start_timer(Some(after(start, 10)));
+    let waiter = waiting_task(&mut scheduler, id);
+    scheduler.fire_due(after(start, 10));
+    assert_eq!(scheduler.ready_count(), 1, "the receiver is marked");
+    assert!(scheduler.reset_timer(id, Some(after(start, 20))));
+    assert!(scheduler.next_task().is_some());
+    assert!(scheduler.complete(waiter).is_none(), "nothing is left for it");
+    scheduler.fire_due(after(start, 20));
+    assert!(scheduler.next_task().is_some());
+    assert!(matches!(
+        scheduler.complete(waiter),
+        Some(Completion { finish: Finish::Received(Received::Fired(_)), .. })
+    ));
+}
+
+#[test]
+fn a_ticker_keeps_its_pace_and_holds_one_tick() {
+    let (mut scheduler, start) = (Scheduler::default(), Instant::now());
+    let id = ticker(&mut scheduler, start);
+    scheduler.fire_due(after(start, 1003));
+    assert_eq!(scheduler.next_deadline(), Some(after(start, 2000)), "late, but no drift");
+    scheduler.fire_due(after(start, 2000));
+    scheduler.fire_due(after(start, 7500));
+    assert_eq!(scheduler.next_deadline(), Some(after(start, 8000)), "missed ticks are not made up for");
+    assert!(fired(&mut scheduler, id));
+    assert!(!fired(&mut scheduler, id), "at most one waits");
+    scheduler.fire_due(after(start, 8000));
+    assert_eq!(scheduler.next_deadline(), Some(after(start, 9000)));
+    assert_eq!(scheduler.stop_timer(id), Stopped { pending: true, unreceived: true });
+    scheduler.fire_due(after(start, 20_000));
+    assert!(!fired(&mut scheduler, id));
+    assert_eq!(scheduler.next_deadline(), None);
+    assert!(!scheduler.stop_timer(id).pending);
+}
+
+#[test]
+fn a_tick_takes_a_whole_number_of_intervals() {
+    let start = Instant::now();
+    let third = NonZeroU64::new(3).unwrap();
+    assert_eq!(next_tick(start, third, start), Some(start + Duration::from_nanos(3)));
+    assert_eq!(
+        next_tick(start, third, start + Duration::from_nanos(6)),
+        Some(start + Duration::from_nanos(9))
+    );
+    assert_eq!(next_tick(start, NonZeroU64::MAX, start + Duration::from_nanos(u64::MAX)), None);
+}
+
+#[test]
+fn timers_of_channels_that_are_gone_are_forgotten() {
+    let (mut scheduler, start) = (Scheduler::default(), Instant::now());
+    for n in 0..1000 {
+        let id = match n % 2 {
+            0 => scheduler.start_timer(Some(after(start, 10))),
+            _ => ticker(&mut scheduler, start),
+        };
+        scheduler.drop_channel(id);
+    }
+    assert_eq!(scheduler.next_deadline(), None);
+    scheduler.fire_due(after(start, 60_000));
+    assert!(!scheduler.reset_timer(ChannelId::default(), None));
+}
+
+#[test]
+fn resets_do_not_pile_up() {
+    let (mut scheduler, start) = (Scheduler::default(), Instant::now());
+    let id = scheduler.start_timer(Some(after(start, 10)));
+    for n in 0..10_000 {
+        assert!(scheduler.reset_timer(id, Some(after(start, 60_000 + n))));
+    }
+    assert!(scheduler.timers.len() <= 64);
+    assert_eq!(scheduler.next_deadline(), Some(after(start, 69_999)));
+}
+
+#[test]
+fn who_waits_to_send_into_the_channel_of_a_timer_moves_into_the_room_that_a_stop_makes() {
+    let (mut scheduler, start) = (Scheduler::default(), Instant::now());
+    let id = scheduler.start_timer(Some(start));
+    scheduler.fire_due(start);
+    let ticket = scheduler.reserve(id);
+    assert_eq!(scheduler.try_send(id, ticket), Sending::MustWait);
+    let task = scheduler.start_task();
+    scheduler.next_task();
+    let waiter = scheduler.wait(Owner::Task(task), vec![Case::Send(id, ticket)], None);
+    assert!(scheduler.stop_timer(id).prevented());
+    assert!(matches!(scheduler.complete(waiter), Some(Completion { finish: Finish::Sent, .. })));
+    assert!(matches!(scheduler.try_receive(id), Some(Received::Stored(got)) if got == ticket));
+}
+
+#[test]
+fn a_closed_channel_hears_nothing_more_of_its_timer() {
+    let (mut scheduler, start) = (Scheduler::default(), Instant::now());
+    let id = scheduler.start_timer(Some(after(start, 10)));
+    scheduler.close_channel(id);
+    assert_eq!(scheduler.next_deadline(), None);
+    assert!(!scheduler.reset_timer(id, Some(after(start, 10))));
+    scheduler.fire_due(after(start, 10));
+    assert!(matches!(scheduler.try_receive(id), Some(Received::Closed)));
+}
