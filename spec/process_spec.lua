@@ -204,7 +204,7 @@ describe("spawn", function()
       ["a syntax error"] = { "spec.spawn:broken", host },
       ["an ill-formed host"] = { good, "no colon" },
       ["an unknown host"] = { good, "spec.spawn:unknown" },
-      ["an argument that cannot cross"] = { good, host, print },
+      ["an argument that cannot cross"] = { good, host, io.stdout },
     }
     for case, arguments in pairs(refused) do
       local pid, err = process.spawn(support.unpack(arguments))
