@@ -303,7 +303,7 @@ unsafe fn seed_random(l: *mut lua_State) {
 
 /// Gives `package`, which is on top, the paths of the spawner (H-5).
 unsafe fn set_paths(l: *mut lua_State, context: &Context) {
-    let startup: &Option<crate::vm::run::Startup> = &*context.startup.as_ptr();
+    let startup: &Option<crate::vm::birth::Startup> = &*context.startup.as_ptr();
     let Some(startup) = startup else { return };
     for (name, path) in [(c"path", &startup.path), (c"cpath", &startup.cpath)] {
         if let Some(path) = path {
@@ -315,7 +315,7 @@ unsafe fn set_paths(l: *mut lua_State, context: &Context) {
 
 /// Preloads the imports of the entry into `package`, which is on top (H-8).
 unsafe fn set_imports(l: *mut lua_State, context: &Context) {
-    let startup: &Option<crate::vm::run::Startup> = &*context.startup.as_ptr();
+    let startup: &Option<crate::vm::birth::Startup> = &*context.startup.as_ptr();
     let Some(startup) = startup else { return };
     if startup.code.imports.is_empty() || raw_field(l, -1, c"preload") != LUA_TTABLE {
         return;

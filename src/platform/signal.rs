@@ -53,6 +53,17 @@ pub fn install(handler: Handler) {
     });
 }
 
+/// Lets the signal through again, on a thread that has left the handler by a jump.
+pub fn allow() {
+    // SAFETY: the set is initialised before it is used.
+    unsafe {
+        let mut own: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut own);
+        libc::sigaddset(&mut own, number());
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &own, std::ptr::null_mut());
+    }
+}
+
 /// The calling thread.
 pub fn current() -> Target {
     // SAFETY: has no preconditions.

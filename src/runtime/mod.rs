@@ -22,4 +22,5 @@ pub mod process;
 pub mod program;
 pub mod registry;
 pub mod relations;
+pub mod step;
 pub mod wake;

@@ -5,9 +5,9 @@
 //! never while Lua runs.
 
 use super::api::*;
+use super::birth::Startup;
 use super::frame::JumpBuffer;
 use super::object::{self, Class, Object};
-use super::run::Startup;
 use super::standard::Anchored;
 use super::state::{self, Memory};
 use crate::codec::encode::Encoder;

@@ -4,8 +4,7 @@
 
 use super::api::*;
 use super::context::{Context, Coroutine};
-use super::run;
-use super::wait;
+use super::{ending, wait};
 use crate::scheduling::TaskId;
 use std::ffi::c_int;
 
@@ -101,7 +100,7 @@ pub unsafe fn run(from: *mut lua_State, context: &Context, task: TaskId) {
             }
         }
         status => {
-            run::task_ended(from, context, task, co, status);
+            ending::task_ended(from, context, task, co, status);
             end(from, context, task);
         }
     }

@@ -2,6 +2,7 @@
 //! whatever its code does. Nothing that the jump passes over has a destructor: user code runs in coroutines, and the Rust
 //! frames between the entry and Lua keep their state in the context.
 
+use crate::platform::signal;
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
 
@@ -45,7 +46,10 @@ pub unsafe fn enter(
 ) -> Left {
     match process_frame_enter(frame.0.get().cast(), body, data) {
         0 => Left::Returned,
-        _ => Left::Jumped,
+        _ => {
+            signal::allow();
+            Left::Jumped
+        }
     }
 }
 

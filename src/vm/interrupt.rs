@@ -33,12 +33,10 @@ pub fn install() {
 /// The calling thread runs this context from now on.
 pub fn adopt(context: &Context) {
     CONTEXT.with(|own| own.set(context));
-    context.process.set_thread();
 }
 
-/// The calling thread does not run it any more.
-pub fn release(context: &Context) {
-    context.process.clear_thread();
+/// The calling thread runs no context any more.
+pub fn release() {
     CONTEXT.with(|own| own.set(ptr::null()));
 }
 
@@ -81,7 +79,7 @@ unsafe extern "C-unwind" fn leave(l: *mut lua_State, _: *mut lua_Debug) {
     let Some(context) = Context::find(l) else { return };
     if context.process.is_doomed() && context.interruptible.get() {
         context.interruptible.set(false);
-        // SAFETY: the thread is inside `run_steps`, which runs on top of the entry frame.
+        // SAFETY: the thread is inside a step, which runs on top of the entry frame.
         frame::leave(&context.frame);
     }
 }

@@ -4,13 +4,16 @@
 //! arguments, lets safe code decide, and pushes the results; between reading and pushing nothing of Lua runs.
 
 pub mod api;
+pub mod birth;
 pub mod boot;
 pub mod chunk;
 pub mod context;
 pub mod coroutine;
+pub mod ending;
 pub mod frame;
 pub mod hook;
 pub mod interrupt;
+pub mod life;
 pub mod object;
 #[cfg(feature = "luajit")]
 pub mod resume;

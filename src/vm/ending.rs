@@ -1,0 +1,163 @@
+//! What the end of a coroutine means for its process: a result, a failure with its traceback, a report on standard error.
+
+use super::api::*;
+use super::context::Context;
+use crate::codec::encode::Origin;
+use crate::lua::error::ErrorObject;
+use crate::runtime::error::{ErrorData, Kind};
+use crate::runtime::failure::Failure;
+use crate::runtime::process::Process;
+use crate::scheduling::TaskId;
+use std::ffi::{CString, c_int};
+use std::sync::Arc;
+use std::{io, ptr};
+
+/// A managed coroutine has ended; `co` holds its results or its error.
+pub unsafe fn task_ended(
+    from: *mut lua_State,
+    context: &Context,
+    task: TaskId,
+    co: *mut lua_State,
+    status: c_int,
+) {
+    let main = context.main_task.get() == Some(task);
+    if status == LUA_OK {
+        if main {
+            context.ending.set((co, status));
+            if protected(from, take_result) != LUA_OK {
+                lua_pop(from, 1);
+                end_as(context, Failure::OutOfMemory.into());
+            }
+        }
+        return;
+    }
+    if context.process.is_main() {
+        lua_xmove(co, from, 1);
+        let reference = luaL_ref(from, LUA_REGISTRYINDEX);
+        context.task_errors.borrow_mut().push_back(reference);
+        return;
+    }
+    end_with_error(from, context, co, status);
+}
+
+/// The process ends with the error on top of `co`.
+unsafe fn end_with_error(l: *mut lua_State, context: &Context, co: *mut lua_State, status: c_int) {
+    context.ending.set((co, status));
+    // What the process used up must not keep it from telling why.
+    context.memory.set_limit(0);
+    if protected(l, take_error) != LUA_OK {
+        lua_pop(l, 1);
+        end_as(context, Failure::OutOfMemory.into());
+    }
+}
+
+/// The process has failed like this.
+pub fn end_as(context: &Context, error: ErrorData) {
+    context.reportable.set(true);
+    *context.outcome.borrow_mut() = Some(Err(Arc::new(error)));
+}
+
+/// What the values that `main` returned mean; called by Lua, may raise.
+unsafe extern "C-unwind" fn take_result(l: *mut lua_State) -> c_int {
+    let context = Context::of_state(l);
+    let (co, _) = context.ending.get();
+    let count = lua_gettop(co);
+    if count == 0 {
+        lua_pushnil(co);
+    }
+    let refused = count >= 2 && lua_toboolean(co, 1) == 0;
+    let outcome = if let (true, Some(message)) = (refused, to_bytes(co, 2)) {
+        Err(Arc::new(ErrorData::new(Kind::Internal, message)))
+    } else if let (true, Some(error)) = (refused, super::object::get::<ErrorObject>(co, 2)) {
+        Err(Arc::clone(&error.0))
+    } else {
+        match context.encoder().encode(co, 1, 1, Origin::Result) {
+            Ok(bytes) => Ok(bytes.to_vec()),
+            Err(failure) => {
+                context.reportable.set(true);
+                Err(Arc::new(failure.into()))
+            }
+        }
+    };
+    *context.outcome.borrow_mut() = Some(outcome);
+    0
+}
+
+/// What the error that left a coroutine means; called by Lua, may raise.
+unsafe extern "C-unwind" fn take_error(l: *mut lua_State) -> c_int {
+    let context = Context::of_state(l);
+    let (co, status) = context.ending.get();
+    if status == LUA_ERRMEM {
+        end_as(context, Failure::OutOfMemory.into());
+        return 0;
+    }
+    context.reportable.set(true);
+    // The value, its traceback, its text: all on `l`, where they stay until the error is made. Nothing is pushed on `co`: its
+    // stack may be what has overflowed.
+    if lua_gettop(co) == 0 {
+        lua_pushnil(l);
+    } else {
+        lua_xmove(co, l, 1);
+    }
+    if let Some(error) = super::object::get::<ErrorObject>(l, -1) {
+        *context.outcome.borrow_mut() = Some(Err(Arc::clone(&error.0)));
+        return 0;
+    }
+    luaL_traceback(l, co, ptr::null(), 0);
+    let is_text = lua_type(l, -2) == LUA_TSTRING;
+    if is_text {
+        lua_pushvalue(l, -2);
+    } else {
+        push_description(l, -2);
+    }
+    let details = match is_text {
+        true => None,
+        false => crate::codec::encode::encode_value_detail(context.encoder(), l, -3),
+    };
+    let mut error = ErrorData::new(Kind::Internal, to_bytes(l, -1).unwrap_or_default());
+    error.stack = to_bytes(l, -2).unwrap_or_default().to_vec();
+    error.details = details;
+    end_as(context, error);
+    0
+}
+
+/// Pushes `tostring` of the value at `index`, or what type it has if that fails.
+unsafe fn push_description(l: *mut lua_State, index: c_int) {
+    unsafe extern "C-unwind" fn describe(l: *mut lua_State) -> c_int {
+        luaL_tolstring(l, 1, ptr::null_mut());
+        1
+    }
+    let index = lua_absindex(l, index);
+    lua_pushcclosure(l, describe, 0);
+    lua_pushvalue(l, index);
+    if lua_pcall(l, 1, 1, 0) != LUA_OK {
+        lua_pop(l, 1);
+        let name = std::ffi::CStr::from_ptr(luaL_typename(l, index)).to_string_lossy();
+        let text = CString::new(format!("(error object is a {name} value)")).unwrap_or_default();
+        lua_pushstring(l, text.as_ptr());
+    }
+}
+
+/// What a panic says.
+pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panic".into())
+}
+
+/// Tells standard error of a failure that nobody else hears of.
+pub fn write_report(process: &Process) {
+    use io::Write;
+    let (alone, outcome) = process
+        .with_bonds(|bonds| (bonds.watchers.is_empty() && bonds.links.is_empty(), bonds.outcome.clone()));
+    let wanted = alone && process.host.settings.report && !process.realm.is_closing();
+    if let (true, Some(Err(error))) = (wanted, outcome) {
+        let mut text = format!("process {} ({}) failed: ", process.pid, process.entry).into_bytes();
+        text.extend_from_slice(&error.text());
+        text.push(b'\n');
+        if !error.stack.is_empty() {
+            text.extend_from_slice(&error.stack);
+            text.push(b'\n');
+        }
+        let _ = io::stderr().write_all(&text);
+    }
+}

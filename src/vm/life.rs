@@ -1,0 +1,159 @@
+//! The life of a spawned process, in steps, whoever runs them: birth, steps, end.
+//!
+//! 1. The first step makes the state and fills it ([`super::birth`]), under `lua_pcall`.
+//! 2. Each step resumes coroutines while any can go on, and ends when all wait, when it has used up its turns, or when the
+//!    process is over. Code that waits where nothing can yield sleeps inside (see [`super::wait`]). When somebody ends the
+//!    process the step is left by a jump.
+//! 3. The end, in the order of [`crate::runtime::exit`].
+//!
+//! Steps may run on different threads, one at a time: nothing in a context or a state belongs to a thread.
+
+use super::api::*;
+use super::birth::{self, Startup};
+use super::context::Context;
+use super::ending::{self, end_as};
+use super::{coroutine, frame, interrupt, state};
+use crate::platform;
+use crate::runtime::error::{ErrorData, Kind};
+use crate::runtime::exit;
+use crate::runtime::failure::Failure;
+use crate::runtime::process::Process;
+use crate::runtime::step::Step;
+use std::ffi::c_void;
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::sync::Arc;
+
+/// A process that is being run.
+pub struct Life {
+    context: ManuallyDrop<Box<Context>>,
+    born: bool,
+    /// A panic has left the state in an unknown condition.
+    broken: bool,
+}
+
+// SAFETY: what the context points to is its own state, which is used by one thread at a time, the one that has the life.
+unsafe impl Send for Life {}
+
+impl Life {
+    /// A process that has not run yet.
+    pub fn new(process: &Arc<Process>, startup: Startup) -> Self {
+        let context = Box::new(Context::new(Arc::clone(process)));
+        *context.startup.borrow_mut() = Some(startup);
+        Life { context: ManuallyDrop::new(context), born: false, broken: false }
+    }
+
+    /// What belongs to the state.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// Runs until every coroutine waits, or until coroutines were resumed `turns` times. The context is adopted by the
+    /// calling thread ([`interrupt::adopt`]).
+    pub fn step(&mut self, turns: usize) -> Step {
+        let context = &**self.context;
+        // SAFETY: the context is boxed and outlives the state.
+        if !self.born && unsafe { state::open(context) }.is_none() {
+            end_as(context, Failure::OutOfMemory.into());
+            return Step::Over;
+        }
+        let mut run = Run { context, born: self.born, turns, step: Step::Over };
+        self.born = true;
+        let data = ptr::from_mut(&mut run).cast();
+        // SAFETY: `run_body` and what it calls keep what they own in the context (rule of `frame`).
+        let left = catch_unwind(AssertUnwindSafe(|| unsafe { frame::enter(&context.frame, run_body, data) }));
+        context.interruptible.set(false);
+        if platform::fork::is_child() {
+            // The rest of the program is not there, and its locks may be held for ever.
+            platform::exit(0);
+        }
+        match left {
+            Ok(frame::Left::Returned) => return run.step,
+            // SAFETY: no code of the state runs any more.
+            Ok(frame::Left::Jumped) => unsafe { interrupt::repair(context.main_thread.get()) },
+            Err(panic) => {
+                let failure = Failure::Panic(ending::panic_text(&*panic));
+                *context.outcome.borrow_mut() = Some(Err(Arc::new(failure.into())));
+                context.reportable.set(true);
+                self.broken = true;
+            }
+        }
+        Step::Over
+    }
+
+    /// When the last step was over: closes the state and tells everybody.
+    pub fn end(mut self) {
+        let context = &**self.context;
+        let process = Arc::clone(&context.process);
+        let outcome = context.outcome.borrow_mut().take();
+        let outcome = outcome.unwrap_or_else(|| Err(Arc::new(Failure::Terminated.into())));
+        let report = context.reportable.get() && (self.broken || !process.is_doomed());
+        exit::begin(&process, outcome);
+        // What a panic has left behind may be in any condition: it is left alone.
+        if !self.broken {
+            if self.born {
+                // SAFETY: no code of the state runs any more.
+                unsafe { state::close(context) };
+            }
+            context.forget_all_monitored();
+            // SAFETY: it is not used any more.
+            unsafe { ManuallyDrop::drop(&mut self.context) };
+        }
+        if report {
+            ending::write_report(&process);
+        }
+        exit::finish(&process);
+    }
+}
+
+/// What a step hands through the entry frame.
+struct Run<'a> {
+    context: &'a Context,
+    born: bool,
+    turns: usize,
+    step: Step,
+}
+
+unsafe extern "C-unwind" fn run_body(data: *mut c_void) {
+    let run = &mut *data.cast::<Run>();
+    let context = run.context;
+    let l = context.main_thread.get();
+    if !run.born {
+        match protected(l, birth::set_up) {
+            LUA_OK => {}
+            LUA_ERRMEM => return end_as(context, Failure::OutOfMemory.into()),
+            _ => {
+                let text = to_bytes(l, -1).unwrap_or(b"the process cannot be set up");
+                return end_as(context, ErrorData::new(Kind::Internal, text));
+            }
+        }
+    }
+    run.step = run_coroutines(l, context, run.turns);
+}
+
+unsafe fn run_coroutines(l: *mut lua_State, context: &Context, mut turns: usize) -> Step {
+    loop {
+        if context.process.is_doomed() || context.outcome.borrow().is_some() {
+            return Step::Over;
+        }
+        if turns == 0 {
+            return Step::Ready;
+        }
+        turns -= 1;
+        context.sort_mail();
+        context.scheduler.borrow_mut().fire_timers();
+        let next = context.scheduler.borrow_mut().next_task();
+        match next {
+            Some(task) => {
+                context.interruptible.set(true);
+                coroutine::run(l, context, task);
+                context.interruptible.set(false);
+                context.scheduler.borrow_mut().set_current(None);
+                context.running.set(l);
+            }
+            None if platform::fork::is_child() => platform::exit(0),
+            None => return Step::Waiting(context.scheduler.borrow_mut().next_deadline()),
+        }
+    }
+}
