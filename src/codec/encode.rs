@@ -117,8 +117,45 @@ impl Encoder {
         count: c_int,
         origin: Origin,
     ) -> Result<&[u8], Failure> {
+        let start = |index: c_int| {
+            Place::begun(place::start(match origin {
+                Origin::Argument(number) => Origin::Argument(number + index - first),
+                // The host stands between a function as an entry and its arguments.
+                Origin::Entry if index == first => Origin::Argument(1),
+                Origin::Entry => Origin::Argument(2 + index - first),
+                other => other,
+            }))
+        };
+        self.encode_from(l, first, count, &start)
+    }
+
+    /// Encodes the one value at `index`, which stands under the key below it in a table that is itself no value.
+    ///
+    /// # Errors
+    /// As [`Encoder::encode`].
+    ///
+    /// # Safety
+    /// As [`Encoder::encode`].
+    pub unsafe fn encode_field(
+        &mut self,
+        l: *mut lua_State,
+        index: c_int,
+        origin: Origin,
+    ) -> Result<&[u8], Failure> {
+        let mut text = place::start(origin) + ", ";
+        place::step(&mut text, l, index - 1);
+        self.encode_from(l, index, 1, &|_| Place { text: text.clone(), under_way: true })
+    }
+
+    unsafe fn encode_from(
+        &mut self,
+        l: *mut lua_State,
+        first: c_int,
+        count: c_int,
+        start: &dyn Fn(c_int) -> Place,
+    ) -> Result<&[u8], Failure> {
         self.functions = self.receiver.is_some();
-        match self.encode_once(l, first, count, origin) {
+        match self.encode_once(l, first, count, start) {
             Err(Failure::FunctionMet) => {}
             Err(failure) => return Err(failure),
             Ok(()) => return Ok(&self.out),
@@ -129,7 +166,7 @@ impl Encoder {
         let memory = &Context::of_state(l).memory;
         let limit = memory.set_limit(0);
         let held = CollectorHeld::hold(l);
-        let result = self.encode_once(l, first, count, origin);
+        let result = self.encode_once(l, first, count, start);
         held.release(l);
         memory.set_limit(limit);
         result.map(|()| &*self.out)
@@ -168,7 +205,7 @@ impl Encoder {
         l: *mut lua_State,
         first: c_int,
         count: c_int,
-        origin: Origin,
+        start: &dyn Fn(c_int) -> Place,
     ) -> Result<(), Failure> {
         self.reset();
         if self.functions {
@@ -178,11 +215,7 @@ impl Encoder {
         self.patch_u32(5, count as u32);
         let top = lua_gettop(l);
         for index in first..first + count {
-            let origin = match origin {
-                Origin::Argument(number) => Origin::Argument(number + index - first),
-                other => other,
-            };
-            if let Err(failure) = self.value(l, index, || Place::start(origin)) {
+            if let Err(failure) = self.value(l, index, || start(index)) {
                 lua_settop(l, top);
                 self.forget_aside(l);
                 return Err(failure);
@@ -594,10 +627,6 @@ pub(super) struct Place {
 }
 
 impl Place {
-    fn start(origin: Origin) -> Self {
-        Place::begun(place::start(origin))
-    }
-
     /// A place inside which a path of its own begins.
     pub(super) fn begun(text: String) -> Self {
         Place { text, under_way: false }

@@ -12,6 +12,10 @@ pub enum Origin {
     Result,
     /// Details of an error.
     Details,
+    /// A function that is the entry of a process, and the arguments after it.
+    Entry,
+    /// Context values.
+    Context,
 }
 
 /// The beginning of a place.
@@ -20,6 +24,8 @@ pub fn start(origin: Origin) -> String {
         Origin::Argument(number) => format!("argument {number}"),
         Origin::Result => "result".into(),
         Origin::Details => "details".into(),
+        Origin::Entry => "argument 1".into(),
+        Origin::Context => "context".into(),
     }
 }
 

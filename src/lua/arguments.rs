@@ -65,6 +65,14 @@ pub unsafe fn string<'a>(l: *mut lua_State, index: c_int, name: &str) -> &'a [u8
     }
 }
 
+/// The string at `index`, which counts as argument `number`.
+pub unsafe fn string_at<'a>(l: *mut lua_State, index: c_int, number: c_int, name: &str) -> &'a [u8] {
+    match to_bytes(l, index) {
+        Some(bytes) => bytes,
+        None => wrong_type(l, index, number, name, "string"),
+    }
+}
+
 /// The string at `index`, `None` for nil.
 pub unsafe fn optional_string<'a>(l: *mut lua_State, index: c_int, name: &str) -> Option<&'a [u8]> {
     if lua_type(l, index) <= LUA_TNIL { None } else { Some(string(l, index, name)) }

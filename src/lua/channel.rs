@@ -64,6 +64,9 @@ pub unsafe fn push_blocking(l: *mut lua_State, name: &std::ffi::CStr) {
         b"receive" => receive,
         b"send" => send,
         b"select" => select,
+        b"exec" => super::exec::exec,
+        b"exec_as" => super::spawner::exec_as,
+        b"wait" => super::exec::wait_for_children,
         _ => super::time::sleep,
     };
     lua_pushcclosure(l, function, 0);
@@ -73,7 +76,8 @@ pub unsafe fn push_blocking(l: *mut lua_State, name: &std::ffi::CStr) {
 #[cfg(feature = "luajit")]
 pub unsafe fn push_blocking(l: *mut lua_State, name: &std::ffi::CStr) {
     static KEY: u8 = 0;
-    const NAMES: [&std::ffi::CStr; 4] = [c"receive", c"send", c"select", c"sleep"];
+    const NAMES: [&std::ffi::CStr; 7] =
+        [c"receive", c"send", c"select", c"sleep", c"exec", c"exec_as", c"wait"];
     let key = std::ptr::from_ref(&KEY).cast();
     if lua_rawgetp(l, LUA_REGISTRYINDEX, key) != LUA_TTABLE {
         lua_pop(l, 1);
@@ -93,6 +97,11 @@ pub unsafe fn push_blocking(l: *mut lua_State, name: &std::ffi::CStr) {
                 (c"select_again", super::select::select_again),
                 (c"sleep", super::time::sleep),
                 (c"sleep_again", super::time::sleep_again),
+                (c"exec", super::exec::exec),
+                (c"exec_as", super::spawner::exec_as),
+                (c"exec_again", super::exec::exec_again),
+                (c"wait", super::exec::wait_for_children),
+                (c"wait_again", super::exec::wait_again),
             ],
         );
         lua_call(l, 2, NAMES.len() as c_int);

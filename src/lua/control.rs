@@ -105,7 +105,13 @@ pub unsafe extern "C-unwind" fn monitor(l: *mut lua_State) -> c_int {
 pub unsafe extern "C-unwind" fn unmonitor(l: *mut lua_State) -> c_int {
     on_destination(l, "unmonitor", |context, destination| {
         context.sort_mail();
-        if let Some((id, pid)) = known(context, destination, relations::unmonitor)? {
+        // An `exec` that waits for the process goes on watching it.
+        let undo = |own: &Process, process: &Process| {
+            if !context.executing.borrow().contains_key(&process.id) {
+                relations::unmonitor(own, process);
+            }
+        };
+        if let Some((id, pid)) = known(context, destination, undo)? {
             context.forget_monitored(id, &pid);
         }
         Ok(())
@@ -135,7 +141,7 @@ pub unsafe extern "C-unwind" fn unlink(l: *mut lua_State) -> c_int {
 fn known(
     context: &Context,
     destination: &[u8],
-    undo: fn(&Process, &Process),
+    undo: impl Fn(&Process, &Process),
 ) -> Result<Option<(ProcessId, Vec<u8>)>, Failure> {
     match context.resolve(destination) {
         Ok(process) => {

@@ -94,7 +94,7 @@ pub unsafe fn raise_failure(l: *mut lua_State, level: c_int, failure: Failure) -
 pub unsafe extern "C-unwind" fn missing_method(l: *mut lua_State) -> c_int {
     let context = Context::of(l);
     let method = String::from_utf8_lossy(to_bytes(l, 1).unwrap_or_default()).into_owned();
-    let failure = Failure::NoMethod { entry: context.process.entry.to_string(), method };
+    let failure = Failure::NoMethod { entry: context.process.entry().to_string(), method };
     push(l, Arc::new(failure.into()));
     1
 }

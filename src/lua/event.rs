@@ -35,7 +35,7 @@ pub unsafe fn push(l: *mut lua_State, context: &Context, place: usize) {
                 set_raw_field(l, -2, c"deadline");
             }
         }
-        None => lua_pushnil(l),
+        Some(Signal::Childless) | None => lua_pushnil(l),
     }
     context.take_kept(place);
 }

@@ -4,10 +4,12 @@ use super::arguments::{shown_value, string, table, wrong_type};
 use super::error::{return_done, return_failure};
 use super::messages::raise_no_memory;
 use super::time::{self, DurationObject};
+use crate::codec::encode::Origin;
 use crate::runtime::entry::{self, DEFAULT_METHOD, Definition, Source, is_reference};
 use crate::runtime::failure::{Failure, shown};
 use crate::runtime::host::{self, LEAST_STACK, Settings};
 use crate::vm::api::*;
+use crate::vm::context::Context;
 use crate::vm::{chunk, object};
 use std::ffi::{CStr, c_int};
 use std::time::Duration;
@@ -24,14 +26,19 @@ unsafe fn type_at(l: *mut lua_State, index: c_int) -> String {
 /// `process.define(entry, spec)` (H-6, H-7).
 pub unsafe extern "C-unwind" fn define(l: *mut lua_State) -> c_int {
     let reference = string(l, 1, "define");
-    if !matches!(lua_type(l, 2), LUA_TSTRING | LUA_TTABLE) {
-        wrong_type(l, 2, 2, "define", "string or table");
+    if !matches!(lua_type(l, 2), LUA_TSTRING | LUA_TTABLE | LUA_TFUNCTION) {
+        wrong_type(l, 2, 2, "define", "string, table or function");
     }
     luaL_checkstack(l, 8, std::ptr::null());
     let result = entry::checked(reference).and_then(|reference| {
         let definition = match to_bytes(l, 2) {
             Some(text) => Definition {
                 source: compiled(l, reference, text)?,
+                method: DEFAULT_METHOD.into(),
+                imports: Vec::new(),
+            },
+            None if lua_type(l, 2) == LUA_TFUNCTION => Definition {
+                source: encoded_function(l, 2)?,
                 method: DEFAULT_METHOD.into(),
                 imports: Vec::new(),
             },
@@ -42,6 +49,15 @@ pub unsafe extern "C-unwind" fn define(l: *mut lua_State) -> c_int {
     });
     raise_no_memory(l, &result);
     return_done(l, result)
+}
+
+/// A function is encoded at once, what it has captured with it.
+unsafe fn encoded_function(l: *mut lua_State, index: c_int) -> Result<Source, Failure> {
+    if lua_iscfunction(l, index) != 0 {
+        return Err(Failure::CFunctionEntry);
+    }
+    let bytes = Context::of(l).encoder().encode(l, index, 1, Origin::Argument(2))?;
+    Ok(Source::Function(bytes.into()))
 }
 
 /// Source text is compiled at once, so that a syntax error is found where it is written.

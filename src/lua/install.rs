@@ -1,18 +1,19 @@
 //! The module tables, and where a state finds them: `package.loaded`, `package.preload`, globals (H-40 to H-46, H-50).
 
 use super::{
-    Functions, channel, control, coroutine, errors, event, hosts, messages, options, or_failure, registry,
-    set_functions,
+    Functions, channel, control, coroutine, ctx, errors, event, hosts, messages, options, or_failure,
+    registry, set_functions,
 };
-use super::{spawn, time};
+use super::{spawn, spawner, time, upgrade};
+use crate::codec::decode;
 use crate::platform;
 use crate::runtime::entry;
 use crate::vm::api::*;
-use crate::vm::chunk;
+use crate::vm::chunk::{self, Program};
 use crate::vm::context::Context;
 use crate::vm::standard;
 use crate::vm::wait;
-use std::ffi::{CStr, CString, c_int, c_void};
+use std::ffi::{CStr, c_int, c_void};
 use std::ptr;
 
 const PROCESS: Functions = &[
@@ -34,6 +35,10 @@ const PROCESS: Functions = &[
     (c"unlink", or_failure!(control::unlink)),
     (c"get_options", options::get_options),
     (c"set_options", or_failure!(options::set_options, return_false)),
+    (c"id", id),
+    (c"upgrade", or_failure!(upgrade::upgrade)),
+    (c"with_context", spawner::with_context),
+    (c"with_options", spawner::with_options),
     (c"define", or_failure!(hosts::define)),
     (c"define_host", or_failure!(hosts::define_host)),
     (c"host_info", or_failure!(hosts::host_info)),
@@ -52,6 +57,7 @@ pub fn module_functions() -> Vec<(&'static str, &'static CStr, Function)> {
         ("process.registry.", registry::FUNCTIONS),
         ("process.channel.", channel::FUNCTIONS),
         ("process.errors.", errors::FUNCTIONS),
+        ("process.ctx.", ctx::FUNCTIONS),
     ];
     let of_tables = tables
         .iter()
@@ -62,15 +68,26 @@ pub fn module_functions() -> Vec<(&'static str, &'static CStr, Function)> {
 /// A module beside `process`: short name, long name, the function that pushes its table.
 type Module = (&'static CStr, &'static CStr, unsafe fn(*mut lua_State));
 
-const MODULES: [Module; 3] = [
+const MODULES: [Module; 4] = [
     (c"channel", c"process.channel", channel::push_module),
     (c"time", c"process.time", time::push_module),
     (c"errors", c"process.errors", errors::push_module),
+    (c"ctx", c"process.ctx", ctx::push_module),
 ];
+
+/// How many of them, from the first on, have a short name that `require` knows and a global (H-40, H-43).
+const SHORT_NAMES: usize = 3;
 
 /// `process.pid()` (P-5).
 unsafe extern "C-unwind" fn pid(l: *mut lua_State) -> c_int {
     push_bytes(l, Context::of(l).process.pid.as_bytes());
+    1
+}
+
+/// `process.id()` (P-8).
+unsafe extern "C-unwind" fn id(l: *mut lua_State) -> c_int {
+    let entry = Context::of(l).process.entry();
+    push_bytes(l, entry.as_bytes());
     1
 }
 
@@ -94,6 +111,10 @@ pub unsafe fn push_process(l: *mut lua_State) {
     set_raw_field(l, -2, c"registry");
     for (name, _, push) in MODULES {
         push(l);
+        set_raw_field(l, -2, name);
+    }
+    for (name, half) in [(c"exec", c"exec"), (c"wait", c"wait")] {
+        channel::push_blocking(l, half);
         set_raw_field(l, -2, name);
     }
     push_bytes(l, env!("CARGO_PKG_VERSION").as_bytes());
@@ -166,7 +187,7 @@ pub unsafe fn into_main(l: *mut lua_State) {
     push_process(l);
     push_globals(l);
     set_if_nil(l, c"process");
-    for (short, _, _) in MODULES {
+    for (short, _, _) in &MODULES[..SHORT_NAMES] {
         push_module(l, short);
         push_globals(l);
         set_if_nil(l, short);
@@ -205,7 +226,7 @@ unsafe fn is_known(l: *mut lua_State, name: &CStr) -> bool {
 /// Loader of a short name.
 unsafe extern "C-unwind" fn load_short(l: *mut lua_State) -> c_int {
     let name = to_bytes(l, 1).unwrap_or_default();
-    for (short, _, _) in MODULES {
+    for (short, _, _) in &MODULES[..SHORT_NAMES] {
         if short.to_bytes() == name {
             push_module(l, short);
             return 1;
@@ -217,7 +238,7 @@ unsafe extern "C-unwind" fn load_short(l: *mut lua_State) -> c_int {
 /// The last searcher of a spawned process: a short name that nobody else knows is the library's own.
 unsafe extern "C-unwind" fn search_short(l: *mut lua_State) -> c_int {
     let name = to_bytes(l, 1).unwrap_or_default();
-    if MODULES.iter().any(|(short, _, _)| short.to_bytes() == name) {
+    if MODULES[..SHORT_NAMES].iter().any(|(short, _, _)| short.to_bytes() == name) {
         lua_pushcclosure(l, load_short, 0);
     } else {
         push_bytes(l, b"");
@@ -237,10 +258,12 @@ pub unsafe fn into_spawned(l: *mut lua_State, context: &Context) {
     push_globals(l);
     lua_pushvalue(l, -2);
     set_raw_field(l, -2, c"process");
-    for (short, long, _) in MODULES {
+    for (position, (short, long, _)) in MODULES.iter().enumerate() {
         raw_field(l, -2, short);
-        lua_pushvalue(l, -1);
-        set_raw_field(l, -3, short);
+        if position < SHORT_NAMES {
+            lua_pushvalue(l, -1);
+            set_raw_field(l, -3, short);
+        }
         set_raw_field(l, -4, long);
     }
     set_function(l, c"print", print);
@@ -338,24 +361,37 @@ unsafe extern "C-unwind" fn load_import(l: *mut lua_State) -> c_int {
         Ok(code) => code,
         Err(failure) => super::error::raise_failure(l, 1, failure),
     };
-    let status = load(l, &code.chunk, c"=entry", c"b");
-    let (module, file) = (CString::new(code.module).unwrap_or_default(), code.file);
-    drop(code.chunk);
-    drop(code.method);
-    drop(code.imports);
+    // The code lives in the context while Lua may raise.
+    let context = Context::of_state(l);
+    context.importing.borrow_mut().push(code);
+    lua_pushcclosure(l, run_import, 0);
+    let status = lua_pcall(l, 0, 1, 0);
+    context.importing.borrow_mut().pop();
     if status != LUA_OK {
-        drop((module, file));
         lua_error(l);
     }
-    lua_pushstring(l, module.as_ptr());
-    let arguments = match &file {
-        Some(file) => {
-            push_bytes(l, file);
-            2
+    1
+}
+
+/// Runs the chunk that is being imported.
+unsafe extern "C-unwind" fn run_import(l: *mut lua_State) -> c_int {
+    let importing = Context::of_state(l).importing.as_ptr();
+    let Some(code) = (*importing).last() else { return 0 };
+    match &code.program {
+        Program::Chunk(chunk) => {
+            if load(l, chunk, c"=entry", c"b") != LUA_OK {
+                lua_error(l);
+            }
         }
-        None => 1,
-    };
-    drop((module, file));
+        Program::Function(function) => return decode::push(l, function),
+        Program::FirstArgument => return 0,
+    }
+    push_bytes(l, code.module.as_bytes());
+    let mut arguments = 1;
+    if let Some(file) = &code.file {
+        push_bytes(l, file);
+        arguments = 2;
+    }
     lua_call(l, arguments, 1);
     1
 }

@@ -19,7 +19,10 @@ use std::sync::Arc;
 const TOPIC_LIMIT: usize = 65_535;
 
 /// Checks a topic to send to or to listen on.
-fn check_topic(topic: &[u8]) -> Result<(), Failure> {
+///
+/// # Errors
+/// It is empty, reserved or too long.
+pub fn check_topic(topic: &[u8]) -> Result<(), Failure> {
     match topic.first() {
         None => Err(Failure::EmptyTopic),
         Some(b'@') => Err(Failure::ReservedTopic(topic.to_vec())),

@@ -5,9 +5,11 @@ pub mod arguments;
 pub mod channel;
 pub mod control;
 pub mod coroutine;
+pub mod ctx;
 pub mod error;
 pub mod errors;
 pub mod event;
+pub mod exec;
 pub mod field;
 pub mod hosts;
 pub mod install;
@@ -20,14 +22,17 @@ pub mod options;
 pub mod registry;
 pub mod select;
 pub mod spawn;
+pub mod spawner;
 pub mod time;
+pub mod upgrade;
 
 use crate::vm::api::*;
 use crate::vm::object::Class;
 use std::ffi::CStr;
 
 /// Every class of userdata that users can get hold of.
-pub static CLASSES: [&Class; 10] = [
+pub static CLASSES: [&Class; 11] = [
+    &spawner::SPAWNER,
     &channel::CHANNEL,
     &select::CASE,
     &message::MESSAGE,

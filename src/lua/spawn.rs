@@ -1,116 +1,245 @@
-//! `process.spawn` and its variants (P-10 to P-17).
+//! `process.spawn` and its variants (P-10 to P-18), with and without a builder.
 
-use super::arguments::string;
+use super::arguments::{string_at, wrong_type};
 use super::error::return_failure;
 use super::messages::raise_no_memory;
+use super::spawner::Plan;
+use crate::codec::Needs;
 use crate::codec::encode::Origin;
+use crate::runtime::envelope::Envelope;
 use crate::runtime::failure::Failure;
-use crate::runtime::process::Process;
+use crate::runtime::host::Host;
+use crate::runtime::process::{ContextValues, Process, Undelivered};
 use crate::runtime::wake::Sleeper;
-use crate::runtime::{directory, entry, exit, host, program, relations};
+use crate::runtime::{directory, entry, exit, host, program, registry, relations};
+use crate::scheduling::ChannelId;
 use crate::vm::api::*;
 use crate::vm::birth::Startup;
-use crate::vm::chunk;
+use crate::vm::chunk::{self, Code};
 use crate::vm::context::Context;
 use crate::vm::run;
 use once_cell::sync::OnceCell;
 use std::ffi::c_int;
 use std::sync::Arc;
 
-/// Which relations to the spawner are set up before the child runs.
+/// One way of spawning: the function that was called, and which relations to the spawner are set up before the child runs.
 #[derive(Clone, Copy)]
-struct Relations {
-    monitored: bool,
-    linked: bool,
+pub struct Way {
+    /// Name of the function, for errors.
+    pub function: &'static str,
+    /// The spawner gets an EXIT.
+    pub monitored: bool,
+    /// Both fail together.
+    pub linked: bool,
+    /// The spawner waits for the result.
+    pub executed: bool,
 }
+
+/// `spawn`.
+pub const SPAWN: Way = Way { function: "spawn", monitored: false, linked: false, executed: false };
+/// `spawn_monitored`.
+pub const SPAWN_MONITORED: Way =
+    Way { function: "spawn_monitored", monitored: true, linked: false, executed: false };
+/// `spawn_linked`.
+pub const SPAWN_LINKED: Way =
+    Way { function: "spawn_linked", monitored: false, linked: true, executed: false };
+/// `spawn_linked_monitored`.
+pub const SPAWN_LINKED_MONITORED: Way =
+    Way { function: "spawn_linked_monitored", monitored: true, linked: true, executed: false };
 
 /// `process.spawn(entry, host, ...)`.
 pub unsafe extern "C-unwind" fn spawn(l: *mut lua_State) -> c_int {
-    spawn_with(l, "spawn", Relations { monitored: false, linked: false })
+    spawn_with(l, SPAWN, 0, &Plan::EMPTY)
 }
 
 /// `process.spawn_monitored(entry, host, ...)`.
 pub unsafe extern "C-unwind" fn spawn_monitored(l: *mut lua_State) -> c_int {
-    spawn_with(l, "spawn_monitored", Relations { monitored: true, linked: false })
+    spawn_with(l, SPAWN_MONITORED, 0, &Plan::EMPTY)
 }
 
 /// `process.spawn_linked(entry, host, ...)`.
 pub unsafe extern "C-unwind" fn spawn_linked(l: *mut lua_State) -> c_int {
-    spawn_with(l, "spawn_linked", Relations { monitored: false, linked: true })
+    spawn_with(l, SPAWN_LINKED, 0, &Plan::EMPTY)
 }
 
 /// `process.spawn_linked_monitored(entry, host, ...)`.
 pub unsafe extern "C-unwind" fn spawn_linked_monitored(l: *mut lua_State) -> c_int {
-    spawn_with(l, "spawn_linked_monitored", Relations { monitored: true, linked: true })
+    spawn_with(l, SPAWN_LINKED_MONITORED, 0, &Plan::EMPTY)
 }
 
-unsafe fn spawn_with(l: *mut lua_State, function: &'static str, relations: Relations) -> c_int {
-    let count = lua_gettop(l);
-    if count < 2 {
-        let missing = if count == 0 { "entry and host are" } else { "host is" };
-        return return_failure(l, Failure::MissingArguments { function, missing });
-    }
-    let entry = string(l, 1, function);
-    let host = string(l, 2, function);
-    luaL_checkstack(l, 8, std::ptr::null());
-    let context = Context::of(l);
-    let result = prepare(l, context, entry, host, count - 2)
-        .and_then(|(host, startup)| launch(context, entry, host, startup, relations));
-    raise_no_memory(l, &result);
-    match result {
-        Ok(child) => {
-            push_bytes(l, child.pid.as_bytes());
+/// Spawns from the arguments behind the `receiver` values of a method call, as `plan` says, and returns the PID.
+pub unsafe fn spawn_with(l: *mut lua_State, way: Way, receiver: c_int, plan: &Plan) -> c_int {
+    match begin(l, way, receiver, plan) {
+        Ok(spawned) => {
+            push_bytes(l, spawned.process.pid.as_bytes());
             1
         }
         Err(failure) => return_failure(l, failure),
     }
 }
 
+/// What came of spawning.
+pub struct Spawned {
+    /// The child, or the owner of the name that it was to have.
+    pub process: Arc<Process>,
+    /// Where its end is told to the call that executes it; `None` if nothing was started.
+    pub executed_on: Option<ChannelId>,
+}
+
+/// Reads the arguments and starts the process. Raises for arguments of a wrong type.
+///
+/// # Errors
+/// Everything that the contract lists for `spawn`; nothing was started then.
+pub unsafe fn begin(l: *mut lua_State, way: Way, receiver: c_int, plan: &Plan) -> Result<Spawned, Failure> {
+    let function = way.function;
+    let count = lua_gettop(l) - receiver;
+    if count < 2 {
+        let missing = if count <= 0 { "entry and host are" } else { "host is" };
+        return Err(Failure::MissingArguments { function, missing });
+    }
+    let entry = receiver + 1;
+    if !matches!(lua_type(l, entry), LUA_TSTRING | LUA_TFUNCTION) {
+        wrong_type(l, entry, 1, function, "string");
+    }
+    let host = string_at(l, receiver + 2, 2, function);
+    luaL_checkstack(l, 12, std::ptr::null());
+    let context = Context::of(l);
+    let result =
+        prepare(l, context, receiver, host, plan).and_then(|order| order.carry_out(context, way, plan));
+    raise_no_memory(l, &result);
+    result
+}
+
+/// A process that could be started.
+struct Order {
+    entry: String,
+    host: Arc<Host>,
+    startup: Startup,
+    values: Arc<ContextValues>,
+}
+
 /// Everything that can be wrong before anything is started.
 unsafe fn prepare(
     l: *mut lua_State,
     context: &Context,
-    entry: &[u8],
+    receiver: c_int,
     host: &[u8],
-    arguments: c_int,
-) -> Result<(Arc<host::Host>, Startup), Failure> {
-    let entry = entry::checked(entry)?;
+    plan: &Plan,
+) -> Result<Order, Failure> {
+    let entry = receiver + 1;
+    let reference = match to_bytes(l, entry) {
+        Some(text) => entry::checked(text)?.to_owned(),
+        None if lua_iscfunction(l, entry) != 0 => return Err(Failure::CFunctionEntry),
+        None => chunk::function_name(l, entry),
+    };
     let host = host::lookup(host)?;
-    let code = chunk::find(l, entry)?;
-    let arguments = context.encoder().encode(l, 3, arguments, Origin::Argument(3))?.to_vec();
+    let (code, first, origin) = if lua_type(l, entry) == LUA_TFUNCTION {
+        // Encoded together with its arguments, so that what they share with it stays shared. The host stands in between.
+        lua_pushvalue(l, entry);
+        lua_replace(l, entry + 1);
+        (Code::of_first_argument(), entry + 1, Origin::Entry)
+    } else {
+        (chunk::find(l, &reference)?, entry + 2, Origin::Argument(3))
+    };
+    if let Some(failure) = &plan.failure {
+        return Err(failure.clone());
+    }
+    let count = lua_gettop(l) - first + 1;
+    let arguments = context.encoder().encode(l, first, count, origin)?.to_vec();
+    if !host.takes(Needs::of(&arguments)) {
+        return Err(context.encoder().refusal_by(l, first, count, origin, &host));
+    }
+    if !host.settings.libraries.contain(code.needs()) {
+        return Err(Failure::CannotSend { what: "function", place: "argument 1".into() });
+    }
+    let values = plan.values_over(&context.process.values);
+    if values.values().any(|bytes| !host.takes(Needs::of(bytes))) {
+        let host = host.name.to_string();
+        return Err(Failure::CannotSendTo { what: "function", place: "context".into(), host });
+    }
     let (path, cpath) = (chunk::package_field(l, c"path"), chunk::package_field(l, c"cpath"));
-    Ok((host, Startup { code, path, cpath, arguments }))
+    Ok(Order { entry: reference, host, startup: Startup { code, path, cpath, arguments }, values })
 }
 
-fn launch(
-    context: &Context,
-    entry: &[u8],
-    host: Arc<host::Host>,
-    startup: Startup,
-    wanted: Relations,
-) -> Result<Arc<Process>, Failure> {
-    let parent = &context.process;
-    if parent.realm.is_closing() {
-        return Err(Failure::CannotStart("the program is ending".into()));
+impl Order {
+    /// Starts the process, or hands its first messages to the live owner of its name.
+    fn carry_out(self, context: &Context, way: Way, plan: &Plan) -> Result<Spawned, Failure> {
+        let parent = &context.process;
+        if parent.realm.is_closing() {
+            return Err(Failure::CannotStart("the program is ending".into()));
+        }
+        if let Some(owner) = plan.name.as_deref().and_then(registry::find) {
+            match send_first(parent, &owner, plan) {
+                Err(Failure::ProcessNotFound(_)) => {}
+                sent => return sent.map(|()| Spawned { process: owner, executed_on: None }),
+            }
+        }
+        self.host.enter()?;
+        program::one_more();
+        let realm = Arc::clone(&parent.realm);
+        let sleeper = Sleeper::Thread(OnceCell::new());
+        let mut child = Process::new(&self.entry, Arc::clone(&self.host), realm, sleeper);
+        child.parent = Arc::downgrade(parent);
+        child.limits = plan.limits(child.limits);
+        child.values = self.values;
+        let child = Arc::new(child);
+        parent.with_bonds(|bonds| bonds.children += 1);
+        let settled = send_first(parent, &child, plan).and_then(|()| {
+            directory::insert(&child);
+            plan.name.as_deref().map_or(Ok(()), |name| registry::register(name, &child))
+        });
+        if let Err(failure) = settled {
+            exit::never_started(&child);
+            return match failure {
+                // Somebody else was faster.
+                Failure::NameTaken { .. } => match registry::find(plan.name.as_deref().unwrap_or_default()) {
+                    Some(owner) => send_first(parent, &owner, plan)
+                        .map(|()| Spawned { process: owner, executed_on: None }),
+                    None => Err(failure),
+                },
+                other => Err(other),
+            };
+        }
+        let mut executed_on = None;
+        if way.executed {
+            let channel = context.scheduler.borrow_mut().open_private();
+            context.executing.borrow_mut().insert(child.id, channel);
+            relations::monitor(parent, &child);
+            executed_on = Some(channel);
+        }
+        if way.monitored {
+            relations::monitor(parent, &child);
+            context.monitored.borrow_mut().insert(child.id);
+        }
+        if way.linked {
+            relations::link(parent, &child);
+        }
+        if let Err(error) = run::start(&child, self.startup) {
+            context.monitored.borrow_mut().remove(&child.id);
+            context.executing.borrow_mut().remove(&child.id);
+            relations::unmonitor(parent, &child);
+            relations::unlink(parent, &child);
+            exit::never_started(&child);
+            return Err(Failure::CannotStart(crate::platform::reason(&error)));
+        }
+        Ok(Spawned { process: child, executed_on })
     }
-    host.enter()?;
-    program::one_more();
-    let entry = String::from_utf8_lossy(entry);
-    let child = Process::new(&entry, host, Arc::clone(&parent.realm), Sleeper::Thread(OnceCell::new()));
-    let child = Arc::new(child);
-    directory::insert(&child);
-    if wanted.monitored {
-        relations::monitor(parent, &child);
-        context.monitored.borrow_mut().insert(child.id);
+}
+
+/// Puts the first messages of a plan into a mailbox (P-84).
+fn send_first(from: &Process, to: &Process, plan: &Plan) -> Result<(), Failure> {
+    for (_, payload) in &plan.messages {
+        if !to.host.takes(Needs::of(payload)) {
+            let host = to.host.name.to_string();
+            return Err(Failure::CannotSendTo { what: "function", place: "argument 2".into(), host });
+        }
     }
-    if wanted.linked {
-        relations::link(parent, &child);
+    for (topic, payload) in &plan.messages {
+        let message = Envelope::message(&from.pid, topic, payload).map_err(|_| Failure::OutOfMemory)?;
+        to.deliver(message).map_err(|undelivered| match undelivered {
+            Undelivered::Gone => Failure::ProcessNotFound(to.pid.as_bytes().to_vec()),
+            Undelivered::Full => Failure::MailboxFull(to.pid.to_string()),
+        })?;
     }
-    if let Err(error) = run::start(&child, startup) {
-        context.monitored.borrow_mut().remove(&child.id);
-        relations::unlink(parent, &child);
-        exit::never_started(&child);
-        return Err(Failure::CannotStart(crate::platform::reason(&error)));
-    }
-    Ok(child)
+    Ok(())
 }

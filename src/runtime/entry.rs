@@ -32,8 +32,10 @@ pub fn module_name(reference: &str) -> String {
 /// Where the code of an entry comes from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
-    /// Lua source text.
+    /// Lua source text, compiled.
     Text(Arc<[u8]>),
+    /// A function, encoded with what it has captured.
+    Function(Arc<[u8]>),
     /// A file, by its absolute path.
     File(PathBuf),
     /// A module on `package.path` of the process that spawns.

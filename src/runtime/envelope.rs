@@ -18,6 +18,8 @@ pub enum Signal {
     LinkFailed(Arc<ExitRecord>),
     /// Somebody asked the process to end.
     Cancel(Box<CancelRequest>),
+    /// The last process that the receiver has spawned is gone.
+    Childless,
 }
 
 /// The contents of a CANCEL event.

@@ -134,7 +134,21 @@ fn tell(process: &Arc<Process>, outcome: Outcome) {
     for linked in links.into_values() {
         break_link(&linked, &record);
     }
+    if let Some(parent) = process.parent.upgrade() {
+        lose_child(&parent);
+    }
     program::one_less();
+}
+
+/// A process that `parent` has spawned is gone.
+fn lose_child(parent: &Process) {
+    let childless = parent.with_bonds(|bonds| {
+        bonds.children = bonds.children.saturating_sub(1);
+        bonds.children == 0 && std::mem::take(&mut bonds.awaits_children)
+    });
+    if childless {
+        parent.signal(Signal::Childless);
+    }
 }
 
 /// Tells `other` that the process it was linked to has ended.

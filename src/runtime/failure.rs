@@ -146,6 +146,12 @@ pub enum Failure {
     InvalidPid(Vec<u8>),
     #[error("name not registered: {}", shown(.0))]
     NameNotRegistered(Vec<u8>),
+    #[error("entry function must not be a C function")]
+    CFunctionEntry,
+    #[error("context key not found: {}", shown(.0))]
+    ContextKeyNotFound(Vec<u8>),
+    #[error("context key cannot be empty")]
+    EmptyContextKey,
     #[error("not available after fork")]
     AfterFork,
     #[error("not enough memory")]
@@ -166,6 +172,7 @@ impl Failure {
             | CannotOpen { .. }
             | HostNotFound(_)
             | NoMethod { .. }
+            | ContextKeyNotFound(_)
             | NoSuchZone(_)
             | NameNotRegistered(_) => Kind::NotFound,
             OtherMode { .. } => Kind::Conflict,

@@ -38,6 +38,8 @@ pub struct Settings {
     pub report: bool,
     /// The standard libraries that its processes get.
     pub libraries: Libraries,
+    /// The module that its processes require first.
+    pub init: Option<Vec<u8>>,
     /// Whether its processes take functions in messages and arguments.
     pub functions: bool,
 }
@@ -54,12 +56,44 @@ impl Default for Settings {
             jit: true,
             report: true,
             libraries: Libraries::ALL,
+            init: None,
             functions: true,
         }
     }
 }
 
+/// The limits of one process, 0 for none.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Waiting messages.
+    pub mailbox: usize,
+    /// Bytes of Lua memory.
+    pub memory: usize,
+    /// C stack, in bytes of address space.
+    pub stack: usize,
+}
+
+impl Limits {
+    /// The lower of both for each limit that is not `None`.
+    pub fn lowered(self, mailbox: Option<usize>, memory: Option<usize>, stack: Option<usize>) -> Self {
+        let lower = |own: usize, wanted: Option<usize>| match wanted {
+            Some(wanted) if own == 0 || (wanted != 0 && wanted < own) => wanted,
+            _ => own,
+        };
+        Limits {
+            mailbox: lower(self.mailbox, mailbox),
+            memory: lower(self.memory, memory),
+            stack: lower(self.stack, stack),
+        }
+    }
+}
+
 impl Settings {
+    /// The limits that a process has unless it is given lower ones.
+    pub fn limits(&self) -> Limits {
+        Limits { mailbox: self.mailbox_limit, memory: self.memory_limit, stack: self.stack_size }
+    }
+
     /// Sets the number of threads that share the processes: 0, one for each process, is all there is.
     ///
     /// # Errors

@@ -1,17 +1,21 @@
 //! A process as other processes see it.
 
 use super::envelope::{Envelope, Signal};
-use super::host::Host;
+use super::host::{Host, Limits};
 use super::mailbox::{Mailbox, Owner};
 use super::pid::ProcessId;
 use super::program::Realm;
 use super::relations::Bonds;
 use super::wake::Sleeper;
 use crate::platform::signal::{self, Target};
-use parking_lot::Mutex;
-use std::sync::Arc;
+use parking_lot::{Mutex, RwLock};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Instant;
+
+/// Context values by key, each an encoded sequence of one value (P-81).
+pub type ContextValues = BTreeMap<Vec<u8>, Arc<[u8]>>;
 
 /// The shared part of a process. What only its own thread touches is in the context of its Lua state.
 pub struct Process {
@@ -19,17 +23,23 @@ pub struct Process {
     pub id: ProcessId,
     /// Its PID as users see it.
     pub pid: Box<str>,
-    /// The entry it was started from.
-    pub entry: Box<str>,
+    /// The entry it was started from, or upgraded to since.
+    entry: RwLock<Arc<str>>,
     /// Where it runs.
     pub host: Arc<Host>,
+    /// Its own limits, at most those of the host.
+    pub limits: Limits,
+    /// Who spawned it.
+    pub parent: Weak<Process>,
+    /// Context values: its own and those inherited.
+    pub values: Arc<ContextValues>,
     /// The main process it descends from.
     pub realm: Arc<Realm>,
     /// What waits for it.
     pub mailbox: Mailbox,
     /// Where it sleeps.
     pub sleeper: Sleeper,
-    /// Messages in the mailbox, counted only if the host has a limit.
+    /// Messages in the mailbox, counted only if there is a limit.
     waiting: AtomicUsize,
     /// Set once, when somebody has ended the process; `bonds.doom` says why.
     doomed: AtomicBool,
@@ -56,8 +66,11 @@ impl Process {
         Process {
             id,
             pid: id.text(&host.name),
-            entry: entry.into(),
+            entry: RwLock::new(entry.into()),
+            limits: host.settings.limits(),
             host,
+            parent: Weak::new(),
+            values: Arc::default(),
             realm,
             mailbox: Mailbox::default(),
             sleeper,
@@ -67,6 +80,16 @@ impl Process {
             thread: Mutex::new(None),
             bonds: Mutex::new(Bonds::default()),
         }
+    }
+
+    /// The entry it was started from, or upgraded to since.
+    pub fn entry(&self) -> Arc<str> {
+        Arc::clone(&self.entry.read())
+    }
+
+    /// The process runs another entry from now on.
+    pub fn set_entry(&self, entry: &str) {
+        *self.entry.write() = entry.into();
     }
 
     /// True if this is the main process of a program: it cannot be ended from outside.
@@ -120,7 +143,7 @@ impl Process {
     /// # Errors
     /// [`Undelivered`]; nothing was delivered then.
     pub fn deliver(&self, message: Envelope) -> Result<(), Undelivered> {
-        let limit = self.host.settings.mailbox_limit;
+        let limit = self.limits.mailbox;
         let place = |waiting| (waiting < limit).then_some(waiting + 1);
         if limit != 0 && self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, place).is_err() {
             return Err(if self.mailbox.is_closed() { Undelivered::Gone } else { Undelivered::Full });
@@ -130,7 +153,7 @@ impl Process {
 
     /// To be called by the owner for each message it takes.
     pub fn message_taken(&self) {
-        if self.host.settings.mailbox_limit != 0 {
+        if self.limits.mailbox != 0 {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
         }
     }

@@ -28,15 +28,7 @@ pub fn releases() -> u64 {
 /// # Errors
 /// A malformed name, a name of another process, or a process that is ending or gone.
 pub fn register(name: &[u8], process: &Arc<Process>) -> Result<(), Failure> {
-    if name.is_empty() {
-        return Err(Failure::EmptyName);
-    }
-    if name.len() > 65_535 {
-        return Err(Failure::NameTooLong(name.len()));
-    }
-    if looks_like_pid(name) {
-        return Err(Failure::NameLikePid(name.to_vec()));
-    }
+    check_name(name)?;
     let mut names = NAMES.write();
     if let Some(owner) = names.get(name) {
         return if owner == process {
@@ -56,6 +48,23 @@ pub fn register(name: &[u8], process: &Arc<Process>) -> Result<(), Failure> {
         return Err(Failure::ProcessNotFound(process.pid.as_bytes().to_vec()));
     }
     names.insert(name.to_vec(), Arc::clone(process));
+    Ok(())
+}
+
+/// Whether a process may have this name.
+///
+/// # Errors
+/// It is empty, too long, or looks like a PID.
+pub fn check_name(name: &[u8]) -> Result<(), Failure> {
+    if name.is_empty() {
+        return Err(Failure::EmptyName);
+    }
+    if name.len() > 65_535 {
+        return Err(Failure::NameTooLong(name.len()));
+    }
+    if looks_like_pid(name) {
+        return Err(Failure::NameLikePid(name.to_vec()));
+    }
     Ok(())
 }
 

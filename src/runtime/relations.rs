@@ -52,6 +52,10 @@ pub struct Bonds {
     pub watchers: FxHashMap<ProcessId, Arc<Process>>,
     /// Names it owns.
     pub names: Vec<Vec<u8>>,
+    /// Live processes that it has spawned.
+    pub children: usize,
+    /// It wants to hear when it has no children left.
+    pub awaits_children: bool,
 }
 
 impl Process {

@@ -33,6 +33,39 @@ impl Scheduler {
         self.rebalance(self.events);
     }
 
+    /// A channel for the one event that a call of the library itself waits for.
+    pub fn open_private(&mut self) -> ChannelId {
+        self.channels.insert(Channel::new(Source::Events(VecDeque::new())))
+    }
+
+    /// Gives an event to the call that waits for it.
+    pub fn route_private(&mut self, id: ChannelId, event: Envelope) {
+        if let Some(Source::Events(queue)) = self.channels.get_mut(id).map(|channel| &mut channel.source) {
+            queue.push_back(event);
+        }
+        self.rebalance(id);
+    }
+
+    /// Undoes [`Scheduler::open_private`].
+    pub fn close_private(&mut self, id: ChannelId) {
+        self.channels.remove(id);
+    }
+
+    /// Everything that waits in the mailbox, messages in the order of arrival, then events; nothing is left.
+    pub fn take_mail(&mut self) -> Vec<Envelope> {
+        let mut messages = Vec::new();
+        let mut events = Vec::new();
+        for channel in self.channels.values_mut() {
+            match &mut channel.source {
+                Source::Inbox(queue) | Source::Listener { queue, .. } => messages.extend(queue.drain(..)),
+                Source::Events(queue) => events.extend(queue.drain(..)),
+                Source::Plain(_) => {}
+            }
+        }
+        messages.sort_by_key(|message| message.arrival);
+        messages.into_iter().map(|message| message.envelope).chain(events).collect()
+    }
+
     /// Removes a waiting event of a relation that was removed.
     pub fn retract(&mut self, event: Event, pid: &[u8]) {
         if let Some(Source::Events(queue)) =

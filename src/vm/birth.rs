@@ -2,7 +2,7 @@
 
 use super::api::*;
 use super::boot::BOOT;
-use super::chunk::Code;
+use super::chunk::{Code, Program};
 use super::context::Context;
 use super::coroutine;
 #[cfg(feature = "luajit")]
@@ -10,6 +10,7 @@ use super::interrupt;
 use crate::codec::decode;
 use crate::lua::install;
 use std::ffi::c_int;
+use std::sync::Arc;
 
 /// Everything a new process begins with.
 pub struct Startup {
@@ -19,14 +20,14 @@ pub struct Startup {
     pub path: Option<Vec<u8>>,
     /// See `path`.
     pub cpath: Option<Vec<u8>>,
-    /// Encoded arguments of `main`.
+    /// Encoded arguments of `main`; before them the function itself if the code says so.
     pub arguments: Vec<u8>,
 }
 
 /// Fills the new state; called by Lua, may raise.
 pub unsafe extern "C-unwind" fn set_up(l: *mut lua_State) -> c_int {
     let context = Context::of_state(l);
-    context.memory.set_limit(context.process.host.settings.memory_limit);
+    context.memory.set_limit(context.process.limits.memory);
     let held = CollectorHeld::hold(l);
     luaL_openlibs(l);
     install::into_spawned(l, context);
@@ -35,32 +36,63 @@ pub unsafe extern "C-unwind" fn set_up(l: *mut lua_State) -> c_int {
         interrupt::set_compiler(l, false);
     }
     held.release(l);
-    // The function that runs the entry, the chunk, its method, its names, and the arguments of `main`.
-    BOOT.push(l);
-    lua_pushcclosure(l, crate::lua::error::missing_method, 0);
-    lua_call(l, 1, 1);
-    let startup = context.startup.borrow_mut().take();
-    let Some(startup) = startup else { return 0 };
+    // What `main` is called through, what that needs, and the arguments of `main`: all of it starts the coroutine.
+    let base = lua_gettop(l);
+    push_boot(l, context);
     // The code lives in the context while Lua may raise.
-    *context.startup.borrow_mut() = Some(startup);
-    push_entry(l, context);
+    let startup: &Option<Startup> = &*context.startup.as_ptr();
+    let Some(Startup { code, .. }) = startup else { return 0 };
+    match &code.program {
+        Program::Chunk(chunk) => {
+            lua_pop(l, 1);
+            push_chunk(l, code, chunk);
+        }
+        Program::Function(function) => {
+            lua_remove(l, -2);
+            *context.own_function.borrow_mut() = Some(Arc::clone(function));
+            let room = decode::count(function) + 8;
+            luaL_checkstack(l, room, c"too many arguments".as_ptr());
+            decode::push(l, function);
+            lua_settop(l, base + 2);
+        }
+        Program::FirstArgument => {
+            lua_remove(l, -2);
+            *context.own_function.borrow_mut() = Some(startup_arguments(context).into());
+        }
+    }
     let arguments =
         context.startup.borrow_mut().as_mut().map(|startup| std::mem::take(&mut startup.arguments));
     *context.arguments.borrow_mut() = arguments.unwrap_or_default();
     let bytes: &[u8] = &*context.arguments.as_ptr();
     luaL_checkstack(l, decode::count(bytes) + 8, c"too many arguments".as_ptr());
-    let count = decode::push(l, bytes);
+    decode::push(l, bytes);
     *context.arguments.borrow_mut() = Vec::new();
-    let task = coroutine::spawn(l, context, count + 5);
+    let task = coroutine::spawn(l, context, lua_gettop(l) - base);
     context.main_task.set(Some(task));
     0
 }
 
+unsafe fn startup_arguments(context: &Context) -> &[u8] {
+    (*context.startup.as_ptr()).as_ref().map_or(&[], |startup| &startup.arguments)
+}
+
+/// Pushes the two functions of `boot.lua`.
+unsafe fn push_boot(l: *mut lua_State, context: &Context) {
+    BOOT.push(l);
+    lua_pushcclosure(l, crate::lua::error::missing_method, 0);
+    push_globals(l);
+    raw_field(l, -1, c"require");
+    lua_remove(l, -2);
+    match &context.process.host.settings.init {
+        Some(module) => push_bytes(l, module),
+        None => lua_pushnil(l),
+    }
+    lua_call(l, 3, 2);
+}
+
 /// Pushes the chunk, the method, the module name and the file name.
-unsafe fn push_entry(l: *mut lua_State, context: &Context) {
-    let startup: &Option<Startup> = &*context.startup.as_ptr();
-    let Some(Startup { code, .. }) = startup else { return };
-    if load(l, &code.chunk, c"=entry", c"b") != LUA_OK {
+unsafe fn push_chunk(l: *mut lua_State, code: &Code, chunk: &[u8]) {
+    if load(l, chunk, c"=entry", c"b") != LUA_OK {
         lua_error(l);
     }
     push_bytes(l, code.method.as_bytes());

@@ -22,6 +22,16 @@ local function of_one(first, again)
   end
 end
 
+local function of_any(first, again)
+  return function(...)
+    local value, err = first(...)
+    while value == AGAIN do
+      value, err = again(...)
+    end
+    return value, err
+  end
+end
+
 local function of_none(first, again)
   return function(a)
     local x = first(a)
@@ -34,4 +44,7 @@ end
 return of_two(halves.receive, halves.receive_again),
   of_one(halves.send, halves.send_again),
   of_one(halves.select, halves.select_again),
-  of_none(halves.sleep, halves.sleep_again)
+  of_none(halves.sleep, halves.sleep_again),
+  of_any(halves.exec, halves.exec_again),
+  of_any(halves.exec_as, halves.exec_again),
+  of_one(halves.wait, halves.wait_again)

@@ -1,9 +1,12 @@
--- Runs an entry in its process: the chunk first, then the function it is about. `missing` makes the error for an entry
--- without that function.
-local missing = ...
+-- How a process begins: `run` is for an entry that is a chunk, `call` for one that is a function. `missing` makes the error for
+-- a chunk without its method, `init` names the module that the host wants first.
+local missing, require, init = ...
 local error, type = error, type
 
-return function(chunk, method, module, file, ...)
+local function run(chunk, method, module, file, ...)
+  if init then
+    require(init)
+  end
   local entry
   if file then
     entry = chunk(module, file)
@@ -19,3 +22,12 @@ return function(chunk, method, module, file, ...)
   end
   return main(...)
 end
+
+local function call(main, ...)
+  if init then
+    require(init)
+  end
+  return main(...)
+end
+
+return run, call

@@ -2,9 +2,11 @@
 //! binary chunk with debug information by all processes that run it.
 
 use super::api::*;
+use crate::codec::Needs;
 use crate::platform::{bytes_to_path, reason};
 use crate::runtime::entry::{self, DEFAULT_METHOD, Definition, Source};
 use crate::runtime::failure::{Failure, shown};
+use crate::runtime::libraries::Libraries;
 use once_cell::sync::Lazy;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -14,6 +16,17 @@ use std::sync::Arc;
 use std::time::SystemTime;
 use std::{fs, io};
 
+/// What a process runs.
+#[derive(Clone)]
+pub enum Program {
+    /// A binary chunk, which gives the function to call.
+    Chunk(Arc<[u8]>),
+    /// An encoded function; what the sequence has behind it is passed over.
+    Function(Arc<[u8]>),
+    /// The function that is the first of the arguments.
+    FirstArgument,
+}
+
 /// What an entry runs.
 #[derive(Clone)]
 pub struct Code {
@@ -21,12 +34,48 @@ pub struct Code {
     pub module: String,
     /// File name, the second argument of the chunk; none for source text.
     pub file: Option<Vec<u8>>,
-    /// The binary chunk.
-    pub chunk: Arc<[u8]>,
-    /// The function to call.
+    /// The code itself.
+    pub program: Program,
+    /// The function of the chunk's table to call.
     pub method: String,
     /// Alias and entry: what `require(alias)` gives.
     pub imports: Vec<(String, String)>,
+}
+
+impl Code {
+    /// A function that comes with the arguments.
+    pub fn of_first_argument() -> Self {
+        Code::of_function(String::new(), Program::FirstArgument)
+    }
+
+    /// The function that a process was started from.
+    pub fn of_own_function(function: Arc<[u8]>) -> Self {
+        Code::of_function(String::new(), Program::Function(function))
+    }
+
+    fn of_function(module: String, program: Program) -> Self {
+        Code { module, file: None, program, method: DEFAULT_METHOD.into(), imports: Vec::new() }
+    }
+
+    /// The libraries that the code names.
+    pub fn needs(&self) -> Libraries {
+        match &self.program {
+            Program::Function(bytes) => Needs::of(bytes).libraries,
+            _ => Libraries::NONE,
+        }
+    }
+}
+
+/// `SOURCE:LINE` of the Lua function at `index`.
+///
+/// # Safety
+/// The stack has room for a value.
+pub unsafe fn function_name(l: *mut lua_State, index: c_int) -> String {
+    let mut debug = std::mem::zeroed::<lua_Debug>();
+    lua_pushvalue(l, index);
+    lua_getinfo(l, c">S".as_ptr(), &mut debug);
+    let source = std::ffi::CStr::from_ptr(debug.short_src.as_ptr()).to_string_lossy();
+    format!("{source}:{}", debug.linedefined)
 }
 
 /// Finds and compiles the code of an entry.
@@ -45,15 +94,21 @@ pub unsafe fn find(l: *mut lua_State, reference: &str) -> Result<Code, Failure> 
     let module = match definition.as_deref().map(|definition| &definition.source) {
         Some(Source::Text(chunk)) => {
             let module = entry::module_name(reference);
-            return Ok(Code { module, file: None, chunk: Arc::clone(chunk), method, imports });
+            let program = Program::Chunk(Arc::clone(chunk));
+            return Ok(Code { module, file: None, program, method, imports });
+        }
+        Some(Source::Function(function)) => {
+            let program = Program::Function(Arc::clone(function));
+            return Ok(Code::of_function(entry::module_name(reference), program));
         }
         Some(Source::File(path)) => {
             let chunk = compile_file(l, reference, path)?;
             let file = path.to_string_lossy().into_owned().into_bytes();
+            let program = Program::Chunk(chunk);
             return Ok(Code {
                 module: entry::module_name(reference),
                 file: Some(file),
-                chunk,
+                program,
                 method,
                 imports,
             });
@@ -65,7 +120,7 @@ pub unsafe fn find(l: *mut lua_State, reference: &str) -> Result<Code, Failure> 
     match search(&module, &path) {
         Ok(file) => {
             let chunk = compile_file(l, reference, &bytes_to_path(&file))?;
-            Ok(Code { module, file: Some(file), chunk, method, imports })
+            Ok(Code { module, file: Some(file), program: Program::Chunk(chunk), method, imports })
         }
         Err(tried) => Err(Failure::EntryNotFound { entry: shown(reference.as_bytes()), tried }),
     }

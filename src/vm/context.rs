@@ -6,6 +6,7 @@
 
 use super::api::*;
 use super::birth::Startup;
+use super::chunk::Code;
 use super::frame::JumpBuffer;
 use super::object::{self, Class, Object};
 use super::standard::Anchored;
@@ -18,8 +19,8 @@ use crate::runtime::failure::Failure;
 use crate::runtime::pid::{ProcessId, looks_like_pid};
 use crate::runtime::process::Process;
 use crate::runtime::{directory, program, registry, relations};
-use crate::scheduling::{Case, Event, Scheduler, TaskId};
-use rustc_hash::FxHashSet;
+use crate::scheduling::{Case, ChannelId, Event, Scheduler, TaskId};
+use rustc_hash::{FxHashMap, FxHashSet};
 use slotmap::SecondaryMap;
 use std::cell::{Cell, OnceCell, RefCell, UnsafeCell};
 use std::collections::VecDeque;
@@ -66,6 +67,10 @@ pub struct Context {
     pub closing: Cell<bool>,
     /// Processes this one monitors.
     pub monitored: RefCell<FxHashSet<ProcessId>>,
+    /// The children that an `exec` waits for, and the channel on which it does.
+    pub executing: RefCell<FxHashMap<ProcessId, ChannelId>>,
+    /// The channel that closes when no child is left, while somebody waits for that.
+    childless: Cell<Option<ChannelId>>,
     /// Main process: failures of linked processes that are still to be raised.
     pub link_failures: RefCell<VecDeque<Arc<ExitRecord>>>,
     /// Main process: references to errors that left managed coroutines and are still to be raised.
@@ -80,6 +85,12 @@ pub struct Context {
     pub startup: RefCell<Option<Startup>>,
     /// Encoded arguments of `main`, while they are decoded.
     pub arguments: RefCell<Vec<u8>>,
+    /// The function that the process was started from, in front of a sequence; none if it runs a chunk.
+    pub own_function: RefCell<Option<Arc<[u8]>>>,
+    /// The entries that are being imported.
+    pub importing: RefCell<Vec<Code>>,
+    /// The process is to go on with this in a new state.
+    pub upgrade: RefCell<Option<Startup>>,
     /// The coroutine that has just ended, and its status.
     pub ending: Cell<(*mut lua_State, c_int)>,
     /// The outcome is a failure of the code, to be reported if nobody watches.
@@ -120,6 +131,8 @@ impl Context {
             collector_stopped: Cell::new(false),
             closing: Cell::new(false),
             monitored: RefCell::default(),
+            executing: RefCell::default(),
+            childless: Cell::new(None),
             link_failures: RefCell::default(),
             task_errors: RefCell::default(),
             failure: RefCell::new(None),
@@ -127,6 +140,9 @@ impl Context {
             finished_cases: RefCell::default(),
             startup: RefCell::new(None),
             arguments: RefCell::default(),
+            own_function: RefCell::new(None),
+            importing: RefCell::default(),
+            upgrade: RefCell::new(None),
             ending: Cell::new((ptr::null_mut(), 0)),
             reportable: Cell::new(false),
             decoding: RefCell::default(),
@@ -245,7 +261,22 @@ impl Context {
     fn concerns_us(&self, signal: &Signal) -> bool {
         match signal {
             Signal::Cancel(_) => true,
-            Signal::Exit(record) => self.monitored.borrow_mut().remove(&record.id),
+            Signal::Exit(record) => {
+                let executing = self.executing.borrow_mut().remove(&record.id);
+                if let Some(channel) = executing {
+                    let event = Envelope::signal(Signal::Exit(Arc::clone(record)));
+                    self.scheduler.borrow_mut().route_private(channel, event);
+                }
+                self.monitored.borrow_mut().remove(&record.id)
+            }
+            Signal::Childless => {
+                if let Some(channel) = self.childless.take() {
+                    let mut scheduler = self.scheduler.borrow_mut();
+                    scheduler.close_channel(channel);
+                    scheduler.drop_channel(channel);
+                }
+                false
+            }
             Signal::LinkDown(record) => self.take_link(record),
             Signal::LinkFailed(record) => {
                 if self.take_link(record) {
@@ -258,6 +289,26 @@ impl Context {
 
     fn take_link(&self, record: &ExitRecord) -> bool {
         self.process.with_bonds(|bonds| bonds.links.remove(&record.id)).is_some()
+    }
+
+    /// A context for the same process with other code: what has arrived and what it watches go over (P-57).
+    pub fn renewed(&self) -> Context {
+        let next = Context::new(Arc::clone(&self.process));
+        next.monitored.replace(self.monitored.take());
+        let mail = self.scheduler.borrow_mut().take_mail();
+        for envelope in mail {
+            let is_message = envelope.as_signal().is_none();
+            let mut scheduler = next.scheduler.borrow_mut();
+            if is_message { scheduler.route_message(envelope) } else { scheduler.route_event(envelope) }
+        }
+        next
+    }
+
+    /// The channel that closes when the process has no children left.
+    pub fn childless_channel(&self) -> ChannelId {
+        let channel = self.childless.get().unwrap_or_else(|| self.scheduler.borrow_mut().open_channel(0));
+        self.childless.set(Some(channel));
+        channel
     }
 
     /// After `unmonitor`: no EXIT of this process can be received any more.

@@ -151,7 +151,7 @@ pub fn write_report(process: &Process) {
         .with_bonds(|bonds| (bonds.watchers.is_empty() && bonds.links.is_empty(), bonds.outcome.clone()));
     let wanted = alone && process.host.settings.report && !process.realm.is_closing();
     if let (true, Some(Err(error))) = (wanted, outcome) {
-        let mut text = format!("process {} ({}) failed: ", process.pid, process.entry).into_bytes();
+        let mut text = format!("process {} ({}) failed: ", process.pid, process.entry()).into_bytes();
         text.extend_from_slice(&error.text());
         text.push(b'\n');
         if !error.stack.is_empty() {

@@ -71,7 +71,17 @@ impl Life {
         match left {
             Ok(frame::Left::Returned) => return run.step,
             // SAFETY: no code of the state runs any more.
-            Ok(frame::Left::Jumped) => unsafe { interrupt::repair(context.main_thread.get()) },
+            Ok(frame::Left::Jumped) => {
+                // SAFETY: no code of the state runs any more.
+                unsafe { interrupt::repair(context.main_thread.get()) };
+                let startup = context.upgrade.take();
+                if let Some(startup) = startup
+                    && !context.process.is_doomed()
+                {
+                    self.renew(startup);
+                    return Step::Ready;
+                }
+            }
             Err(panic) => {
                 let failure = Failure::Panic(ending::panic_text(&*panic));
                 *context.outcome.borrow_mut() = Some(Err(Arc::new(failure.into())));
@@ -80,6 +90,20 @@ impl Life {
             }
         }
         Step::Over
+    }
+
+    /// Puts a new state in the place of the old one, which is closed.
+    fn renew(&mut self, startup: Startup) {
+        let old = &**self.context;
+        // SAFETY: no code of the state runs any more.
+        unsafe { state::close(old) };
+        let next = Box::new(old.renewed());
+        *next.startup.borrow_mut() = Some(startup);
+        interrupt::adopt(&next);
+        let mut old = std::mem::replace(&mut self.context, ManuallyDrop::new(next));
+        // SAFETY: it is not used any more.
+        unsafe { ManuallyDrop::drop(&mut old) };
+        self.born = false;
     }
 
     /// When the last step was over: closes the state and tells everybody.

@@ -17,7 +17,7 @@ pub fn start(process: &Arc<Process>, startup: Startup) -> io::Result<()> {
     interrupt::install();
     process.realm.thread_started();
     let own = Arc::clone(process);
-    let builder = std::thread::Builder::new().stack_size(process.host.settings.stack_size);
+    let builder = std::thread::Builder::new().stack_size(process.limits.stack);
     let started = platform::block_signals(|| builder.spawn(move || live(own, startup)));
     if started.is_err() {
         process.realm.thread_ended();
@@ -26,7 +26,7 @@ pub fn start(process: &Arc<Process>, startup: Startup) -> io::Result<()> {
 }
 
 fn live(process: Arc<Process>, startup: Startup) {
-    platform::name_thread(&process.entry);
+    platform::name_thread(&process.entry());
     process.sleeper.adopt_thread();
     let realm = Arc::clone(&process.realm);
     let mut life = Life::new(&process, startup);

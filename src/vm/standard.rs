@@ -14,11 +14,18 @@ use rustc_hash::FxHashMap;
 use std::ffi::c_int;
 
 /// Tables that cross by name, besides those of the libraries.
-const OWN_TABLES: [&str; 6] =
-    ["process", "process.channel", "process.time", "process.errors", "process.registry", "process.event"];
+const OWN_TABLES: [&str; 7] = [
+    "process",
+    "process.channel",
+    "process.time",
+    "process.errors",
+    "process.ctx",
+    "process.registry",
+    "process.event",
+];
 
 /// Functions that are put together for each state.
-const OWN_FUNCTIONS: [&str; 7] = [
+const OWN_FUNCTIONS: [&str; 9] = [
     "require",
     "collectgarbage",
     "coroutine.close",
@@ -26,6 +33,8 @@ const OWN_FUNCTIONS: [&str; 7] = [
     "coroutine.wrap",
     "process.channel.select",
     "process.time.sleep",
+    "process.exec",
+    "process.wait",
 ];
 
 /// What is anchored, in this order: the tables of all libraries but `base`, then the lists above.

@@ -141,6 +141,15 @@ pub unsafe fn wait(
     go_on(l, context, waiter, next, second_half)
 }
 
+/// Raises if a wait could not even begin here: for calls that do something before they wait.
+pub unsafe fn check(l: *mut lua_State, context: &Context) {
+    let yields =
+        context.scheduler.borrow().current().is_some() && coroutine::may_yield_to_library(l, context);
+    if !yields && let Some(failure) = refuse_frame(l, context) {
+        crate::lua::error::raise_failure(l, BLOCKING_LEVEL, failure);
+    }
+}
+
 unsafe fn refuse_frame(l: *mut lua_State, context: &Context) -> Option<Failure> {
     if context.closing.get() || runs_finalizer(l, context) {
         return Some(Failure::WaitInFinalizer);
@@ -304,6 +313,12 @@ pub unsafe fn leave_if_over(context: &Context) {
         // SAFETY: only spawned processes are doomed or have an outcome while they run, and those run inside `frame::enter`.
         frame::leave(&context.frame);
     }
+}
+
+/// Leaves everything that the process does, to go on with other code.
+pub unsafe fn leave_for_upgrade(context: &Context) -> ! {
+    // SAFETY: code of a spawned process that is not being closed runs inside `frame::enter`.
+    frame::leave(&context.frame)
 }
 
 /// Only a main process has anything pending.

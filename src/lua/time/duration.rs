@@ -1,6 +1,7 @@
 //! Duration objects (T-6 to T-8), and durations as arguments (T-1 to T-4).
 
 use super::super::arguments::{receiver, shown_value};
+use super::super::error::raise_failure;
 use super::super::fill_metatable;
 use super::compare::{self, push_order};
 use crate::runtime::duration;
@@ -37,6 +38,14 @@ pub unsafe fn wait_at(l: *mut lua_State, index: c_int, function: &'static str) -
         return Err(Failure::BareNumber { function, number: length });
     }
     Ok(length)
+}
+
+/// How long to wait for something else, in nanoseconds (P-19). Raises if that is no duration.
+pub unsafe fn limit_at(l: *mut lua_State, index: c_int, function: &'static str) -> i64 {
+    match duration_at(l, index, function) {
+        Ok(length) => length,
+        Err(failure) => raise_failure(l, BLOCKING_LEVEL, failure),
+    }
 }
 
 /// As [`wait_at`], for waits that must be longer than nothing (T-21).

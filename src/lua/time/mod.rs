@@ -27,6 +27,7 @@ use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::object;
 use crate::vm::wait::{self, Done};
+pub use duration::limit_at;
 use duration::positive_wait_at;
 use std::ffi::{CStr, c_int};
 

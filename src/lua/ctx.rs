@@ -1,0 +1,45 @@
+//! `process.ctx` (P-81): the context values of a process.
+
+use super::arguments::string;
+use super::error::return_failure;
+use super::{Functions, or_failure, set_functions};
+use crate::codec::decode;
+use crate::runtime::failure::Failure;
+use crate::vm::api::*;
+use crate::vm::context::Context;
+use std::ffi::c_int;
+
+/// The functions of the module.
+pub const FUNCTIONS: Functions = &[(c"get", or_failure!(get)), (c"all", all)];
+
+/// Pushes the module's table.
+pub unsafe fn push_module(l: *mut lua_State) {
+    lua_createtable(l, 0, FUNCTIONS.len() as c_int);
+    set_functions(l, FUNCTIONS);
+}
+
+/// `ctx.get(key)`: a copy of the value.
+unsafe extern "C-unwind" fn get(l: *mut lua_State) -> c_int {
+    let key = string(l, 1, "get");
+    if key.is_empty() {
+        return return_failure(l, Failure::EmptyContextKey);
+    }
+    // The values live as long as the process.
+    match Context::of(l).process.values.get(key) {
+        Some(bytes) => decode::push(l, bytes),
+        None => return_failure(l, Failure::ContextKeyNotFound(key.to_vec())),
+    }
+}
+
+/// `ctx.all()`: a new table of copies.
+unsafe extern "C-unwind" fn all(l: *mut lua_State) -> c_int {
+    let values = &Context::of(l).process.values;
+    luaL_checkstack(l, 8, std::ptr::null());
+    lua_createtable(l, 0, values.len() as c_int);
+    for (key, bytes) in values.iter() {
+        push_bytes(l, key);
+        decode::push(l, bytes);
+        lua_rawset(l, -3);
+    }
+    1
+}

@@ -1,0 +1,106 @@
+//! `process.exec` and `process.wait` (P-55, P-19): waiting for the end of children.
+
+use super::channel::second_half;
+use super::error::{self, return_failure};
+use super::spawn::{self, Way};
+use super::spawner::Plan;
+use super::time::limit_at;
+use crate::codec::decode;
+use crate::codec::function::check_taken;
+use crate::runtime::clock::instant_after;
+use crate::runtime::envelope::{Envelope, Signal};
+use crate::scheduling::Case;
+use crate::vm::api::*;
+use crate::vm::context::Context;
+use crate::vm::wait::{self, Done};
+use std::ffi::c_int;
+use std::sync::Arc;
+
+const EXEC: Way = Way { function: "exec", monitored: false, linked: false, executed: true };
+
+/// `process.exec(entry, host, ...)` (P-55), first half.
+pub unsafe extern "C-unwind" fn exec(l: *mut lua_State) -> c_int {
+    exec_with(l, 0, &Plan::EMPTY)
+}
+
+/// Spawns from the arguments behind the `receiver` values of a method call, and waits for the end.
+pub unsafe fn exec_with(l: *mut lua_State, receiver: c_int, plan: &Plan) -> c_int {
+    let context = Context::of(l);
+    wait::enter(l, context);
+    // What would keep the call from waiting is told before anything is started.
+    wait::check(l, context);
+    let spawned = match spawn::begin(l, EXEC, receiver, plan) {
+        Ok(spawned) => spawned,
+        Err(failure) => return return_failure(l, failure),
+    };
+    let Some(channel) = spawned.executed_on else {
+        // The owner of the name: nothing was started.
+        push_bytes(l, spawned.process.pid.as_bytes());
+        return 1;
+    };
+    drop(spawned);
+    wait::wait(l, context, vec![Case::Receive(channel)], None, exec_again, executed)
+}
+
+second_half!(exec_again, executed);
+
+unsafe fn executed(l: *mut lua_State, context: &Context, _: usize, done: Done) -> c_int {
+    if let Some(Case::Receive(channel)) = context.finished_cases.borrow().first() {
+        context.scheduler.borrow_mut().close_private(*channel);
+    }
+    let Done::Event(place) = done else {
+        wait::raise_failure(l, context);
+    };
+    let results = match context.kept(place).and_then(Envelope::as_signal) {
+        Some(Signal::Exit(record)) => match &record.outcome {
+            Ok(result) => match check_taken(context, result, "result") {
+                Err(refusal) => return_failure(l, refusal),
+                Ok(()) if result.is_empty() => 0,
+                Ok(()) => decode::push(l, result),
+            },
+            Err(data) => {
+                lua_pushnil(l);
+                error::push(l, Arc::clone(data));
+                2
+            }
+        },
+        _ => 0,
+    };
+    context.take_kept(place);
+    if results == 0 {
+        lua_pushnil(l);
+        return 1;
+    }
+    results
+}
+
+/// `process.wait([duration])` (P-19), first half.
+pub unsafe extern "C-unwind" fn wait_for_children(l: *mut lua_State) -> c_int {
+    let context = Context::of(l);
+    let span = match lua_type(l, 1) {
+        LUA_TNONE | LUA_TNIL => None,
+        _ => Some(limit_at(l, 1, "process.wait")),
+    };
+    wait::enter(l, context);
+    let alone = context.process.with_bonds(|bonds| {
+        bonds.awaits_children = bonds.children > 0;
+        bonds.children == 0
+    });
+    if alone || span.is_some_and(|span| span <= 0) {
+        lua_pushboolean(l, c_int::from(alone));
+        return 1;
+    }
+    let channel = context.childless_channel();
+    let deadline = span.and_then(instant_after);
+    wait::wait(l, context, vec![Case::Receive(channel)], deadline, wait_again, waited)
+}
+
+second_half!(wait_again, waited);
+
+unsafe fn waited(l: *mut lua_State, context: &Context, _: usize, done: Done) -> c_int {
+    match done {
+        Done::Failed => wait::raise_failure(l, context),
+        done => lua_pushboolean(l, c_int::from(matches!(done, Done::Closed))),
+    }
+    1
+}

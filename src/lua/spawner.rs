@@ -1,0 +1,236 @@
+//! The spawn builder (P-80 to P-85): an immutable object that says how a process is to be spawned.
+
+use super::arguments::{self, bad_argument, string_at, wrong_type};
+use super::channel::push_blocking;
+use super::{Functions, messages, set_functions, spawn};
+use crate::codec::encode::Origin;
+use crate::runtime::failure::{Failure, shown};
+use crate::runtime::host::{LEAST_STACK, Limits};
+use crate::runtime::process::ContextValues;
+use crate::runtime::registry;
+use crate::vm::api::*;
+use crate::vm::context::Context;
+use crate::vm::object::{self, Class, Object};
+use std::ffi::c_int;
+use std::ptr;
+use std::sync::Arc;
+
+/// How a process is to be spawned, besides its entry, host and arguments.
+#[derive(Clone)]
+pub struct Plan {
+    values: ContextValues,
+    mailbox_limit: Option<usize>,
+    memory_limit: Option<usize>,
+    stack_size: Option<usize>,
+    /// The name that it gets before it runs.
+    pub name: Option<Vec<u8>>,
+    /// Topics and encoded payloads of its first messages.
+    pub messages: Vec<(Vec<u8>, Vec<u8>)>,
+    /// What was given to the builder and cannot cross: told by the call that spawns.
+    pub failure: Option<Failure>,
+}
+
+impl Plan {
+    /// Nothing special.
+    pub const EMPTY: Plan = Plan {
+        values: ContextValues::new(),
+        mailbox_limit: None,
+        memory_limit: None,
+        stack_size: None,
+        name: None,
+        messages: Vec::new(),
+        failure: None,
+    };
+
+    /// The context of the child: that of its parent, with the builder's own values above it.
+    pub fn values_over(&self, inherited: &Arc<ContextValues>) -> Arc<ContextValues> {
+        if self.values.is_empty() {
+            return Arc::clone(inherited);
+        }
+        let mut values = (**inherited).clone();
+        values.extend(self.values.iter().map(|(key, value)| (key.clone(), Arc::clone(value))));
+        Arc::new(values)
+    }
+
+    /// The limits of the child on a host with these.
+    pub fn limits(&self, of_host: Limits) -> Limits {
+        of_host.lowered(self.mailbox_limit, self.memory_limit, self.stack_size)
+    }
+}
+
+/// The builder as Lua holds it.
+pub struct SpawnerObject(Plan);
+
+/// Its class.
+pub static SPAWNER: Class = Class { name: "spawner", type_name: c"spawner", fill };
+
+impl Object for SpawnerObject {
+    const CLASS: &'static Class = &SPAWNER;
+}
+
+const METHODS: Functions = &[
+    (c"with_context", with_context_again),
+    (c"with_options", with_options_again),
+    (c"with_name", with_name),
+    (c"with_message", with_message),
+    (c"spawn", spawn_as),
+    (c"spawn_monitored", spawn_monitored_as),
+    (c"spawn_linked", spawn_linked_as),
+    (c"spawn_linked_monitored", spawn_linked_monitored_as),
+];
+
+unsafe fn fill(l: *mut lua_State) {
+    lua_createtable(l, 0, METHODS.len() as c_int + 1);
+    set_functions(l, METHODS);
+    push_blocking(l, c"exec_as");
+    set_raw_field(l, -2, c"exec");
+    set_raw_field(l, -2, c"__index");
+}
+
+/// The builder that a method was called on.
+unsafe fn own<'a>(l: *mut lua_State, name: &str) -> &'a Plan {
+    &arguments::receiver::<SpawnerObject>(l, 1, name).0
+}
+
+/// Returns a new builder: `plan` as `change` leaves it. `change` reads the stack, and raises nothing.
+unsafe fn return_changed(l: *mut lua_State, plan: &Plan, change: impl FnOnce(&mut Plan)) -> c_int {
+    let place = object::reserve::<SpawnerObject>(l);
+    let mut plan = plan.clone();
+    change(&mut plan);
+    ptr::write(place, SpawnerObject(plan));
+    object::confirm::<SpawnerObject>(l);
+    1
+}
+
+/// `process.with_context(values)` (P-80, P-81).
+pub unsafe extern "C-unwind" fn with_context(l: *mut lua_State) -> c_int {
+    add_values(l, 0, &Plan::EMPTY)
+}
+
+unsafe extern "C-unwind" fn with_context_again(l: *mut lua_State) -> c_int {
+    let plan = own(l, "with_context");
+    add_values(l, 1, plan)
+}
+
+unsafe fn add_values(l: *mut lua_State, receiver: c_int, plan: &Plan) -> c_int {
+    let values = receiver + 1;
+    if lua_type(l, values) != LUA_TTABLE {
+        wrong_type(l, values, 1, "with_context", "table");
+    }
+    lua_pushnil(l);
+    while lua_next(l, values) != 0 {
+        if lua_type(l, -2) != LUA_TSTRING {
+            bad_argument(l, 1, 1, "with_context", "keys must be strings");
+        }
+        lua_pop(l, 1);
+    }
+    luaL_checkstack(l, 12, ptr::null());
+    let context = Context::of(l);
+    return_changed(l, plan, |plan| {
+        lua_pushnil(l);
+        while lua_next(l, values) != 0 {
+            let key = to_bytes(l, -2).unwrap_or_default().to_vec();
+            match context.encoder().encode_field(l, lua_gettop(l), Origin::Context) {
+                Ok(bytes) => {
+                    plan.values.insert(key, bytes.into());
+                }
+                Err(failure) => plan.failure = plan.failure.take().or(Some(failure)),
+            }
+            lua_pop(l, 1);
+        }
+    })
+}
+
+/// `process.with_options(options)` (P-82).
+pub unsafe extern "C-unwind" fn with_options(l: *mut lua_State) -> c_int {
+    add_options(l, 0, &Plan::EMPTY)
+}
+
+unsafe extern "C-unwind" fn with_options_again(l: *mut lua_State) -> c_int {
+    let plan = own(l, "with_options");
+    add_options(l, 1, plan)
+}
+
+unsafe fn add_options(l: *mut lua_State, receiver: c_int, plan: &Plan) -> c_int {
+    let options = receiver + 1;
+    if lua_type(l, options) != LUA_TTABLE {
+        wrong_type(l, options, 1, "with_options", "table");
+    }
+    let (mut mailbox, mut memory, mut stack) = (None, None, None);
+    lua_pushnil(l);
+    while lua_next(l, options) != 0 {
+        let number = to_whole(l, -1).and_then(|whole| usize::try_from(whole).ok());
+        let (name, place, least) = match to_bytes(l, -2) {
+            Some(b"mailbox_limit") => ("mailbox_limit", &mut mailbox, 0),
+            Some(b"memory_limit") => ("memory_limit", &mut memory, 0),
+            Some(b"stack_size") => ("stack_size", &mut stack, LEAST_STACK),
+            _ => {
+                let name = arguments::shown_value(l, -2);
+                super::error::raise_failure(l, 1, Failure::UnknownOption(name))
+            }
+        };
+        match number {
+            Some(number) if number >= least => *place = Some(number),
+            _ => {
+                let wanted = if least == 0 {
+                    "whole number of at least 0"
+                } else {
+                    "whole number of at least the default"
+                };
+                let name = shown(name.as_bytes());
+                super::error::raise_failure(l, 1, Failure::BadOption { name, wanted })
+            }
+        }
+        lua_pop(l, 1);
+    }
+    return_changed(l, plan, |plan| {
+        plan.mailbox_limit = mailbox.or(plan.mailbox_limit);
+        plan.memory_limit = memory.or(plan.memory_limit);
+        plan.stack_size = stack.or(plan.stack_size);
+    })
+}
+
+/// `spawner:with_name(name)` (P-83).
+unsafe extern "C-unwind" fn with_name(l: *mut lua_State) -> c_int {
+    let plan = own(l, "with_name");
+    let name = string_at(l, 2, 1, "with_name");
+    if let Err(failure) = registry::check_name(name) {
+        super::error::raise_failure(l, 1, failure);
+    }
+    return_changed(l, plan, |plan| plan.name = Some(name.to_vec()))
+}
+
+/// `spawner:with_message(topic, ...)` (P-84).
+unsafe extern "C-unwind" fn with_message(l: *mut lua_State) -> c_int {
+    let plan = own(l, "with_message");
+    let topic = string_at(l, 2, 1, "with_message");
+    if let Err(failure) = messages::check_topic(topic) {
+        super::error::raise_failure(l, 1, failure);
+    }
+    luaL_checkstack(l, 12, ptr::null());
+    let (context, count) = (Context::of(l), lua_gettop(l) - 2);
+    return_changed(l, plan, |plan| match context.encoder().encode(l, 3, count, Origin::Argument(2)) {
+        Ok(payload) => plan.messages.push((topic.to_vec(), payload.to_vec())),
+        Err(failure) => plan.failure = plan.failure.take().or(Some(failure)),
+    })
+}
+
+macro_rules! spawning {
+    ($name:ident, $way:expr) => {
+        unsafe extern "C-unwind" fn $name(l: *mut lua_State) -> c_int {
+            let plan = own(l, $way.function);
+            spawn::spawn_with(l, $way, 1, plan)
+        }
+    };
+}
+
+spawning!(spawn_as, spawn::SPAWN);
+spawning!(spawn_monitored_as, spawn::SPAWN_MONITORED);
+spawning!(spawn_linked_as, spawn::SPAWN_LINKED);
+spawning!(spawn_linked_monitored_as, spawn::SPAWN_LINKED_MONITORED);
+
+/// `spawner:exec(entry, host, ...)`, first half.
+pub unsafe extern "C-unwind" fn exec_as(l: *mut lua_State) -> c_int {
+    let plan = own(l, "exec");
+    super::exec::exec_with(l, 1, plan)
+}
