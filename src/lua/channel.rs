@@ -17,6 +17,8 @@ pub struct ChannelObject {
     /// Its state in the scheduler.
     pub id: ChannelId,
     has_companion: Cell<bool>,
+    /// What the scheduler keeps for it, about, in bytes.
+    weight: usize,
     context: *const Context,
 }
 
@@ -25,6 +27,10 @@ pub static CHANNEL: Class = Class { name: "channel", type_name: c"channel", fill
 
 impl Object for ChannelObject {
     const CLASS: &'static Class = &CHANNEL;
+
+    fn weight(&self) -> usize {
+        self.weight
+    }
 }
 
 impl Drop for ChannelObject {
@@ -139,7 +145,13 @@ pub(crate) use second_half;
 
 /// Pushes a channel object for a channel of the scheduler.
 pub unsafe fn push(l: *mut lua_State, context: &Context, id: ChannelId) {
-    object::push(l, ChannelObject { id, has_companion: Cell::new(false), context });
+    push_weighing(l, context, id, 0);
+}
+
+/// As [`push`], for a channel for which the scheduler keeps `extra` bytes more than for any.
+pub unsafe fn push_weighing(l: *mut lua_State, context: &Context, id: ChannelId, extra: usize) {
+    const USUAL: usize = 256;
+    object::push(l, ChannelObject { id, has_companion: Cell::new(false), weight: USUAL + extra, context });
 }
 
 /// The channel that a method was called on.

@@ -2,6 +2,7 @@
 
 use super::arguments::{optional_string, string};
 use super::error::{return_done, return_failure};
+use super::restricted::allowed_on;
 use super::time;
 use crate::runtime::caretaker;
 use crate::runtime::clock::Timestamp;
@@ -38,6 +39,7 @@ unsafe fn on_destination(
 pub unsafe extern "C-unwind" fn terminate(l: *mut lua_State) -> c_int {
     let results = on_destination(l, "terminate", |context, destination| {
         let process = context.resolve(destination)?;
+        allowed_on(context, &process, "terminate")?;
         if process.is_main() {
             Err(Failure::MainProcess)
         } else if doom(&process, Failure::Terminated) {
@@ -65,6 +67,7 @@ pub unsafe extern "C-unwind" fn cancel(l: *mut lua_State) -> c_int {
     };
     on_destination(l, "cancel", |context, destination| {
         let process = context.resolve(destination)?;
+        allowed_on(context, &process, "cancel")?;
         let span = span?.map(|span| Duration::from_nanos(span.unsigned_abs()));
         if span.is_some() && process.is_main() {
             return Err(Failure::MainProcess);
@@ -90,6 +93,7 @@ pub unsafe extern "C-unwind" fn cancel(l: *mut lua_State) -> c_int {
 pub unsafe extern "C-unwind" fn monitor(l: *mut lua_State) -> c_int {
     on_destination(l, "monitor", |context, destination| {
         let process = context.resolve(destination)?;
+        allowed_on(context, &process, "monitor")?;
         if process == context.process {
             return Err(Failure::MonitorSelf);
         }
@@ -122,6 +126,7 @@ pub unsafe extern "C-unwind" fn unmonitor(l: *mut lua_State) -> c_int {
 pub unsafe extern "C-unwind" fn link(l: *mut lua_State) -> c_int {
     on_destination(l, "link", |context, destination| {
         let process = context.resolve(destination)?;
+        allowed_on(context, &process, "link")?;
         if relations::link(&context.process, &process) { Ok(()) } else { Err(not_found(&process)) }
     })
 }

@@ -20,6 +20,10 @@ pub static ERROR: Class = Class { name: "error", type_name: c"process.error", fi
 
 impl Object for ErrorObject {
     const CLASS: &'static Class = &ERROR;
+
+    fn weight(&self) -> usize {
+        self.0.size()
+    }
 }
 
 const METHODS: Functions = &[

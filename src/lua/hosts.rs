@@ -3,14 +3,16 @@
 use super::arguments::{shown_value, string, table, wrong_type};
 use super::error::{return_done, return_failure};
 use super::messages::raise_no_memory;
+use super::restricted::allowed;
 use super::time::{self, DurationObject};
 use crate::codec::encode::Origin;
 use crate::runtime::entry::{self, DEFAULT_METHOD, Definition, Source, is_reference};
 use crate::runtime::failure::{Failure, shown};
 use crate::runtime::host::{self, LEAST_STACK, Settings};
+use crate::runtime::libraries::{self, Libraries};
 use crate::vm::api::*;
 use crate::vm::context::Context;
-use crate::vm::{chunk, object};
+use crate::vm::{chunk, object, standard};
 use std::ffi::{CStr, c_int};
 use std::time::Duration;
 
@@ -30,6 +32,9 @@ pub unsafe extern "C-unwind" fn define(l: *mut lua_State) -> c_int {
         wrong_type(l, 2, 2, "define", "string, table or function");
     }
     luaL_checkstack(l, 8, std::ptr::null());
+    if let Err(failure) = allowed(Context::of(l), "define") {
+        return return_failure(l, failure);
+    }
     let result = entry::checked(reference).and_then(|reference| {
         let definition = match to_bytes(l, 2) {
             Some(text) => Definition {
@@ -63,7 +68,8 @@ unsafe fn encoded_function(l: *mut lua_State, index: c_int) -> Result<Source, Fa
 /// Source text is compiled at once, so that a syntax error is found where it is written.
 unsafe fn compiled(l: *mut lua_State, reference: &str, text: &[u8]) -> Result<Source, Failure> {
     let name = format!("={reference}");
-    chunk::compile(l, reference, text, name.as_bytes(), c"bt").map(Source::Text)
+    let source = if chunk::is_binary(text) { Source::Binary } else { Source::Text };
+    chunk::compile(l, reference, text, name.as_bytes(), c"bt").map(source)
 }
 
 /// The definition in the table at `index`. Reads raw, raises nothing.
@@ -151,6 +157,9 @@ pub unsafe extern "C-unwind" fn define_host(l: *mut lua_State) -> c_int {
     table(l, 2, "define_host");
     luaL_checkstack(l, 8, std::ptr::null());
     lua_settop(l, 2);
+    if let Err(failure) = allowed(Context::of(l), "define_host") {
+        return return_failure(l, failure);
+    }
     if !is_reference(reference) {
         return return_failure(l, Failure::HostReference(reference.to_vec()));
     }
@@ -177,7 +186,16 @@ unsafe fn settings_at(l: *mut lua_State, index: c_int) -> Result<Settings, Failu
             b"exit_grace" => settings.exit_grace = span_at(l, &field)?,
             b"jit" if lua_type(l, -1) == LUA_TBOOLEAN => settings.jit = lua_toboolean(l, -1) != 0,
             b"report" if lua_type(l, -1) == LUA_TBOOLEAN => settings.report = lua_toboolean(l, -1) != 0,
-            b"report" | b"jit" => {
+            b"functions" if lua_type(l, -1) == LUA_TBOOLEAN => settings.functions = lua_toboolean(l, -1) != 0,
+            b"libs" => {
+                settings.libraries = libraries_at(l, &field)?;
+                settings.restricted = true;
+            }
+            b"init" => match to_bytes(l, -1) {
+                Some(module) => settings.init = Some(module.to_vec()),
+                None => return Err(bad_field(&field, format!("string expected, got {}", type_at(l, -1)))),
+            },
+            b"report" | b"jit" | b"functions" => {
                 return Err(bad_field(&field, format!("boolean expected, got {}", type_at(l, -1))));
             }
             b"workers" => {
@@ -188,7 +206,35 @@ unsafe fn settings_at(l: *mut lua_State, index: c_int) -> Result<Settings, Failu
         }
         lua_pop(l, 1);
     }
+    settings.check().map_err(|(field, problem)| bad_field(field.as_bytes(), problem))?;
     Ok(settings)
+}
+
+/// The list of library names on top.
+unsafe fn libraries_at(l: *mut lua_State, field: &[u8]) -> Result<Libraries, Failure> {
+    if lua_type(l, -1) != LUA_TTABLE {
+        return Err(bad_field(field, format!("table expected, got {}", type_at(l, -1))));
+    }
+    let mut granted = Libraries::NONE;
+    let mut count = 0;
+    lua_pushnil(l);
+    while lua_next(l, -2) != 0 {
+        count += 1;
+        let found =
+            to_bytes(l, -1).and_then(|name| Libraries::named(name).filter(|_| standard::has_library(name)));
+        match found {
+            Some(library) => granted = granted.and(library),
+            None => return Err(bad_field(field, format!("no such library: {}", shown(&shown_value(l, -1))))),
+        }
+        lua_pop(l, 1);
+    }
+    if count != lua_rawlen(l, -1) {
+        return Err(bad_field(field, "must be a list of names"));
+    }
+    if !granted.contain(Libraries::named(b"base").unwrap_or(Libraries::NONE)) {
+        return Err(bad_field(field, "base must be among them"));
+    }
+    Ok(granted)
 }
 
 /// The duration on top, at least 0.
@@ -233,9 +279,27 @@ pub unsafe extern "C-unwind" fn host_info(l: *mut lua_State) -> c_int {
         push_whole(l, number as i64);
         set_raw_field(l, -2, name);
     }
-    for (name, value) in [(c"report", settings.report), (c"jit", settings.jit)] {
+    for (name, value) in
+        [(c"report", settings.report), (c"jit", settings.jit), (c"functions", settings.functions)]
+    {
         lua_pushboolean(l, c_int::from(value));
         set_raw_field(l, -2, name);
+    }
+    lua_createtable(l, libraries::NAMES.len() as c_int, 0);
+    let mut place = 0;
+    for name in libraries::NAMES {
+        let granted =
+            settings.libraries.contain(Libraries::named(name.as_bytes()).unwrap_or(Libraries::NONE));
+        if granted && standard::has_library(name.as_bytes()) {
+            place += 1;
+            push_bytes(l, name.as_bytes());
+            lua_rawseti(l, -2, place);
+        }
+    }
+    set_raw_field(l, -2, c"libs");
+    if let Some(module) = &settings.init {
+        push_bytes(l, module);
+        set_raw_field(l, -2, c"init");
     }
     let spans = [(c"terminate_grace", settings.terminate_grace), (c"exit_grace", settings.exit_grace)];
     for (name, span) in spans {

@@ -272,24 +272,67 @@ pub unsafe fn into_spawned(l: *mut lua_State, context: &Context) {
     set_raw_field(l, -2, c"collectgarbage");
     lua_pop(l, 3);
     seed_random(l);
+    // A host may grant few libraries.
     push_library(l, c"coroutine");
-    set_function(l, c"spawn", coroutine::spawn);
-    replace_coroutine_functions(l);
-    lua_pop(l, 1);
-    push_library(l, c"os");
-    set_function(l, c"exit", exit);
-    lua_pop(l, 1);
-    push_library(l, c"package");
-    set_paths(l, context);
-    let searchers = if cfg!(feature = "lua54") { c"searchers" } else { c"loaders" };
-    if raw_field(l, -1, searchers) == LUA_TTABLE {
-        lua_pushcclosure(l, search_short, 0);
-        lua_rawseti(l, -2, lua_rawlen(l, -2) as lua_Integer + 1);
+    if lua_type(l, -1) == LUA_TTABLE {
+        set_function(l, c"spawn", coroutine::spawn);
+        replace_coroutine_functions(l);
     }
     lua_pop(l, 1);
+    push_library(l, c"os");
+    if lua_type(l, -1) == LUA_TTABLE {
+        set_function(l, c"exit", exit);
+    }
+    lua_pop(l, 1);
+    push_library(l, c"package");
+    if lua_type(l, -1) == LUA_TTABLE {
+        set_paths(l, context);
+        let searchers = if cfg!(feature = "lua54") { c"searchers" } else { c"loaders" };
+        if raw_field(l, -1, searchers) == LUA_TTABLE {
+            lua_pushcclosure(l, search_short, 0);
+            lua_rawseti(l, -2, lua_rawlen(l, -2) as lua_Integer + 1);
+        }
+        lua_pop(l, 1);
+        raw_field(l, -1, c"preload");
+        lua_remove(l, -2);
+    } else {
+        lua_pop(l, 1);
+        push_own_table(l, &IMPORTS);
+    }
     set_imports(l, context);
     lua_pop(l, 1);
     standard::anchor(l);
+}
+
+/// Where the imports are found if the library `package` is not granted.
+static IMPORTS: u8 = 0;
+
+/// Pushes what `require` gives without the library `package`: what is loaded, or an import. `false`, and nothing pushed, for
+/// any other name.
+pub unsafe fn push_required(l: *mut lua_State, name: &[u8]) -> bool {
+    luaL_checkstack(l, 8, ptr::null());
+    push_loaded(l);
+    push_bytes(l, name);
+    if lua_rawget(l, -2) != LUA_TNIL {
+        return true;
+    }
+    lua_pop(l, 1);
+    push_own_table(l, &IMPORTS);
+    push_bytes(l, name);
+    if lua_rawget(l, -2) != LUA_TFUNCTION {
+        lua_pop(l, 3);
+        return false;
+    }
+    lua_call(l, 0, 1);
+    if lua_type(l, -1) == LUA_TNIL {
+        lua_pop(l, 1);
+        lua_pushboolean(l, 1);
+    }
+    push_bytes(l, name);
+    lua_pushvalue(l, -2);
+    // Below are the imports, and below these the loaded modules.
+    lua_rawset(l, -5);
+    true
 }
 
 #[cfg(feature = "lua54")]
@@ -336,11 +379,11 @@ unsafe fn set_paths(l: *mut lua_State, context: &Context) {
     }
 }
 
-/// Preloads the imports of the entry into `package`, which is on top (H-8).
+/// Puts loaders of the entry's imports into the table on top (H-8).
 unsafe fn set_imports(l: *mut lua_State, context: &Context) {
     let startup: &Option<crate::vm::birth::Startup> = &*context.startup.as_ptr();
     let Some(startup) = startup else { return };
-    if startup.code.imports.is_empty() || raw_field(l, -1, c"preload") != LUA_TTABLE {
+    if startup.code.imports.is_empty() || lua_type(l, -1) != LUA_TTABLE {
         return;
     }
     for (alias, target) in &startup.code.imports {
@@ -349,14 +392,14 @@ unsafe fn set_imports(l: *mut lua_State, context: &Context) {
         lua_pushcclosure(l, load_import, 1);
         lua_rawset(l, -3);
     }
-    lua_pop(l, 1);
 }
 
 /// Loader of an import: runs the chunk of the entry, once.
 unsafe extern "C-unwind" fn load_import(l: *mut lua_State) -> c_int {
     let target = to_bytes(l, lua_upvalueindex(1)).unwrap_or_default();
     luaL_checkstack(l, 8, ptr::null());
-    let found = entry::checked(target).and_then(|target| chunk::find(l, target));
+    let text_only = Context::of_state(l).process.host.settings.restricted;
+    let found = entry::checked(target).and_then(|target| chunk::find(l, target, text_only));
     let code = match found {
         Ok(code) => code,
         Err(failure) => super::error::raise_failure(l, 1, failure),

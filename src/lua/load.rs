@@ -10,6 +10,7 @@ use crate::runtime::host;
 use crate::runtime::index::{self, Code, Entry, Host, Place};
 use crate::vm::api::*;
 use crate::vm::chunk;
+use crate::vm::context::Context;
 use std::ffi::c_int;
 use std::sync::Arc;
 
@@ -24,6 +25,9 @@ struct Summary {
 pub unsafe extern "C-unwind" fn load(l: *mut lua_State) -> c_int {
     let path = string(l, 1, "load");
     luaL_checkstack(l, 8, std::ptr::null());
+    if let Err(failure) = super::restricted::allowed(Context::of(l), "load") {
+        return return_failure(l, failure);
+    }
     let result = define(l, path);
     raise_no_memory(l, &result);
     match result {

@@ -33,6 +33,10 @@ pub static MESSAGE: Class = Class { name: "message", type_name: c"process.Messag
 
 impl Object for MessageObject {
     const CLASS: &'static Class = &MESSAGE;
+
+    fn weight(&self) -> usize {
+        self.envelope().size()
+    }
 }
 
 const OPERATORS: Functions = &[(c"__index", index), (c"__tostring", to_string)];
@@ -85,6 +89,7 @@ pub unsafe fn push_payload(l: *mut lua_State, index: c_int) {
         if message.decoders.get() == 0
             && let Ok(bare) = message.envelope().without_payload()
         {
+            object::change_weight(l, message.weight(), bare.size());
             *message.envelope.get() = bare;
         }
     }

@@ -126,7 +126,7 @@ pub unsafe extern "C-unwind" fn listen(l: *mut lua_State) -> c_int {
             push_views(l);
             lua_pushvalue(l, 1);
             if new {
-                channel::push(l, context, id);
+                channel::push_weighing(l, context, id, 2 * topic.len());
                 lua_pushvalue(l, -1);
                 lua_insert(l, -4);
                 lua_rawset(l, -3);

@@ -20,6 +20,7 @@ pub mod message;
 pub mod messages;
 pub mod options;
 pub mod registry;
+pub mod restricted;
 pub mod select;
 pub mod spawn;
 pub mod spawner;

@@ -2,6 +2,7 @@
 
 use super::arguments::{optional_string, string, wrong_type};
 use super::error::{return_done, return_failure};
+use super::restricted::allowed_on;
 use super::{Functions, or_failure, set_functions};
 use crate::runtime::failure::{Failure, shown};
 use crate::runtime::pid::looks_like_pid;
@@ -61,8 +62,10 @@ unsafe extern "C-unwind" fn register(l: *mut lua_State) -> c_int {
             Some(pid) if !looks_like_pid(pid) => return Err(Failure::InvalidPid(pid.to_vec())),
             Some(pid) => directory::find(pid).ok_or_else(|| Failure::ProcessNotFound(pid.to_vec()))?,
         };
+        allowed_on(context, &process, "register")?;
         registry::register(name, &process)
     });
+    super::messages::raise_no_memory(l, &result);
     return_done(l, result)
 }
 
@@ -82,6 +85,11 @@ unsafe extern "C-unwind" fn lookup(l: *mut lua_State) -> c_int {
 unsafe extern "C-unwind" fn unregister(l: *mut lua_State) -> c_int {
     let name = string(l, 1, "unregister");
     if let Err(failure) = check_scope(l, 2, "unregister") {
+        return return_failure(l, failure);
+    }
+    let context = Context::of(l);
+    let owner = registry::find(name);
+    if let Some(Err(failure)) = owner.map(|owner| allowed_on(context, &owner, "unregister")) {
         return return_failure(l, failure);
     }
     lua_pushboolean(l, c_int::from(registry::unregister(name)));

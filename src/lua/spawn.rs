@@ -3,6 +3,7 @@
 use super::arguments::{string_at, wrong_type};
 use super::error::return_failure;
 use super::messages::raise_no_memory;
+use super::restricted::allowed_to_run;
 use super::spawner::Plan;
 use crate::codec::Needs;
 use crate::codec::encode::Origin;
@@ -104,8 +105,8 @@ pub unsafe fn begin(l: *mut lua_State, way: Way, receiver: c_int, plan: &Plan) -
     let host = string_at(l, receiver + 2, 2, function);
     luaL_checkstack(l, 12, std::ptr::null());
     let context = Context::of(l);
-    let result =
-        prepare(l, context, receiver, host, plan).and_then(|order| order.carry_out(context, way, plan));
+    let result = prepare(l, context, receiver, host, function, plan)
+        .and_then(|order| order.carry_out(context, way, plan));
     raise_no_memory(l, &result);
     result
 }
@@ -124,6 +125,7 @@ unsafe fn prepare(
     context: &Context,
     receiver: c_int,
     host: &[u8],
+    function: &'static str,
     plan: &Plan,
 ) -> Result<Order, Failure> {
     let entry = receiver + 1;
@@ -133,13 +135,15 @@ unsafe fn prepare(
         None => chunk::function_name(l, entry),
     };
     let host = host::lookup(host)?;
+    let defined = to_bytes(l, entry).is_some().then_some(&*reference);
+    allowed_to_run(context, defined, &host.name, function)?;
     let (code, first, origin) = if lua_type(l, entry) == LUA_TFUNCTION {
         // Encoded together with its arguments, so that what they share with it stays shared. The host stands in between.
         lua_pushvalue(l, entry);
         lua_replace(l, entry + 1);
         (Code::of_first_argument(), entry + 1, Origin::Entry)
     } else {
-        (chunk::find(l, &reference)?, entry + 2, Origin::Argument(3))
+        (chunk::find(l, &reference, host.settings.restricted)?, entry + 2, Origin::Argument(3))
     };
     if let Some(failure) = &plan.failure {
         return Err(failure.clone());

@@ -66,6 +66,13 @@ pub static SPAWNER: Class = Class { name: "spawner", type_name: c"spawner", fill
 
 impl Object for SpawnerObject {
     const CLASS: &'static Class = &SPAWNER;
+
+    fn weight(&self) -> usize {
+        let Plan { values, messages, name, .. } = &self.0;
+        let values: usize = values.iter().map(|(key, value)| key.len() + value.len() + 64).sum();
+        let messages: usize = messages.iter().map(|(topic, payload)| topic.len() + payload.len() + 48).sum();
+        size_of::<Plan>() + values + messages + name.as_ref().map_or(0, Vec::len)
+    }
 }
 
 const METHODS: Functions = &[

@@ -3,6 +3,7 @@
 use super::arguments::string;
 use super::error::return_failure;
 use super::messages::raise_no_memory;
+use super::restricted::allowed_to_run;
 use crate::codec::Needs;
 use crate::codec::encode::Origin;
 use crate::runtime::entry;
@@ -52,7 +53,10 @@ unsafe fn prepare(
     };
     let code = match (reference, context.own_function.borrow().clone()) {
         (None, Some(function)) => Code::of_own_function(function),
-        _ => chunk::find(l, &entry)?,
+        _ => {
+            allowed_to_run(context, Some(&entry), &context.process.host.name, "upgrade")?;
+            chunk::find(l, &entry, context.process.host.settings.restricted)?
+        }
     };
     let count = (lua_gettop(l) - 1).max(0);
     let arguments = context.encoder().encode(l, 2, count, Origin::Argument(2))?.to_vec();

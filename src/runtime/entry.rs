@@ -34,6 +34,8 @@ pub fn module_name(reference: &str) -> String {
 pub enum Source {
     /// Lua source text, compiled.
     Text(Arc<[u8]>),
+    /// A binary chunk.
+    Binary(Arc<[u8]>),
     /// A function, encoded with what it has captured.
     Function(Arc<[u8]>),
     /// A file, by its absolute path.

@@ -112,6 +112,12 @@ impl Envelope {
         }
     }
 
+    /// Bytes of memory it takes.
+    pub fn size(&self) -> usize {
+        let header = self.header();
+        size_of::<Header>() + header.sender_len as usize + header.topic_len as usize + header.payload_len
+    }
+
     fn layout(bytes: usize) -> Option<Layout> {
         let size = size_of::<Header>().checked_add(bytes)?;
         Layout::from_size_align(size, align_of::<Header>()).ok()

@@ -92,6 +92,13 @@ impl ErrorData {
         }
     }
 
+    /// Bytes of memory it takes.
+    pub fn size(&self) -> usize {
+        let contexts: usize = self.contexts.iter().map(|context| context.len() + size_of::<Vec<u8>>()).sum();
+        let details = self.details.as_ref().map_or(0, Vec::len);
+        size_of::<ErrorData>() + self.message.len() + contexts + details + self.stack.len() + self.kind.len()
+    }
+
     /// The same error, of a process that was given up: its details say so.
     pub fn of_abandoned(self) -> Self {
         let details = Some(plain::with_flag(self.details, "abandoned"));

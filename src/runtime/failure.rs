@@ -152,6 +152,8 @@ pub enum Failure {
     ContextKeyNotFound(Vec<u8>),
     #[error("context key cannot be empty")]
     EmptyContextKey,
+    #[error("not allowed on host {host}: {function}")]
+    NotAllowed { host: String, function: &'static str },
     #[error("not available after fork")]
     AfterFork,
     #[error("not enough memory")]
@@ -176,6 +178,7 @@ impl Failure {
             | NoSuchZone(_)
             | NameNotRegistered(_) => Kind::NotFound,
             OtherMode { .. } => Kind::Conflict,
+            NotAllowed { .. } => Kind::PermissionDenied,
             MailboxFull(_) => Kind::RateLimited,
             HostFull { .. } | CannotStart(_) | ScopeNotAvailable(_) | AfterFork => Kind::Unavailable,
             NameTaken { .. } => Kind::AlreadyExists,

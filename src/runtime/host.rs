@@ -38,6 +38,8 @@ pub struct Settings {
     pub report: bool,
     /// The standard libraries that its processes get.
     pub libraries: Libraries,
+    /// Its processes were given few libraries and may do little to others (H-31).
+    pub restricted: bool,
     /// The module that its processes require first.
     pub init: Option<Vec<u8>>,
     /// Whether its processes take functions in messages and arguments.
@@ -56,6 +58,7 @@ impl Default for Settings {
             jit: true,
             report: true,
             libraries: Libraries::ALL,
+            restricted: false,
             init: None,
             functions: true,
         }
@@ -89,6 +92,28 @@ impl Limits {
 }
 
 impl Settings {
+    /// Whether options that belong together are there together.
+    ///
+    /// # Errors
+    /// The option that is missing or does not fit, and why.
+    pub fn check(&self) -> Result<(), (&'static str, &'static str)> {
+        let limits = [
+            ("max_processes", self.max_processes),
+            ("mailbox_limit", self.mailbox_limit),
+            ("memory_limit", self.memory_limit),
+        ];
+        for (name, limit) in limits {
+            if self.restricted && limit == 0 {
+                return Err((name, "must be set on a host with libs"));
+            }
+        }
+        let package = Libraries::named(b"package").unwrap_or(Libraries::NONE);
+        if self.init.is_some() && !self.libraries.contain(package) {
+            return Err(("init", "needs the library package"));
+        }
+        Ok(())
+    }
+
     /// The limits that a process has unless it is given lower ones.
     pub fn limits(&self) -> Limits {
         Limits { mailbox: self.mailbox_limit, memory: self.memory_limit, stack: self.stack_size }

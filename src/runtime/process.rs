@@ -39,6 +39,8 @@ pub struct Process {
     pub mailbox: Mailbox,
     /// Where it sleeps.
     pub sleeper: Sleeper,
+    /// Bytes of what others keep for the process, its mail and its names, counted only on restricted hosts.
+    charged: AtomicUsize,
     /// Messages in the mailbox, counted only if there is a limit.
     waiting: AtomicUsize,
     /// Set once, when somebody has ended the process; `bonds.doom` says why.
@@ -74,6 +76,7 @@ impl Process {
             realm,
             mailbox: Mailbox::default(),
             sleeper,
+            charged: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             doomed: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
@@ -148,14 +151,42 @@ impl Process {
         if limit != 0 && self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, place).is_err() {
             return Err(if self.mailbox.is_closed() { Undelivered::Gone } else { Undelivered::Full });
         }
+        let size = message.size();
+        if !self.charge(size) {
+            self.message_left(size);
+            return Err(Undelivered::Full);
+        }
         self.push(message).map_err(|_| Undelivered::Gone)
     }
 
-    /// To be called by the owner for each message it takes.
-    pub fn message_taken(&self) {
+    /// To be called by the owner for each message it takes, with its size in bytes.
+    pub fn message_left(&self, size: usize) {
         if self.limits.mailbox != 0 {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
         }
+        self.discharge(size);
+    }
+
+    /// Counts bytes that others keep for the process towards its memory. `false`: there would be too many; they are counted
+    /// all the same.
+    pub fn charge(&self, size: usize) -> bool {
+        if !self.host.settings.restricted {
+            return true;
+        }
+        let before = self.charged.fetch_add(size, Ordering::Relaxed);
+        before.saturating_add(size) <= self.limits.memory
+    }
+
+    /// Undoes [`Process::charge`].
+    pub fn discharge(&self, size: usize) {
+        if self.host.settings.restricted {
+            self.charged.fetch_sub(size, Ordering::Relaxed);
+        }
+    }
+
+    /// Bytes charged so far.
+    pub fn charged(&self) -> usize {
+        self.charged.load(Ordering::Relaxed)
     }
 
     /// Puts a signal into the mailbox; `false` if the process takes nothing any more. Signals are never counted.

@@ -44,6 +44,11 @@ pub fn register(name: &[u8], process: &Arc<Process>) -> Result<(), Failure> {
         }
         alive
     });
+    if alive && !process.charge(cost(name)) {
+        process.with_bonds(|bonds| bonds.names.retain(|own| own != name));
+        process.discharge(cost(name));
+        return Err(Failure::OutOfMemory);
+    }
     if !alive {
         return Err(Failure::ProcessNotFound(process.pid.as_bytes().to_vec()));
     }
@@ -81,7 +86,13 @@ pub fn unregister(name: &[u8]) -> bool {
     };
     RELEASES.fetch_add(1, Ordering::Release);
     owner.with_bonds(|bonds| bonds.names.retain(|own| own != name));
+    owner.discharge(cost(name));
     true
+}
+
+/// Bytes that a name costs, about.
+fn cost(name: &[u8]) -> usize {
+    2 * name.len() + 128
 }
 
 /// Takes away the names of a process that is gone.

@@ -8,7 +8,7 @@ use super::coroutine;
 #[cfg(feature = "luajit")]
 use super::interrupt;
 use crate::codec::decode;
-use crate::lua::install;
+use crate::lua::{install, restricted};
 use std::ffi::c_int;
 use std::sync::Arc;
 
@@ -29,7 +29,12 @@ pub unsafe extern "C-unwind" fn set_up(l: *mut lua_State) -> c_int {
     let context = Context::of_state(l);
     context.memory.set_limit(context.process.limits.memory);
     let held = CollectorHeld::hold(l);
-    luaL_openlibs(l);
+    let settings = &context.process.host.settings;
+    if settings.restricted {
+        restricted::open_libraries(l, settings.libraries);
+    } else {
+        luaL_openlibs(l);
+    }
     install::into_spawned(l, context);
     #[cfg(feature = "luajit")]
     if !context.process.host.settings.jit {

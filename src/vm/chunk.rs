@@ -78,21 +78,22 @@ pub unsafe fn function_name(l: *mut lua_State, index: c_int) -> String {
     format!("{source}:{}", debug.linedefined)
 }
 
-/// Finds and compiles the code of an entry.
+/// Finds and compiles the code of an entry. `text_only`: it must not be a binary chunk, which could do harm.
 ///
 /// # Errors
-/// Unknown entry, unreadable file, syntax error.
+/// Unknown entry, unreadable file, syntax error, or a binary chunk where only text is allowed.
 ///
 /// # Safety
 /// The stack has room for four values; nothing is left on it.
-pub unsafe fn find(l: *mut lua_State, reference: &str) -> Result<Code, Failure> {
+pub unsafe fn find(l: *mut lua_State, reference: &str, text_only: bool) -> Result<Code, Failure> {
     let definition = entry::definition(reference);
     let (method, imports) = match definition.as_deref() {
         Some(Definition { method, imports, .. }) => (method.clone(), imports.clone()),
         None => (DEFAULT_METHOD.to_owned(), Vec::new()),
     };
     let module = match definition.as_deref().map(|definition| &definition.source) {
-        Some(Source::Text(chunk)) => {
+        Some(Source::Binary(_)) if text_only => return Err(binary_chunk(reference)),
+        Some(Source::Text(chunk) | Source::Binary(chunk)) => {
             let module = entry::module_name(reference);
             let program = Program::Chunk(Arc::clone(chunk));
             return Ok(Code { module, file: None, program, method, imports });
@@ -102,7 +103,7 @@ pub unsafe fn find(l: *mut lua_State, reference: &str) -> Result<Code, Failure> 
             return Ok(Code::of_function(entry::module_name(reference), program));
         }
         Some(Source::File(path)) => {
-            let chunk = compile_file(l, reference, path)?;
+            let chunk = compile_file(l, reference, path, text_only)?;
             let file = path.to_string_lossy().into_owned().into_bytes();
             let program = Program::Chunk(chunk);
             return Ok(Code {
@@ -119,7 +120,7 @@ pub unsafe fn find(l: *mut lua_State, reference: &str) -> Result<Code, Failure> 
     let path = package_field(l, c"path").unwrap_or_default();
     match search(&module, &path) {
         Ok(file) => {
-            let chunk = compile_file(l, reference, &bytes_to_path(&file))?;
+            let chunk = compile_file(l, reference, &bytes_to_path(&file), text_only)?;
             Ok(Code { module, file: Some(file), program: Program::Chunk(chunk), method, imports })
         }
         Err(tried) => Err(Failure::EntryNotFound { entry: shown(reference.as_bytes()), tried }),
@@ -169,12 +170,28 @@ pub fn search(module: &str, path: &[u8]) -> Result<Vec<u8>, Vec<Vec<u8>>> {
 struct Compiled {
     len: u64,
     modified: Option<SystemTime>,
+    binary: bool,
     chunk: Arc<[u8]>,
 }
 
 static FILES: Lazy<Mutex<FxHashMap<PathBuf, Compiled>>> = Lazy::new(Default::default);
 
-unsafe fn compile_file(l: *mut lua_State, reference: &str, path: &Path) -> Result<Arc<[u8]>, Failure> {
+/// Whether code is a binary chunk.
+pub fn is_binary(code: &[u8]) -> bool {
+    code.starts_with(b"\x1b")
+}
+
+fn binary_chunk(reference: &str) -> Failure {
+    let message = "attempt to load a binary chunk (mode is 't')".into();
+    Failure::Syntax { entry: reference.into(), message }
+}
+
+unsafe fn compile_file(
+    l: *mut lua_State,
+    reference: &str,
+    path: &Path,
+    text_only: bool,
+) -> Result<Arc<[u8]>, Failure> {
     let cannot_open = |error: io::Error| Failure::CannotOpen {
         entry: reference.into(),
         file: shown(path.as_os_str().as_encoded_bytes()),
@@ -186,13 +203,22 @@ unsafe fn compile_file(l: *mut lua_State, reference: &str, path: &Path) -> Resul
         && known.len == len
         && known.modified == modified
     {
-        return Ok(Arc::clone(&known.chunk));
+        return if known.binary && text_only {
+            Err(binary_chunk(reference))
+        } else {
+            Ok(Arc::clone(&known.chunk))
+        };
     }
     let text = fs::read(path).map_err(cannot_open)?;
     let name = [b"@", path.as_os_str().as_encoded_bytes()].concat();
-    let chunk = compile(l, reference, without_first_comment(&text), &name, c"bt")?;
+    let code = without_first_comment(&text);
+    let binary = is_binary(code);
+    if binary && text_only {
+        return Err(binary_chunk(reference));
+    }
+    let chunk = compile(l, reference, code, &name, c"bt")?;
     // A file that changes while we look at it is read anew next time: its time stamp is newer than ours.
-    FILES.lock().insert(path.to_owned(), Compiled { len, modified, chunk: Arc::clone(&chunk) });
+    FILES.lock().insert(path.to_owned(), Compiled { len, modified, binary, chunk: Arc::clone(&chunk) });
     Ok(chunk)
 }
 

@@ -4,6 +4,8 @@
 //! So a userdata is known without its metatable, which `debug.setmetatable` can exchange.
 
 use super::api::*;
+use super::context::Context;
+use crate::runtime::failure::Failure;
 use std::ffi::{CStr, c_int, c_void};
 use std::ptr;
 
@@ -21,6 +23,11 @@ pub struct Class {
 pub trait Object: Sized + 'static {
     /// The class.
     const CLASS: &'static Class;
+
+    /// Bytes that the value keeps outside the Lua state. They count towards the memory of the process.
+    fn weight(&self) -> usize {
+        0
+    }
 }
 
 #[repr(C)]
@@ -50,9 +57,23 @@ pub unsafe fn reserve<T: Object>(l: *mut lua_State) -> *mut T {
     &raw mut (*block).value
 }
 
-/// See [`reserve`].
+/// See [`reserve`]. Raises, once everything is in order, if the value weighs more than the process may use.
 pub unsafe fn confirm<T: Object>(l: *mut lua_State) {
-    (*lua_touserdata(l, -1).cast::<Block<T>>()).class = T::CLASS;
+    let block = lua_touserdata(l, -1).cast::<Block<T>>();
+    (*block).class = T::CLASS;
+    let weight = (*block).value.weight();
+    if weight > 0 {
+        change_weight(l, 0, weight);
+    }
+}
+
+/// What the values of a process keep outside its Lua state has changed. Raises if it has become more than the process may use.
+pub unsafe fn change_weight(l: *mut lua_State, old: usize, new: usize) {
+    if let Some(context) = Context::find(l)
+        && context.memory.reweigh(old, new)
+    {
+        crate::lua::error::raise_failure(l, 1, Failure::OutOfMemory);
+    }
 }
 
 /// The value in the userdata at `index`, `None` if it is anything else. It lives as long as the userdata.
@@ -101,6 +122,12 @@ unsafe extern "C-unwind" fn collect<T: Object>(l: *mut lua_State) -> c_int {
         let block = lua_touserdata(l, 1).cast::<Block<T>>();
         // Of no class any more: whoever still reaches it in another finalizer finds a strange userdata.
         (*block).class = ptr::null();
+        let weight = (*block).value.weight();
+        if weight > 0
+            && let Some(context) = Context::find(l)
+        {
+            context.memory.reweigh(weight, 0);
+        }
         ptr::drop_in_place(&raw mut (*block).value);
     }
     0

@@ -137,6 +137,15 @@ impl Names {
     }
 }
 
+/// Whether the VM has a standard library of this name.
+pub fn has_library(name: &[u8]) -> bool {
+    match name {
+        b"utf8" => cfg!(feature = "lua54"),
+        b"bit" | b"jit" | b"ffi" => cfg!(feature = "luajit"),
+        _ => true,
+    }
+}
+
 /// The library that a name belongs to.
 fn library_of(text: &[u8]) -> Libraries {
     let first = text.split(|&byte| byte == b'.').next().unwrap_or_default();

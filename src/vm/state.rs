@@ -10,6 +10,8 @@ use std::ptr;
 #[derive(Default)]
 pub struct Memory {
     used: Cell<usize>,
+    /// Bytes that values of the state keep outside it.
+    outside: Cell<usize>,
     /// 0 for no limit. Set only while failures are caught: what has to be done in any case must not fail.
     limit: Cell<usize>,
 }
@@ -19,12 +21,20 @@ impl Memory {
     pub fn set_limit(&self, limit: usize) -> usize {
         self.limit.replace(limit)
     }
+
+    /// What values keep outside the state has changed by this: whether it is more than allowed now.
+    pub fn reweigh(&self, old: usize, new: usize) -> bool {
+        self.outside.set(self.outside.get().saturating_sub(old).saturating_add(new));
+        let limit = self.limit.get();
+        new > old && limit != 0 && self.used.get().saturating_add(self.outside.get()) > limit
+    }
 }
 
 /// The allocator of spawned states; `data` is the context.
 unsafe extern "C" fn allocate(data: *mut c_void, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
     // SAFETY: a state is closed before its context is dropped, and only one thread at a time runs it.
-    let memory = &(*data.cast::<Context>()).memory;
+    let context = &*data.cast::<Context>();
+    let memory = &context.memory;
     let old = if block.is_null() { 0 } else { old };
     if new == 0 {
         libc::free(block);
@@ -32,8 +42,11 @@ unsafe extern "C" fn allocate(data: *mut c_void, block: *mut c_void, old: usize,
         return ptr::null_mut();
     }
     let used = memory.used.get() - old + new;
-    if new > old && memory.limit.get() != 0 && used > memory.limit.get() {
-        return ptr::null_mut();
+    if new > old && memory.limit.get() != 0 {
+        let outside = memory.outside.get().saturating_add(context.process.charged());
+        if used.saturating_add(outside) > memory.limit.get() {
+            return ptr::null_mut();
+        }
     }
     let grown = libc::realloc(block, new);
     if !grown.is_null() {

@@ -1,0 +1,195 @@
+//! What processes of restricted hosts may not do (H-31, B-100), and what they find instead of the full standard library.
+//!
+//! The border is drawn for code that is not trusted, on Lua 5.4: it gets no file that it names itself, no binary chunk, nothing of
+//! another process but messages, and memory within its limit. LuaJIT's own library can be crashed from Lua; there it is a
+//! convenience and no border.
+
+use super::arguments::shown_value;
+use crate::runtime::entry;
+use crate::runtime::failure::{Failure, shown};
+use crate::runtime::libraries::{self, Libraries};
+use crate::runtime::process::Process;
+use crate::vm::api::*;
+use crate::vm::context::Context;
+use std::ffi::c_int;
+use std::sync::Arc;
+
+fn refusal(context: &Context, function: &'static str) -> Failure {
+    Failure::NotAllowed { host: context.process.host.name.to_string(), function }
+}
+
+/// Whether the process may do this at all.
+///
+/// # Errors
+/// It is restricted.
+pub fn allowed(context: &Context, function: &'static str) -> Result<(), Failure> {
+    if context.process.host.settings.restricted { Err(refusal(context, function)) } else { Ok(()) }
+}
+
+/// Whether the process may do this to `target`: anything to itself and to what it has spawned.
+///
+/// # Errors
+/// It is restricted, and `target` is somebody else.
+pub fn allowed_on(context: &Context, target: &Arc<Process>, function: &'static str) -> Result<(), Failure> {
+    let own =
+        Arc::ptr_eq(target, &context.process) || target.parent.as_ptr() == Arc::as_ptr(&context.process);
+    if own { Ok(()) } else { allowed(context, function) }
+}
+
+/// Whether the process may run this entry on this host: what others have defined, on its own host.
+///
+/// # Errors
+/// It is restricted, and this is something else.
+pub fn allowed_to_run(
+    context: &Context,
+    reference: Option<&str>,
+    host: &str,
+    function: &'static str,
+) -> Result<(), Failure> {
+    let own_host = host == &*context.process.host.name;
+    if own_host && reference.is_some_and(|reference| entry::definition(reference).is_some()) {
+        return Ok(());
+    }
+    allowed(context, function)
+}
+
+/// Opens the libraries that the host grants, and no other.
+pub unsafe fn open_libraries(l: *mut lua_State, granted: Libraries) {
+    for name in libraries::NAMES {
+        let wanted = Libraries::named(name.as_bytes()).is_some_and(|library| granted.contain(library));
+        if wanted && let Some(open) = opener(name) {
+            open_library(l, name, open);
+        }
+    }
+    // LuaJIT compiles only if its library was opened, and opens `coroutine` with `base`.
+    #[cfg(feature = "luajit")]
+    {
+        if !granted.contain(Libraries::named(b"jit").unwrap_or(Libraries::NONE)) {
+            open_library(l, "jit", luaopen_jit);
+            for name in ["jit", "jit.util", "jit.opt"] {
+                hide(l, name);
+            }
+        }
+        if !granted.contain(Libraries::named(b"coroutine").unwrap_or(Libraries::NONE)) {
+            hide(l, "coroutine");
+        }
+    }
+    push_globals(l);
+    if !granted.contain(Libraries::named(b"package").unwrap_or(Libraries::NONE)) {
+        for name in [c"dofile", c"loadfile", c"module"] {
+            lua_pushnil(l);
+            set_raw_field(l, -2, name);
+        }
+        set_function(l, c"require", require);
+    }
+    raw_field(l, -1, c"load");
+    lua_pushcclosure(l, load_text, 1);
+    if raw_field(l, -2, c"loadstring") != LUA_TNIL {
+        lua_pushvalue(l, -2);
+        set_raw_field(l, -4, c"loadstring");
+    }
+    lua_pop(l, 1);
+    set_raw_field(l, -2, c"load");
+    lua_pop(l, 1);
+}
+
+#[cfg(feature = "luajit")]
+unsafe extern "C-unwind" {
+    fn luaopen_jit(l: *mut lua_State) -> c_int;
+}
+
+fn opener(name: &str) -> Option<Function> {
+    Some(match name {
+        "base" => luaopen_base,
+        "string" => luaopen_string,
+        "table" => luaopen_table,
+        "math" => luaopen_math,
+        "io" => luaopen_io,
+        "os" => luaopen_os,
+        "debug" => luaopen_debug,
+        "package" => luaopen_package,
+        #[cfg(feature = "lua54")]
+        "utf8" => luaopen_utf8,
+        #[cfg(feature = "lua54")]
+        "coroutine" => luaopen_coroutine,
+        #[cfg(feature = "luajit")]
+        "bit" => luaopen_bit,
+        #[cfg(feature = "luajit")]
+        "jit" => luaopen_jit,
+        #[cfg(feature = "luajit")]
+        "ffi" => luaopen_ffi,
+        _ => return None,
+    })
+}
+
+/// Opens one library as `luaL_openlibs` does.
+unsafe fn open_library(l: *mut lua_State, name: &str, open: Function) {
+    lua_pushcclosure(l, open, 0);
+    #[cfg(feature = "luajit")]
+    push_bytes(l, if name == "base" { b"" } else { name.as_bytes() });
+    #[cfg(feature = "lua54")]
+    push_bytes(l, if name == "base" { b"_G" } else { name.as_bytes() });
+    lua_call(l, 1, 1);
+    #[cfg(feature = "lua54")]
+    {
+        let name = if name == "base" { "_G" } else { name };
+        luaL_getsubtable(l, LUA_REGISTRYINDEX, c"_LOADED".as_ptr());
+        push_bytes(l, name.as_bytes());
+        lua_pushvalue(l, -3);
+        lua_rawset(l, -3);
+        lua_pop(l, 1);
+        push_globals(l);
+        push_bytes(l, name.as_bytes());
+        lua_pushvalue(l, -3);
+        lua_rawset(l, -3);
+        lua_pop(l, 1);
+    }
+    lua_pop(l, 1);
+}
+
+/// Takes a library out of the state's tables.
+#[cfg(feature = "luajit")]
+unsafe fn hide(l: *mut lua_State, name: &str) {
+    push_globals(l);
+    push_bytes(l, name.as_bytes());
+    lua_pushnil(l);
+    lua_rawset(l, -3);
+    lua_pop(l, 1);
+    raw_field(l, LUA_REGISTRYINDEX, c"_LOADED");
+    if lua_type(l, -1) == LUA_TTABLE {
+        push_bytes(l, name.as_bytes());
+        lua_pushnil(l);
+        lua_rawset(l, -3);
+    }
+    lua_pop(l, 1);
+}
+
+/// `load` and `loadstring` of restricted processes: text only. The stock `load` is captured.
+unsafe extern "C-unwind" fn load_text(l: *mut lua_State) -> c_int {
+    let count = lua_gettop(l).max(3);
+    lua_settop(l, count);
+    if let Some(mode) = to_bytes(l, 3)
+        && !mode.contains(&b't')
+    {
+        let text = format!("attempt to load a text chunk (mode is '{}')", shown(mode));
+        lua_pushnil(l);
+        push_bytes(l, text.as_bytes());
+        return 2;
+    }
+    lua_pushstring(l, c"t".as_ptr());
+    lua_replace(l, 3);
+    lua_pushvalue(l, lua_upvalueindex(1));
+    lua_insert(l, 1);
+    lua_call(l, count, LUA_MULTRET);
+    lua_gettop(l)
+}
+
+/// `require` where the library `package` is not granted: this library's own modules, and the imports of the entry.
+unsafe extern "C-unwind" fn require(l: *mut lua_State) -> c_int {
+    let name = super::arguments::string(l, 1, "require");
+    if super::install::push_required(l, name) {
+        return 1;
+    }
+    let name = shown(&shown_value(l, 1));
+    super::arguments::raise_text(l, 1, format!("module '{name}' not found: this host grants no others"))
+}
