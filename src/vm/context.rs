@@ -9,9 +9,9 @@ use super::birth::Startup;
 use super::frame::JumpBuffer;
 use super::main_state;
 use super::standard::Anchored;
-use super::state::{self, Memory};
+use super::state;
 use crate::codec::encode::Encoder;
-use crate::platform;
+use crate::platform::{self, Memory};
 use crate::runtime::envelope::{Envelope, Signal};
 use crate::runtime::exit::{ExitRecord, Outcome};
 use crate::runtime::failure::Failure;
@@ -40,7 +40,7 @@ pub struct Context {
     pub process: Arc<Process>,
     /// The state's main thread.
     pub main_thread: Cell<*mut lua_State>,
-    /// Memory of the state, as its allocator counts it.
+    /// Memory of a spawned state.
     pub memory: Memory,
     /// Coroutines, channels, timers.
     pub scheduler: RefCell<Scheduler>,
