@@ -17,7 +17,7 @@ pub unsafe fn is_waiting(co: *mut lua_State) -> bool {
 }
 
 /// As [`is_waiting`], for a coroutine that has yielded and has `count` values on its stack.
-unsafe fn holds_mark(co: *mut lua_State, count: c_int) -> bool {
+pub unsafe fn holds_mark(co: *mut lua_State, count: c_int) -> bool {
     count > 0 && lua_touserdata(co, -1) == waiting_mark()
 }
 
