@@ -35,8 +35,9 @@ pub unsafe fn open(l: *mut lua_State) -> std::io::Result<()> {
     push_guard(l, state_closes);
     lua_rawsetp(l, LUA_REGISTRYINDEX, guard_key());
     set_context(l, ptr::null());
+    let main = main_thread(l);
     let context = Box::new(Context::new(program::open_main()?));
-    context.main_thread.set(main_thread(l));
+    context.main_thread.set(main);
     set_context(l, Box::into_raw(context));
     Ok(())
 }
@@ -125,7 +126,7 @@ unsafe extern "C-unwind" fn state_has_closed(l: *mut lua_State) -> c_int {
     0
 }
 
-/// The main thread of the state; on LuaJIT, which does not tell, the thread that asks: nobody needs it there.
+/// The main thread of the state; on LuaJIT, which does not tell, the thread that asks, kept alive: any will do there.
 unsafe fn main_thread(l: *mut lua_State) -> *mut lua_State {
     #[cfg(feature = "lua54")]
     {
@@ -135,7 +136,17 @@ unsafe fn main_thread(l: *mut lua_State) -> *mut lua_State {
         main
     }
     #[cfg(feature = "luajit")]
-    l
+    {
+        lua_pushthread(l);
+        lua_rawsetp(l, LUA_REGISTRYINDEX, thread_key());
+        l
+    }
+}
+
+#[cfg(feature = "luajit")]
+fn thread_key() -> *const std::ffi::c_void {
+    static KEY: u8 = 2;
+    ptr::from_ref(&KEY).cast()
 }
 
 fn context_key() -> *const std::ffi::c_void {
