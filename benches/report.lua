@@ -48,9 +48,9 @@ function report.table(rows)
   return table.concat(lines, "\n")
 end
 
--- Puts the text between the marks in the file; the rest of the file stays.
-function report.write(path, text)
-  local first, last = "<!-- figures: begin -->\n", "<!-- figures: end -->"
+-- Puts the text between the marks of that name in the file; the rest of the file stays.
+function report.write(path, mark, text)
+  local first, last = ("<!-- %s: begin -->\n"):format(mark), ("<!-- %s: end -->"):format(mark)
   local file = assert(io.open(path, "rb"))
   local document = file:read("a")
   file:close()

@@ -37,6 +37,7 @@ mod entry_points {
     use crate::runtime::program;
     use crate::vm::api::*;
     use crate::vm::context::Context;
+    use crate::vm::main_state;
     use crate::vm::standard;
     use std::ffi::c_int;
 
@@ -51,7 +52,7 @@ mod entry_points {
         }
         install::refuse_second_copy(l);
         let known = Context::find(l).is_some();
-        if let Err(error) = Context::open_main(l) {
+        if let Err(error) = main_state::open(l) {
             error::raise_failure(l, 1, Failure::CannotStart(error.to_string()));
         }
         if !known {

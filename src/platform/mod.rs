@@ -8,6 +8,7 @@ pub mod fork;
 pub mod generated_code;
 #[cfg(not(test))]
 mod library;
+mod memory;
 pub mod signal;
 #[cfg(not(test))]
 mod stack;
@@ -22,6 +23,8 @@ pub use file::bytes_to_path;
 pub use file::reason;
 #[cfg(not(test))]
 pub use library::{at_exit, exit, pin_library};
+#[cfg(not(test))]
+pub use memory::Memory;
 #[cfg(not(test))]
 pub use stack::remaining as remaining_stack;
 #[cfg(not(test))]

@@ -8,11 +8,11 @@ use super::api::*;
 use super::birth::Startup;
 use super::chunk::Code;
 use super::frame::JumpBuffer;
-use super::object::{self, Class, Object};
+use super::main_state;
 use super::standard::Anchored;
-use super::state::{self, Memory};
+use super::state;
 use crate::codec::encode::Encoder;
-use crate::platform;
+use crate::platform::{self, Memory};
 use crate::runtime::envelope::{Envelope, Signal};
 use crate::runtime::exit::{ExitRecord, Outcome};
 use crate::runtime::failure::Failure;
@@ -41,7 +41,7 @@ pub struct Context {
     pub process: Arc<Process>,
     /// The state's main thread.
     pub main_thread: Cell<*mut lua_State>,
-    /// Memory of the state, as its allocator counts it.
+    /// Memory of a spawned state.
     pub memory: Memory,
     /// Coroutines, channels, timers.
     pub scheduler: RefCell<Scheduler>,
@@ -173,37 +173,7 @@ impl Context {
         if let Some(context) = state::context_behind_allocator(l) {
             return Some(context);
         }
-        lua_rawgetp(l, LUA_REGISTRYINDEX, registry_key());
-        let found = lua_touserdata(l, -1).cast::<Context>();
-        lua_pop(l, 1);
-        // SAFETY: only `open_main` sets this field, to a context that stays for ever.
-        found.as_ref()
-    }
-
-    /// Makes `l`'s state a main process, if it is not yet one.
-    ///
-    /// # Errors
-    /// The operating system has no descriptor left.
-    pub unsafe fn open_main<'a>(l: *mut lua_State) -> std::io::Result<&'a Context> {
-        if let Some(context) = Self::find(l) {
-            return Ok(context);
-        }
-        // All that can raise comes first: the sentinel that is collected when the state closes, and the two fields.
-        let place = object::reserve::<MainState>(l);
-        lua_rawsetp(l, LUA_REGISTRYINDEX, sentinel_key());
-        lua_pushlightuserdata(l, ptr::null_mut());
-        lua_rawsetp(l, LUA_REGISTRYINDEX, registry_key());
-        let process = program::open_main()?;
-        // The context stays for ever: finalizers that run after ours may still call the library.
-        let context: &'static Context = Box::leak(Box::new(Context::new(process)));
-        context.main_thread.set(main_thread(l));
-        ptr::write(place, MainState(context));
-        lua_rawgetp(l, LUA_REGISTRYINDEX, sentinel_key());
-        object::confirm::<MainState>(l);
-        lua_pushlightuserdata(l, ptr::from_ref(context).cast_mut().cast());
-        lua_rawsetp(l, LUA_REGISTRYINDEX, registry_key());
-        lua_pop(l, 1);
-        Ok(context)
+        main_state::context_of(l)
     }
 
     /// The encoder, for one encoding; nothing else may use it meanwhile.
@@ -242,6 +212,9 @@ impl Context {
 
     /// Takes what has arrived out of the mailbox and gives it to the views it belongs to.
     pub fn sort_mail(&self) {
+        if self.process.host.settings.restricted {
+            self.memory.set_charged(self.process.charged());
+        }
         if !self.process.mailbox.has_mail() {
             return;
         }
@@ -373,52 +346,9 @@ impl Context {
         act(&entry.process)
     }
 
-    /// Empties a main process's context when its state closes.
-    fn close(&self) {
-        self.closing.set(true);
-        if platform::fork::is_child() {
-            return;
-        }
+    /// Ends the main process whose state closes.
+    pub fn close(&self) {
         self.forget_all_monitored();
         program::close_main(&self.process);
-        self.destinations.borrow_mut().clear();
-        self.link_failures.borrow_mut().clear();
-    }
-}
-
-unsafe fn main_thread(l: *mut lua_State) -> *mut lua_State {
-    #[cfg(feature = "lua54")]
-    {
-        lua_rawgeti(l, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
-        let main = lua_tothread(l, -1);
-        lua_pop(l, 1);
-        main
-    }
-    #[cfg(feature = "luajit")]
-    l
-}
-
-fn registry_key() -> *const std::ffi::c_void {
-    static KEY: u8 = 0;
-    ptr::from_ref(&KEY).cast()
-}
-
-fn sentinel_key() -> *const std::ffi::c_void {
-    static KEY: u8 = 1;
-    ptr::from_ref(&KEY).cast()
-}
-
-/// In the registry of a main state; when the state closes, the program ends.
-struct MainState(&'static Context);
-
-static MAIN_STATE: Class = Class { name: "userdata", type_name: c"process.main", fill: |_| {} };
-
-impl Object for MainState {
-    const CLASS: &'static Class = &MAIN_STATE;
-}
-
-impl Drop for MainState {
-    fn drop(&mut self) {
-        self.0.close();
     }
 }

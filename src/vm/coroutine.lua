@@ -5,38 +5,43 @@ local coroutine = coroutine
 local create, yield, isyieldable = coroutine.create, coroutine.yield, coroutine.isyieldable
 local error, type = error, type
 
-local function pass(co, ...)
-  local ok, mark = ...
-  if mark == WAITING and ok then
-    if isyieldable() then
-      yield(WAITING)
-    else
-      hold()
-    end
+local function wait()
+  if isyieldable() then
+    yield(WAITING)
+  else
+    hold()
+  end
+end
+
+-- Both get what `resume` returned. One call for each resume: calls with `...` are what costs here.
+local function pass(co, ok, ...)
+  if ok and ... == WAITING then
+    wait()
     return pass(co, again(co))
   end
-  return ...
+  return ok, ...
+end
+
+local function results(co, ok, ...)
+  if ok then
+    if ... == WAITING then
+      wait()
+      return results(co, again(co))
+    end
+    return ...
+  end
+  local err = ...
+  error(err, type(err) == "string" and 3 or 0)
 end
 
 local function resume_passing(co, ...)
   return pass(co, resume(co, ...))
 end
 
-local function results(ok, ...)
-  if ok then
-    return ...
-  end
-  local err = ...
-  if type(err) == "string" then
-    error(err, 3)
-  end
-  error(err, 0)
-end
-
 local function wrap_passing(f)
   local co = create(f)
   return function(...)
-    return results(pass(co, resume(co, ...)))
+    return results(co, resume(co, ...))
   end
 end
 

@@ -13,7 +13,12 @@ pub const NESTED_COROUTINES: u32 = 190;
 
 /// True if the coroutine yielded because it waits in a call of the library: the mark is on top of it until it is resumed.
 pub unsafe fn is_waiting(co: *mut lua_State) -> bool {
-    lua_status(co) == LUA_YIELD && lua_gettop(co) > 0 && lua_touserdata(co, -1) == waiting_mark()
+    lua_status(co) == LUA_YIELD && holds_mark(co, lua_gettop(co))
+}
+
+/// As [`is_waiting`], for a coroutine that has yielded and has `count` values on its stack.
+pub unsafe fn holds_mark(co: *mut lua_State, count: c_int) -> bool {
+    count > 0 && lua_touserdata(co, -1) == waiting_mark()
 }
 
 /// Whether a wait in `l` can yield and reach the scheduler.
@@ -186,10 +191,11 @@ mod lua54 {
         Waits,
     }
 
-    /// Moves the arguments over; `false` with a message on `l` if `co` cannot be resumed.
-    unsafe fn hand_over(l: *mut lua_State, co: *mut lua_State, args: c_int) -> bool {
-        let refusal = match lua_status(co) {
-            LUA_YIELD if is_waiting(co) => Some(c"cannot resume non-suspended coroutine"),
+    /// Moves the arguments over: how many `co` is to be resumed with. `None`, with a message on `l`, if it cannot be resumed.
+    unsafe fn hand_over(l: *mut lua_State, co: *mut lua_State, given: c_int) -> Option<c_int> {
+        let status = lua_status(co);
+        let refusal = match status {
+            LUA_YIELD if holds_mark(co, lua_gettop(co)) => Some(c"cannot resume non-suspended coroutine"),
             LUA_YIELD => None,
             LUA_OK => {
                 let mut debug = std::mem::zeroed::<lua_Debug>();
@@ -204,17 +210,13 @@ mod lua54 {
             _ => Some(c"cannot resume dead coroutine"),
         };
         let refusal =
-            refusal.or_else(|| (lua_checkstack(co, args) == 0).then_some(c"too many arguments to resume"));
-        match refusal {
-            Some(text) => {
-                lua_pushstring(l, text.as_ptr());
-                false
-            }
-            None => {
-                lua_xmove(l, co, args);
-                true
-            }
+            refusal.or_else(|| (lua_checkstack(co, given) == 0).then_some(c"too many arguments to resume"));
+        if let Some(text) = refusal {
+            lua_pushstring(l, text.as_ptr());
+            return None;
         }
+        lua_xmove(l, co, given);
+        Some(if status == LUA_YIELD { given } else { lua_gettop(co) - 1 })
     }
 
     unsafe fn go(l: *mut lua_State, co: *mut lua_State, args: c_int) -> Back {
@@ -234,7 +236,7 @@ mod lua54 {
             context.running.set(l);
             wait::leave_if_over(context);
             match status {
-                LUA_YIELD if is_waiting(co) => {
+                LUA_YIELD if holds_mark(co, results) => {
                     if can_yield(l) {
                         return Back::Waits;
                     }
@@ -265,22 +267,16 @@ mod lua54 {
         yield_with(l, 1, 0, next)
     }
 
-    unsafe fn started_args(co: *mut lua_State) -> c_int {
-        let top = lua_gettop(co);
-        if lua_status(co) == LUA_YIELD { top } else { top - 1 }
-    }
-
     pub unsafe extern "C-unwind" fn resume_coroutine(l: *mut lua_State) -> c_int {
         let Some(co) = thread_at(l, 1) else {
             luaL_checktype(l, 1, LUA_TTHREAD);
             return 0;
         };
         let given = lua_gettop(l) - 1;
-        if !hand_over(l, co, given) {
-            return failed(l);
+        match hand_over(l, co, given) {
+            Some(args) => resumed(l, co, args),
+            None => failed(l),
         }
-        let args = if lua_status(co) == LUA_YIELD { given } else { started_args(co) };
-        resumed(l, co, args)
     }
 
     unsafe fn resumed(l: *mut lua_State, co: *mut lua_State, args: c_int) -> c_int {
@@ -318,12 +314,10 @@ mod lua54 {
 
     unsafe extern "C-unwind" fn call_wrapped(l: *mut lua_State) -> c_int {
         let co = lua_tothread(l, lua_upvalueindex(1));
-        let given = lua_gettop(l);
-        if !hand_over(l, co, given) {
-            return raise_wrapped(l, co);
+        match hand_over(l, co, lua_gettop(l)) {
+            Some(args) => called(l, co, args),
+            None => raise_wrapped(l, co),
         }
-        let args = if lua_status(co) == LUA_YIELD { given } else { started_args(co) };
-        called(l, co, args)
     }
 
     unsafe fn called(l: *mut lua_State, co: *mut lua_State, args: c_int) -> c_int {

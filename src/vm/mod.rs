@@ -14,6 +14,7 @@ pub mod frame;
 pub mod hook;
 pub mod interrupt;
 pub mod life;
+pub mod main_state;
 pub mod object;
 #[cfg(feature = "luajit")]
 pub mod resume;

@@ -7,7 +7,7 @@
 
 use super::api::*;
 use super::context::Context;
-use super::coroutine::{NESTED_COROUTINES, is_waiting};
+use super::coroutine::{NESTED_COROUTINES, holds_mark, is_waiting};
 use crate::platform;
 use std::ffi::{CStr, c_int};
 
@@ -48,7 +48,7 @@ pub fn stack_is_short() -> bool {
 /// Why `co` cannot be resumed with so many arguments, `None` if it can.
 unsafe fn refusal(l: *mut lua_State, co: *mut lua_State, given: c_int) -> Option<&'static CStr> {
     match lua_status(co) {
-        LUA_YIELD if is_waiting(co) => return Some(c"cannot resume non-suspended coroutine"),
+        LUA_YIELD if holds_mark(co, lua_gettop(co)) => return Some(c"cannot resume non-suspended coroutine"),
         LUA_YIELD => {}
         LUA_OK => {
             let mut debug = std::mem::zeroed::<lua_Debug>();
@@ -75,7 +75,7 @@ unsafe fn go(l: *mut lua_State, co: *mut lua_State, args: c_int) -> c_int {
     let (status, results) = resume(co, l, args);
     context.nested_coroutines.set(depth);
     match status {
-        LUA_YIELD if is_waiting(co) => {
+        LUA_YIELD if holds_mark(co, results) => {
             lua_pushboolean(l, 1);
             lua_pushlightuserdata(l, waiting_mark());
             2

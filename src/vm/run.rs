@@ -36,7 +36,7 @@ fn live(process: Arc<Process>, startup: Startup) {
         match life.step(usize::MAX) {
             Step::Over => break,
             Step::Ready => {}
-            Step::Waiting(deadline) => wait::sleep(&process, deadline, || false),
+            Step::Waiting(deadline) => wait::sleep(life.context(), deadline, || false),
         }
     }
     process.clear_thread();

@@ -16,7 +16,6 @@ use super::{coroutine, frame, hook};
 use crate::platform;
 use crate::runtime::clock::Timestamp;
 use crate::runtime::failure::Failure;
-use crate::runtime::process::Process;
 use crate::runtime::{exit, program};
 use crate::scheduling::{Case, Completion, Finish, Owner, Received, Ticket, WaiterId};
 use std::ffi::c_int;
@@ -343,16 +342,18 @@ unsafe fn sleep_inside(context: &Context, waiter: WaiterId, hooks: &hook::Watch)
         return;
     }
     drop(scheduler);
-    sleep(&context.process, deadline, || hooks.has_news(context));
+    sleep(context, deadline, || hooks.has_news(context));
 }
 
 /// Sleeps until something comes into the mailbox, somebody ends the process, or `deadline`; a main process also until a
 /// signal handler of the interpreter has run, or at once if `signalled`.
-pub fn sleep(process: &Process, deadline: Option<Instant>, signalled: impl Fn() -> bool) {
+pub fn sleep(context: &Context, deadline: Option<Instant>, signalled: impl Fn() -> bool) {
+    let process = &context.process;
     if process.sleeper.expect(|| process.mailbox.has_mail() || process.mailbox.is_closed()) {
         return;
     }
     if process.mailbox.park() {
+        context.memory.sleep();
         process.sleeper.sleep(deadline, signalled);
         process.mailbox.unpark();
     }

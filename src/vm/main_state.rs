@@ -1,0 +1,160 @@
+//! Lua states of main processes. Others have made them and close them; the library only learns that from two objects in the
+//! registry, and gives everything back:
+//!
+//! 1. When the state closes, the *guard* is collected: the main process ends, and all that was spawned from it.
+//! 2. Finalizers that run later may still call the library, so the context stays. It goes when no finalizer is left. On
+//!    Lua 5.4 that is when the closing state frees its last block, itself; the library sees that by standing in for the state's
+//!    allocator from 1. on. LuaJIT frees its own memory by other means, but collects what finalizers have made in another
+//!    round: there a second guard, made in 1., does it.
+
+use super::api::*;
+use super::context::Context;
+use crate::platform;
+use crate::runtime::program;
+use std::ffi::c_int;
+use std::ptr;
+
+/// The context of a main state, `None` if the library was never loaded there.
+pub unsafe fn context_of<'a>(l: *mut lua_State) -> Option<&'a Context> {
+    lua_rawgetp(l, LUA_REGISTRYINDEX, context_key());
+    let found = lua_touserdata(l, -1).cast::<Context>();
+    lua_pop(l, 1);
+    // SAFETY: only this page sets the field, to a context that stays as long as it stands there.
+    found.as_ref()
+}
+
+/// Makes `l`'s state a main process, if it is no process yet.
+///
+/// # Errors
+/// The operating system has no descriptor left.
+pub unsafe fn open(l: *mut lua_State) -> std::io::Result<()> {
+    if Context::find(l).is_some() {
+        return Ok(());
+    }
+    // All that can raise comes first.
+    push_guard(l, state_closes);
+    lua_rawsetp(l, LUA_REGISTRYINDEX, guard_key());
+    set_context(l, ptr::null());
+    let main = main_thread(l);
+    let context = Box::new(Context::new(program::open_main()?));
+    context.main_thread.set(main);
+    set_context(l, Box::into_raw(context));
+    Ok(())
+}
+
+/// Sets the field that [`context_of`] reads. Needs no memory if it is there already.
+unsafe fn set_context(l: *mut lua_State, context: *const Context) {
+    lua_pushlightuserdata(l, context.cast_mut().cast());
+    lua_rawsetp(l, LUA_REGISTRYINDEX, context_key());
+}
+
+/// Pushes an object that does nothing but to have `collected` called.
+unsafe fn push_guard(l: *mut lua_State, collected: Function) {
+    #[cfg(feature = "lua54")]
+    lua_newuserdatauv(l, 0, 0);
+    #[cfg(feature = "luajit")]
+    lua_newuserdata(l, 0);
+    lua_createtable(l, 0, 1);
+    set_function(l, c"__gc", collected);
+    lua_setmetatable(l, -2);
+}
+
+/// First step of the end. After a fork the state is a copy of one whose main process lives on elsewhere.
+unsafe extern "C-unwind" fn state_closes(l: *mut lua_State) -> c_int {
+    if let Some(context) = context_of(l)
+        && !context.closing.replace(true)
+        && !platform::fork::is_child()
+    {
+        context.close();
+        release_at_end(l, context);
+    }
+    0
+}
+
+/// Second step, on Lua 5.4: the state's allocator as it was, and what goes with the last block.
+#[cfg(feature = "lua54")]
+struct Remains {
+    allocator: lua_Alloc,
+    data: *mut std::ffi::c_void,
+    context: *const Context,
+}
+
+#[cfg(feature = "lua54")]
+unsafe fn release_at_end(l: *mut lua_State, context: *const Context) {
+    let mut data = ptr::null_mut();
+    let allocator = lua_getallocf(l, &mut data);
+    let remains = Box::new(Remains { allocator, data, context });
+    lua_setallocf(l, allocate_at_end, Box::into_raw(remains).cast());
+}
+
+#[cfg(feature = "lua54")]
+unsafe extern "C" fn allocate_at_end(
+    remains: *mut std::ffi::c_void,
+    block: *mut std::ffi::c_void,
+    old: usize,
+    new: usize,
+) -> *mut std::ffi::c_void {
+    let &Remains { allocator, data, context } = &*remains.cast::<Remains>();
+    let state = (*context).main_thread.get() as usize;
+    // For a block that does not exist yet, `old` is no size.
+    let last = new == 0 && !block.is_null() && (block as usize..block as usize + old).contains(&state);
+    let given = allocator(data, block, old, new);
+    if last {
+        // SAFETY: both were boxed on this page; the state is gone, and only it knew them.
+        drop(Box::from_raw(context.cast_mut()));
+        drop(Box::from_raw(remains.cast::<Remains>()));
+    }
+    given
+}
+
+/// Second step, on LuaJIT.
+#[cfg(feature = "luajit")]
+unsafe fn release_at_end(l: *mut lua_State, _: *const Context) {
+    // Collected in the next round, so that nothing has to refer to it. Raises without memory; then the context stays for ever.
+    push_guard(l, state_has_closed);
+    lua_pop(l, 1);
+}
+
+#[cfg(feature = "luajit")]
+unsafe extern "C-unwind" fn state_has_closed(l: *mut lua_State) -> c_int {
+    if let Some(context) = context_of(l) {
+        let context = ptr::from_ref(context).cast_mut();
+        set_context(l, ptr::null());
+        // SAFETY: it was boxed by `open`, and the field was the only way to it.
+        drop(Box::from_raw(context));
+    }
+    0
+}
+
+/// The main thread of the state; on LuaJIT, which does not tell, the thread that asks, kept alive: any will do there.
+unsafe fn main_thread(l: *mut lua_State) -> *mut lua_State {
+    #[cfg(feature = "lua54")]
+    {
+        lua_rawgeti(l, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+        let main = lua_tothread(l, -1);
+        lua_pop(l, 1);
+        main
+    }
+    #[cfg(feature = "luajit")]
+    {
+        lua_pushthread(l);
+        lua_rawsetp(l, LUA_REGISTRYINDEX, thread_key());
+        l
+    }
+}
+
+#[cfg(feature = "luajit")]
+fn thread_key() -> *const std::ffi::c_void {
+    static KEY: u8 = 2;
+    ptr::from_ref(&KEY).cast()
+}
+
+fn context_key() -> *const std::ffi::c_void {
+    static KEY: u8 = 0;
+    ptr::from_ref(&KEY).cast()
+}
+
+fn guard_key() -> *const std::ffi::c_void {
+    static KEY: u8 = 1;
+    ptr::from_ref(&KEY).cast()
+}
