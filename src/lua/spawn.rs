@@ -13,7 +13,6 @@ use crate::vm::birth::Startup;
 use crate::vm::chunk;
 use crate::vm::context::Context;
 use crate::vm::run;
-use once_cell::sync::OnceCell;
 use std::ffi::c_int;
 use std::sync::Arc;
 
@@ -96,7 +95,8 @@ fn launch(
     host.enter()?;
     program::one_more();
     let entry = String::from_utf8_lossy(entry);
-    let child = Process::new(&entry, host, Arc::clone(&parent.realm), Sleeper::Thread(OnceCell::new()));
+    let sleeper = Sleeper::on(&host);
+    let child = Process::new(&entry, host, Arc::clone(&parent.realm), sleeper);
     let child = Arc::new(child);
     directory::insert(&child);
     if wanted.monitored {

@@ -26,6 +26,4 @@ pub use library::{at_exit, exit, pin_library};
 pub use stack::remaining as remaining_stack;
 #[cfg(not(test))]
 pub use stdio::print_line;
-pub use thread::block_signals;
-#[cfg(not(test))]
-pub use thread::name_thread;
+pub use thread::{block_signals, name_thread};

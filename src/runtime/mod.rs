@@ -17,6 +17,7 @@ pub mod host;
 pub mod index;
 pub mod mailbox;
 pub mod pid;
+pub mod pool;
 pub mod process;
 pub mod program;
 pub mod registry;
