@@ -13,6 +13,7 @@ support.scale = tonumber(arguments[1]) or 1
 -- The options of the hosts that can be named on the command line.
 local hosts = {
   threads = {},
+  pool = { workers = 2 },
 }
 
 -- The reference of the host that the command line names, by default the thread host.

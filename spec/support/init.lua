@@ -8,6 +8,17 @@ local luassert = require "luassert"
 local support = {}
 
 support.host = "app:processes"
+
+-- The kind of host under test: with PROCESS_TEST_WORKERS=n all that is spawned on support.host runs on a pool of n
+-- workers, here and in the scripts of support.run.
+support.workers = tonumber(os.getenv("PROCESS_TEST_WORKERS")) or 0
+local prelude = ""
+if support.workers > 0 then
+  local definition = ("define_host(%q, { workers = %d })"):format(support.host, support.workers)
+  assert(process.define_host(support.host, { workers = support.workers }))
+  -- On the first line of a script, so that its lines keep their numbers.
+  prelude = ("do require('process.core').%s end "):format(definition)
+end
 support.jit = rawget(_G, "jit") ~= nil
 support.unpack = table.unpack or unpack
 support.pack = table.pack or function(...)
@@ -202,12 +213,13 @@ local function slurp(name)
   return text
 end
 
--- Runs Lua source as a script of its own: { code, out, err, seconds }. Killed after `limit` seconds (default 30): code
+-- Runs Lua source as a script of its own: { code, out, err, seconds }. Its processes run on the kind of host under test,
+-- unless `bare`: then nothing of the library is loaded before the script's own first line. Killed after `limit` seconds (default 30): code
 -- 137. The script finds what it has written to standard error so far in the file `arg[0] .. ".err"`. `environment` is
 -- set for it, e.g. "NAME=value".
-function support.run(source, limit, environment)
+function support.run(source, limit, environment, bare)
   local base = os.tmpname()
-  support.write(base, source)
+  support.write(base, bare and source or prelude .. source)
   local start = time.now()
   local form = "{ (exec env %s timeout -s KILL %d %s %s >%s.out 2>%s.err); echo $? >%s.code; } 2>/dev/null"
   local command = form:format(environment or "", limit or 30, support.lua, base, base, base, base)
@@ -223,8 +235,8 @@ function support.run(source, limit, environment)
 end
 
 -- Runs a script that must end well and write nothing to standard error; returns what it printed.
-function support.output_of(source, limit, environment)
-  local ran = support.run(source, limit, environment)
+function support.output_of(source, limit, environment, bare)
+  local ran = support.run(source, limit, environment, bare)
   if ran.code ~= 0 or ran.err ~= "" then
     error(("the script ended with code %s: %s"):format(ran.code, ran.err), 2)
   end

@@ -267,7 +267,7 @@ pub unsafe extern "C-unwind" fn host_info(l: *mut lua_State) -> c_int {
     drop(host);
     lua_createtable(l, 0, 11);
     let numbers = [
-        (c"workers", 0),
+        (c"workers", settings.workers),
         (c"max_processes", settings.max_processes),
         (c"mailbox_limit", settings.mailbox_limit),
         (c"memory_limit", settings.memory_limit),

@@ -19,7 +19,6 @@ use crate::vm::birth::Startup;
 use crate::vm::chunk::{self, Code};
 use crate::vm::context::Context;
 use crate::vm::run;
-use once_cell::sync::OnceCell;
 use std::ffi::c_int;
 use std::sync::Arc;
 
@@ -181,7 +180,7 @@ impl Order {
         self.host.enter()?;
         program::one_more();
         let realm = Arc::clone(&parent.realm);
-        let sleeper = Sleeper::Thread(OnceCell::new());
+        let sleeper = Sleeper::on(&self.host);
         let mut child = Process::new(&self.entry, Arc::clone(&self.host), realm, sleeper);
         child.parent = Arc::downgrade(parent);
         child.limits = plan.limits(child.limits);

@@ -29,6 +29,4 @@ pub use memory::Memory;
 pub use stack::remaining as remaining_stack;
 #[cfg(not(test))]
 pub use stdio::print_line;
-pub use thread::block_signals;
-#[cfg(not(test))]
-pub use thread::name_thread;
+pub use thread::{block_signals, name_thread};

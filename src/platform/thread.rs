@@ -1,18 +1,17 @@
 //! The threads of spawned processes: their name, their signal mask, giving way to others.
 
-/// Names the calling thread after the entry it runs, as far as the system allows (15 bytes on Linux).
-#[cfg(not(test))]
-pub fn name_thread(entry: &str) {
+/// Names the calling thread after what it runs, as far as the system allows (15 bytes on Linux).
+pub fn name_thread(name: &str) {
     #[cfg(target_os = "linux")]
     {
-        let mut name = [0u8; 16];
-        let end = entry.len().min(15);
-        name[..end].copy_from_slice(&entry.as_bytes()[entry.len() - end..]);
+        let mut short = [0u8; 16];
+        let end = name.len().min(15);
+        short[..end].copy_from_slice(&name.as_bytes()[name.len() - end..]);
         // SAFETY: a zero-terminated name of at most 16 bytes, for the calling thread.
-        unsafe { libc::pthread_setname_np(libc::pthread_self(), name.as_ptr().cast()) };
+        unsafe { libc::pthread_setname_np(libc::pthread_self(), short.as_ptr().cast()) };
     }
     #[cfg(not(target_os = "linux"))]
-    let _ = entry;
+    let _ = name;
 }
 
 /// Blocks all signals but the library's own on the calling thread while `start` runs, so that a thread started there never

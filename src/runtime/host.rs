@@ -3,8 +3,9 @@
 use super::entry::is_reference;
 use super::failure::Failure;
 use super::libraries::Libraries;
+use super::pool::Pool;
 use crate::codec::Needs;
-use once_cell::sync::Lazy;
+use once_cell::sync::{Lazy, OnceCell};
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -17,9 +18,14 @@ pub const DEFAULT_HOST: &str = "app:processes";
 /// The least C stack a thread needs so that endless recursion is an error of Lua's and not a crash (see `docs`), in bytes.
 pub const LEAST_STACK: usize = if cfg!(feature = "luajit") { 64 << 20 } else { 1 << 20 };
 
+/// The most threads a pool may have.
+const MOST_WORKERS: usize = 1024;
+
 /// What `process.define_host` sets.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
+    /// Threads that share the processes, 0 for one for each process.
+    pub workers: usize,
     /// Live processes at a time, 0 for no limit.
     pub max_processes: usize,
     /// Waiting messages for each process, 0 for no limit.
@@ -49,6 +55,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Settings {
+            workers: 0,
             max_processes: 0,
             mailbox_limit: 0,
             memory_limit: 0,
@@ -119,12 +126,16 @@ impl Settings {
         Limits { mailbox: self.mailbox_limit, memory: self.memory_limit, stack: self.stack_size }
     }
 
-    /// Sets the number of threads that share the processes: 0, one for each process, is all there is.
+    /// Sets the number of threads that share the processes, 0 for a thread for each process.
     ///
     /// # Errors
-    /// What is wrong with any other number.
+    /// What is wrong with the number.
     pub fn set_workers(&mut self, count: usize) -> Result<(), &'static str> {
-        if count == 0 { Ok(()) } else { Err("unknown option") }
+        if count > MOST_WORKERS {
+            return Err("must be at most 1024");
+        }
+        self.workers = count;
+        Ok(())
     }
 }
 
@@ -134,6 +145,7 @@ pub struct Host {
     pub name: Box<str>,
     /// Its limits.
     pub settings: Settings,
+    pool: OnceCell<&'static Pool>,
     live: AtomicUsize,
     abandoned: AtomicUsize,
     used: AtomicBool,
@@ -144,6 +156,7 @@ impl Host {
         Arc::new(Host {
             name: name.into(),
             settings,
+            pool: OnceCell::new(),
             live: AtomicUsize::new(0),
             abandoned: AtomicUsize::new(0),
             used: AtomicBool::new(false),
@@ -161,6 +174,12 @@ impl Host {
         let Settings { functions, libraries, .. } = self.settings;
         needs.is_nothing()
             || (functions && libraries.contain(needs.libraries) && needs.origin.contain(libraries))
+    }
+
+    /// The pool that runs its processes, `None` on a thread host.
+    pub fn pool(&self) -> Option<&'static Pool> {
+        let Settings { workers, stack_size, .. } = self.settings;
+        (workers > 0).then(|| *self.pool.get_or_init(|| Pool::new(&self.name, workers, stack_size)))
     }
 
     /// Takes a place for one more process.

@@ -92,6 +92,9 @@ impl Mailbox {
 
     /// Takes the announcement back, if nobody has answered it.
     pub fn unpark(&self) {
+        if self.head.load(Ordering::Relaxed) != PARKED {
+            return;
+        }
         let _ = self.head.compare_exchange(PARKED, EMPTY, Ordering::AcqRel, Ordering::Acquire);
     }
 

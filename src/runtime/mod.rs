@@ -18,6 +18,7 @@ pub mod index;
 pub mod libraries;
 pub mod mailbox;
 pub mod pid;
+pub mod pool;
 pub mod process;
 pub mod program;
 pub mod registry;

@@ -4,6 +4,7 @@ use super::envelope::{Envelope, Signal};
 use super::host::{Host, Limits};
 use super::mailbox::{Mailbox, Owner};
 use super::pid::ProcessId;
+use super::pool::Member;
 use super::program::Realm;
 use super::relations::Bonds;
 use super::wake::Sleeper;
@@ -47,7 +48,7 @@ pub struct Process {
     doomed: AtomicBool,
     /// Set once, when it was given up: it can do nothing any more that others would notice.
     abandoned: AtomicBool,
-    /// Its thread, as long as that can be interrupted.
+    /// Its own thread, as long as that can be interrupted.
     thread: Mutex<Option<Target>>,
     pub(super) bonds: Mutex<Bonds>,
 }
@@ -114,6 +115,19 @@ impl Process {
         self.abandoned.store(true, Ordering::Release);
     }
 
+    /// Wakes the process from its present or next sleep.
+    pub fn wake(&self) {
+        self.sleeper.wake(self);
+    }
+
+    /// Its place in a pool, if it is on one.
+    pub fn member(&self) -> Option<&Member> {
+        match &self.sleeper {
+            Sleeper::Pooled(member) => Some(member),
+            _ => None,
+        }
+    }
+
     /// The calling thread runs the process and may be interrupted from now on.
     pub fn set_thread(&self) {
         *self.thread.lock() = Some(signal::current());
@@ -126,6 +140,9 @@ impl Process {
 
     /// Interrupts the thread, so that code that computes notices that the process was doomed.
     pub(super) fn interrupt(&self) {
+        if let Some(member) = self.member() {
+            return member.interrupt();
+        }
         if let Some(thread) = *self.thread.lock() {
             // SAFETY: the thread takes itself away under the same lock before it ends.
             unsafe { signal::interrupt(thread) };
@@ -196,7 +213,7 @@ impl Process {
 
     fn push(&self, envelope: Envelope) -> Result<(), Envelope> {
         if self.mailbox.push(envelope)? == Owner::Parked {
-            self.sleeper.wake();
+            self.wake();
         }
         Ok(())
     }
@@ -204,7 +221,7 @@ impl Process {
     /// Refuses all messages from now on and wakes the process if it sleeps.
     pub(super) fn close_mailbox(&self) {
         if self.mailbox.close() == Owner::Parked {
-            self.sleeper.wake();
+            self.wake();
         }
     }
 }

@@ -82,7 +82,7 @@ pub fn one_more() {
 pub fn one_less() {
     if LIVE.fetch_sub(1, Ordering::AcqRel) == 2 {
         for main in MAINS.lock().iter() {
-            main.sleeper.wake();
+            main.wake();
         }
     }
 }

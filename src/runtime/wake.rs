@@ -1,6 +1,9 @@
-//! How a process that waits is woken: a spawned process parks its thread, a main process sleeps in `poll` on a descriptor,
-//! so that a signal to the interpreter ends its sleep too.
+//! How a process that waits is woken: one with a thread of its own parks it, one of a pool is queued, a main process sleeps in
+//! `poll` on a descriptor, so that a signal to the interpreter ends its sleep too.
 
+use super::host::Host;
+use super::pool::Member;
+use super::process::Process;
 use crate::platform::Doorbell;
 use once_cell::sync::{Lazy, OnceCell};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,8 +12,10 @@ use std::time::{Duration, Instant};
 
 /// The sleeping place of one process.
 pub enum Sleeper {
-    /// A spawned process: its own thread, known once it runs.
+    /// A process on a thread host: its own thread, known once it runs.
     Thread(OnceCell<Thread>),
+    /// A process on a pool host.
+    Pooled(Member),
     /// A main process.
     Doorbell(Doorbell),
 }
@@ -27,27 +32,44 @@ static PLACES: Lazy<usize> = Lazy::new(|| {
     std::thread::available_parallelism().map_or(0, |cores| if cores.get() > 1 { cores.get() } else { 0 })
 });
 
-impl Sleeper {
-    /// Looks out for a moment, giving way to every other thread, until `arrived`. Waking a thread on another processor takes
-    /// longer than a partner needs to answer.
-    pub fn expect(&self, arrived: impl Fn() -> bool) -> bool {
-        if LOOKING_OUT.fetch_add(1, Ordering::Relaxed) >= *PLACES {
-            LOOKING_OUT.fetch_sub(1, Ordering::Relaxed);
-            return false;
-        }
-        let start = Instant::now();
-        let mut seen = arrived();
-        while !seen && start.elapsed() < LOOK_OUT {
-            std::thread::yield_now();
-            seen = arrived();
-        }
+/// Looks out for a moment, giving way to every other thread, until `arrived`. Waking a thread on another processor takes
+/// longer than a partner needs to answer.
+pub fn look_out(mut arrived: impl FnMut() -> bool) -> bool {
+    if arrived() {
+        return true;
+    }
+    if LOOKING_OUT.fetch_add(1, Ordering::Relaxed) >= *PLACES {
         LOOKING_OUT.fetch_sub(1, Ordering::Relaxed);
-        seen
+        return false;
+    }
+    let start = Instant::now();
+    let mut seen = false;
+    while !seen && start.elapsed() < LOOK_OUT {
+        std::thread::yield_now();
+        seen = arrived();
+    }
+    LOOKING_OUT.fetch_sub(1, Ordering::Relaxed);
+    seen
+}
+
+impl Sleeper {
+    /// For a process that is to be spawned on this host.
+    pub fn on(host: &Host) -> Self {
+        match host.pool() {
+            Some(pool) => Sleeper::Pooled(Member::new(pool)),
+            None => Sleeper::Thread(OnceCell::new()),
+        }
+    }
+
+    /// Whether the owner may look out for something before it sleeps: it keeps nobody else from running meanwhile.
+    pub fn may_look_out(&self) -> bool {
+        !matches!(self, Sleeper::Pooled(_))
     }
 
     /// Wakes the owner from its present or next sleep. May be called at any time, from any thread.
-    pub fn wake(&self) {
+    pub(super) fn wake(&self, owner: &Process) {
         match self {
+            Sleeper::Pooled(member) => member.wake(owner),
             Sleeper::Thread(thread) => {
                 if let Some(thread) = thread.get() {
                     thread.unpark();
@@ -72,6 +94,7 @@ impl Sleeper {
             return;
         }
         match (self, limit) {
+            (Sleeper::Pooled(member), _) => member.sleep(deadline),
             (Sleeper::Thread(_), Some(limit)) => std::thread::park_timeout(limit),
             (Sleeper::Thread(_), None) => std::thread::park(),
             (Sleeper::Doorbell(bell), limit) => bell.wait(limit, signalled),

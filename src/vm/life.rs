@@ -20,14 +20,13 @@ use crate::runtime::failure::Failure;
 use crate::runtime::process::Process;
 use crate::runtime::step::Step;
 use std::ffi::c_void;
-use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::Arc;
 
 /// A process that is being run.
 pub struct Life {
-    context: ManuallyDrop<Box<Context>>,
+    context: Box<Context>,
     born: bool,
     /// A panic has left the state in an unknown condition.
     broken: bool,
@@ -41,7 +40,7 @@ impl Life {
     pub fn new(process: &Arc<Process>, startup: Startup) -> Self {
         let context = Box::new(Context::new(Arc::clone(process)));
         *context.startup.borrow_mut() = Some(startup);
-        Life { context: ManuallyDrop::new(context), born: false, broken: false }
+        Life { context, born: false, broken: false }
     }
 
     /// What belongs to the state.
@@ -52,7 +51,7 @@ impl Life {
     /// Runs until every coroutine waits, or until coroutines were resumed `turns` times. The context is adopted by the
     /// calling thread ([`interrupt::adopt`]).
     pub fn step(&mut self, turns: usize) -> Step {
-        let context = &**self.context;
+        let context = &*self.context;
         // SAFETY: the context is boxed and outlives the state.
         if !self.born && unsafe { state::open(context) }.is_none() {
             end_as(context, Failure::OutOfMemory.into());
@@ -70,7 +69,6 @@ impl Life {
         }
         match left {
             Ok(frame::Left::Returned) => return run.step,
-            // SAFETY: no code of the state runs any more.
             Ok(frame::Left::Jumped) => {
                 // SAFETY: no code of the state runs any more.
                 unsafe { interrupt::repair(context.main_thread.get()) };
@@ -94,35 +92,33 @@ impl Life {
 
     /// Puts a new state in the place of the old one, which is closed.
     fn renew(&mut self, startup: Startup) {
-        let old = &**self.context;
         // SAFETY: no code of the state runs any more.
-        unsafe { state::close(old) };
-        let next = Box::new(old.renewed());
+        unsafe { state::close(&self.context) };
+        let next = Box::new(self.context.renewed());
         *next.startup.borrow_mut() = Some(startup);
         interrupt::adopt(&next);
-        let mut old = std::mem::replace(&mut self.context, ManuallyDrop::new(next));
-        // SAFETY: it is not used any more.
-        unsafe { ManuallyDrop::drop(&mut old) };
+        self.context = next;
         self.born = false;
     }
 
     /// When the last step was over: closes the state and tells everybody.
-    pub fn end(mut self) {
-        let context = &**self.context;
+    pub fn end(self) {
+        let Life { context, born, broken } = self;
         let process = Arc::clone(&context.process);
         let outcome = context.outcome.borrow_mut().take();
         let outcome = outcome.unwrap_or_else(|| Err(Arc::new(Failure::Terminated.into())));
-        let report = context.reportable.get() && (self.broken || !process.is_doomed());
+        let report = context.reportable.get() && (broken || !process.is_doomed());
         exit::begin(&process, outcome);
         // What a panic has left behind may be in any condition: it is left alone.
-        if !self.broken {
-            if self.born {
+        if broken {
+            std::mem::forget(context);
+        } else {
+            if born {
                 // SAFETY: no code of the state runs any more.
-                unsafe { state::close(context) };
+                unsafe { state::close(&context) };
             }
             context.forget_all_monitored();
-            // SAFETY: it is not used any more.
-            unsafe { ManuallyDrop::drop(&mut self.context) };
+            drop(context);
         }
         if report {
             ending::write_report(&process);

@@ -1,9 +1,11 @@
-//! Starting a process, and the thread host: a thread for each process, which steps it and sleeps in between.
+//! Starting a process on its host. A thread host has a thread for each process, which steps it and sleeps in between; on a
+//! pool host ([`crate::runtime::pool`]) the workers step it.
 
 use super::birth::Startup;
 use super::life::Life;
 use super::{interrupt, wait};
 use crate::platform;
+use crate::runtime::pool::Body;
 use crate::runtime::process::Process;
 use crate::runtime::step::Step;
 use std::io;
@@ -15,6 +17,9 @@ use std::sync::Arc;
 /// The operating system grants no thread; the process has not run then.
 pub fn start(process: &Arc<Process>, startup: Startup) -> io::Result<()> {
     interrupt::install();
+    if let Some(pool) = process.host.pool() {
+        return pool.start(process, Box::new(Life::new(process, startup)));
+    }
     process.realm.thread_started();
     let own = Arc::clone(process);
     let builder = std::thread::Builder::new().stack_size(process.limits.stack);
@@ -44,4 +49,17 @@ fn live(process: Arc<Process>, startup: Startup) {
     life.end();
     drop(process);
     realm.thread_ended();
+}
+
+impl Body for Life {
+    fn step(&mut self, turns: usize) -> Step {
+        interrupt::adopt(self.context());
+        let step = Life::step(self, turns);
+        interrupt::release();
+        step
+    }
+
+    fn end(self: Box<Self>) {
+        Life::end(*self);
+    }
 }

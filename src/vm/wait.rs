@@ -16,7 +16,7 @@ use super::{coroutine, frame, hook};
 use crate::platform;
 use crate::runtime::clock::Timestamp;
 use crate::runtime::failure::Failure;
-use crate::runtime::{exit, program};
+use crate::runtime::{exit, program, wake};
 use crate::scheduling::{Case, Completion, Finish, Owner, Received, Ticket, WaiterId};
 use std::ffi::c_int;
 use std::time::Instant;
@@ -349,7 +349,8 @@ unsafe fn sleep_inside(context: &Context, waiter: WaiterId, hooks: &hook::Watch)
 /// signal handler of the interpreter has run, or at once if `signalled`.
 pub fn sleep(context: &Context, deadline: Option<Instant>, signalled: impl Fn() -> bool) {
     let process = &context.process;
-    if process.sleeper.expect(|| process.mailbox.has_mail() || process.mailbox.is_closed()) {
+    let arrived = || process.mailbox.has_mail() || process.mailbox.is_closed();
+    if process.sleeper.may_look_out() && wake::look_out(arrived) {
         return;
     }
     if process.mailbox.park() {

@@ -1,0 +1,124 @@
+//! The overseer of a pool: rings alarms, and sees to it that no process keeps the others from running.
+
+use super::Pool;
+use super::alarms::Book;
+use super::seat::Seat;
+use crate::platform;
+use parking_lot::MutexGuard;
+use rustc_hash::FxHashMap;
+use std::io;
+use std::ptr;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// How often busy workers are looked at.
+const TICK: Duration = Duration::from_millis(1);
+
+/// How long a step may take while others are ready, before its code is asked to give way.
+const SLICE: Duration = Duration::from_millis(10);
+
+/// How long code that was asked may go on before another worker takes its place.
+const PATIENCE: Duration = Duration::from_millis(5);
+
+/// How many looks in a row find all workers parked before the overseer sleeps too.
+const QUIET: u32 = 3;
+
+/// Starts the thread of the overseer.
+///
+/// # Errors
+/// Those of the operating system.
+pub fn start(pool: &'static Pool) -> io::Result<()> {
+    let builder = std::thread::Builder::new().stack_size(256 << 10);
+    platform::block_signals(|| builder.spawn(move || oversee(pool))).map(drop)
+}
+
+fn oversee(pool: &'static Pool) {
+    platform::name_thread("overseer");
+    let mut rounds = Rounds::default();
+    let mut quiet = 0;
+    let mut book = pool.alarms.book.lock();
+    loop {
+        // Alarms set from here on are earlier than the end of a sleep that is still to be found out.
+        book.asleep_until = Some(Instant::now());
+        ring_due(&mut book);
+        let mut pause = None;
+        if pool.alarms.watching.load(Ordering::SeqCst) {
+            quiet = MutexGuard::unlocked(&mut book, || {
+                rounds.look(pool);
+                if pool.crew.is_asleep() { quiet + 1 } else { 0 }
+            });
+            pause = Some(TICK);
+            if quiet >= QUIET {
+                pool.alarms.watching.store(false, Ordering::SeqCst);
+                // Whoever gets up after this look finds that nobody watches.
+                match MutexGuard::unlocked(&mut book, || pool.crew.is_asleep()) {
+                    true => pause = None,
+                    false => pool.alarms.watching.store(true, Ordering::SeqCst),
+                }
+                quiet = 0;
+            }
+        }
+        let now = Instant::now();
+        let tick = pause.map(|pause| now + pause);
+        let alarm = book.timers.next_wanted(|_| true);
+        book.asleep_until = tick.into_iter().chain(alarm).min();
+        if pause.is_none() && pool.alarms.watching.load(Ordering::SeqCst) {
+            continue;
+        }
+        match book.asleep_until {
+            Some(until) if until <= now => {}
+            Some(until) => {
+                pool.alarms.earlier.wait_until(&mut book, until);
+            }
+            None => pool.alarms.earlier.wait(&mut book),
+        }
+    }
+}
+
+/// Rings what is due, without the lock.
+fn ring_due(book: &mut MutexGuard<'_, Book>) {
+    let now = Instant::now();
+    while let Some((_, alarm)) = book.timers.next_due(now) {
+        MutexGuard::unlocked(book, || alarm.ring());
+    }
+}
+
+/// What was seen at the last looks: the step each worker was in, and since when.
+#[derive(Default)]
+struct Rounds(FxHashMap<*const Seat, (u64, Instant)>);
+
+impl Rounds {
+    fn look(&mut self, pool: &'static Pool) {
+        let seats = pool.crew.seats().clone();
+        self.0.retain(|known, _| seats.iter().any(|seat| ptr::eq(*seat, *known)));
+        let now = Instant::now();
+        for seat in seats {
+            let Some(step) = seat.step() else { continue };
+            let seen = self.0.entry(seat).or_insert((step, now));
+            if seen.0 != step {
+                *seen = (step, now);
+                continue;
+            }
+            step_goes_on(pool, seat, step, now - seen.1);
+        }
+        pool.relieve();
+    }
+}
+
+/// The worker has been in the same step for this long.
+fn step_goes_on(pool: &'static Pool, seat: &'static Seat, step: u64, age: Duration) {
+    if age >= TICK
+        && let Some(entry) = seat.empty_slot()
+    {
+        pool.queue.push(entry);
+        pool.notify();
+    }
+    let waiting = age >= SLICE && pool.has_work() && !pool.crew.has_hands();
+    if !waiting || seat.away.load(Ordering::Relaxed) {
+        return;
+    }
+    seat.ask(step);
+    if age >= SLICE + PATIENCE && seat.step() == Some(step) {
+        pool.crew.go_away(seat);
+    }
+}

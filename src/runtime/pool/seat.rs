@@ -1,0 +1,141 @@
+//! What others see of a worker. A seat stays for ever; when its thread ends, the next new one takes it.
+
+use super::Entry;
+use crate::platform::signal::{self, Target};
+use crate::runtime::process::Process;
+use crossbeam::deque::{Stealer, Worker as Queue};
+use parking_lot::Mutex;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use std::thread::Thread;
+
+/// See the top of the page. A cache line for itself: its worker writes it in every step.
+#[repr(align(128))]
+pub struct Seat {
+    /// The process that the present step has woken, to be stepped next.
+    slot: AtomicPtr<Process>,
+    /// Odd inside a step; never the same again.
+    steps: AtomicU64,
+    /// The step that was asked to give way.
+    asked: AtomicU64,
+    /// The worker is not counted as active: it sleeps or is stuck inside a step.
+    pub away: AtomicBool,
+    /// The worker is to get up: it may be unparked for other reasons.
+    pub called: AtomicBool,
+    stealer: Stealer<Entry>,
+    /// The queue itself, while no thread sits here.
+    queue: Mutex<Option<Queue<Entry>>>,
+    thread: Mutex<Option<(Thread, Target)>>,
+}
+
+impl Seat {
+    /// A new seat.
+    pub fn new() -> &'static Seat {
+        let queue = Queue::new_fifo();
+        Box::leak(Box::new(Seat {
+            slot: AtomicPtr::new(ptr::null_mut()),
+            steps: AtomicU64::new(0),
+            asked: AtomicU64::new(0),
+            away: AtomicBool::new(false),
+            called: AtomicBool::new(false),
+            stealer: queue.stealer(),
+            queue: Mutex::new(Some(queue)),
+            thread: Mutex::new(None),
+        }))
+    }
+
+    /// The calling thread takes the seat, with its queue.
+    pub fn take(&self) -> Queue<Entry> {
+        *self.thread.lock() = Some((std::thread::current(), signal::current()));
+        let queue = self.queue.lock().take();
+        queue.unwrap_or_else(Queue::new_fifo)
+    }
+
+    /// The calling thread leaves the seat.
+    pub fn leave(&self, queue: Queue<Entry>) {
+        *self.thread.lock() = None;
+        *self.queue.lock() = Some(queue);
+    }
+
+    /// Unparks its thread.
+    pub fn unpark(&self) {
+        let thread = self.thread.lock();
+        if let Some((thread, _)) = &*thread {
+            thread.unpark();
+        }
+    }
+
+    /// Has the worker get up.
+    pub fn call(&self) {
+        self.called.store(true, Ordering::Release);
+        self.unpark();
+    }
+
+    /// Sends its thread the library's signal.
+    pub fn interrupt(&self) {
+        let thread = self.thread.lock();
+        if let Some((_, target)) = &*thread {
+            // SAFETY: the thread takes itself away under the same lock before it ends.
+            unsafe { signal::interrupt(*target) };
+        }
+    }
+
+    // ---- the slot
+
+    /// Puts a process into the slot: the one that lay there before.
+    pub fn fill_slot(&self, entry: Entry) -> Option<Entry> {
+        let before = self.slot.swap(entry.0.cast_mut(), Ordering::AcqRel);
+        (!before.is_null()).then_some(Entry(before))
+    }
+
+    /// Takes what lies in the slot.
+    pub fn empty_slot(&self) -> Option<Entry> {
+        if self.slot.load(Ordering::Relaxed).is_null() {
+            return None;
+        }
+        let before = self.slot.swap(ptr::null_mut(), Ordering::AcqRel);
+        (!before.is_null()).then_some(Entry(before))
+    }
+
+    // ---- the queue
+
+    /// The side from which others take.
+    pub fn stealer(&self) -> &Stealer<Entry> {
+        &self.stealer
+    }
+
+    /// True if others could take something.
+    pub fn has_queued(&self) -> bool {
+        !self.stealer.is_empty()
+    }
+
+    // ---- steps
+
+    /// A step begins.
+    pub fn begin_step(&self) {
+        self.steps.store(self.steps.load(Ordering::Relaxed) + 1, Ordering::Release);
+    }
+
+    /// The step is over.
+    pub fn end_step(&self) {
+        self.begin_step();
+    }
+
+    /// The present step, `None` between two.
+    pub fn step(&self) -> Option<u64> {
+        let step = self.steps.load(Ordering::Acquire);
+        (step % 2 == 1).then_some(step)
+    }
+
+    /// Asks the code that runs in this step to give way, once.
+    pub fn ask(&self, step: u64) {
+        if self.asked.swap(step, Ordering::AcqRel) != step {
+            self.interrupt();
+        }
+    }
+
+    /// True if the present step was asked to give way. Async-signal-safe.
+    pub fn is_asked(&self) -> bool {
+        self.step() == Some(self.asked.load(Ordering::Acquire))
+    }
+}
