@@ -55,6 +55,9 @@ impl Body for Life {
     fn step(&mut self, turns: usize) -> Step {
         interrupt::adopt(self.context());
         let step = Life::step(self, turns);
+        if let Step::Waiting(_) = step {
+            self.context().memory.sleep();
+        }
         interrupt::release();
         step
     }
