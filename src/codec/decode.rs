@@ -64,7 +64,7 @@ pub(super) struct Decoder<'a> {
     base: c_int,
 }
 
-/// The tables on the stack that are not complete, with what they still lack. At most as many as the encoder writes inside
+/// The tables on the stack that are not complete, with what they still lack, but for the innermost. At most as many as the encoder writes inside
 /// each other; no destructor, since decoding may raise.
 struct Levels {
     list: [MaybeUninit<Level>; DEPTH + 1],
@@ -78,10 +78,10 @@ impl Levels {
         Some(())
     }
 
-    fn last(&mut self) -> Option<&mut Level> {
-        let last = self.len.checked_sub(1)?;
+    fn pop(&mut self) -> Option<Level> {
+        self.len = self.len.checked_sub(1)?;
         // SAFETY: the first `len` levels were written by `push`.
-        Some(unsafe { self.list[last].assume_init_mut() })
+        Some(unsafe { self.list[self.len].assume_init() })
     }
 }
 
@@ -165,36 +165,41 @@ impl<'a> Decoder<'a> {
             }
             return Some(());
         }
-        let mut levels = Levels { list: [const { MaybeUninit::uninit() }; DEPTH + 1], len: 0 };
-        levels.push(first)?;
-        while levels.len > 0 {
+        let mut outer = Levels { list: [const { MaybeUninit::uninit() }; DEPTH + 1], len: 0 };
+        let mut level = first;
+        loop {
             let code = self.reader.byte()?;
             if code == tag::TABLE || code == tag::TABLE_DEF {
-                let level = self.table(code)?;
-                if !level.is_done() {
-                    levels.push(level)?;
+                let inner = self.table(code)?;
+                if !inner.is_done() {
+                    outer.push(level)?;
+                    level = inner;
                     continue;
                 }
             } else {
                 self.scalar(code)?;
             }
             // The value on top is complete; it may complete the tables around it.
-            while let Some(level) = levels.last() {
-                self.store(level);
+            loop {
+                self.store(&mut level);
                 if !level.is_done() {
                     break;
                 }
-                let fill = level.fill;
-                levels.len -= 1;
-                if levels.len == 0 && fill {
-                    lua_pop(self.l, 1);
+                match outer.pop() {
+                    Some(around) => level = around,
+                    None => {
+                        if level.fill {
+                            lua_pop(self.l, 1);
+                        }
+                        return Some(());
+                    }
                 }
             }
         }
-        Some(())
     }
 
     /// Puts the value on top into the table below it, or keeps it as the key of the next value.
+    #[inline(always)]
     unsafe fn store(&self, level: &mut Level) {
         if level.next <= level.items {
             lua_rawseti(self.l, -2, lua_Integer::from(level.next));
@@ -245,6 +250,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    #[inline]
     unsafe fn scalar(&mut self, first: u8) -> Option<()> {
         let l = self.l;
         match first {

@@ -38,6 +38,8 @@ pub struct Encoder {
     tables: Tables,
     shared: u32,
     strings: [Seen; STRING_CACHE],
+    /// The number of this encoding.
+    encoding: u32,
     slots: u8,
     /// Tables and functions put aside: id and where they stand. They are in the Lua table `aside`, under their id.
     aside: Vec<(u32, String)>,
@@ -59,15 +61,16 @@ struct Level {
     pairs: u32,
 }
 
-/// A string that was written: the address of Lua's only copy, where, and its slot.
+/// A string that was written: the address of Lua's only copy, in which encoding, where, and its slot.
 #[derive(Clone, Copy)]
 struct Seen {
     address: usize,
     at: usize,
+    encoding: u32,
     slot: u8,
 }
 
-const UNSEEN: Seen = Seen { address: 0, at: 0, slot: NO_SLOT };
+const UNSEEN: Seen = Seen { address: 0, at: 0, encoding: 0, slot: NO_SLOT };
 
 /// Why a value cannot be encoded.
 pub(super) enum Refusal {
@@ -90,6 +93,7 @@ impl Default for Encoder {
             tables: Tables::default(),
             shared: 0,
             strings: [UNSEEN; STRING_CACHE],
+            encoding: 0,
             slots: 0,
             aside: Vec::new(),
             out_of_memory: false,
@@ -250,7 +254,12 @@ impl Encoder {
         if self.shared != 0 {
             self.shared = 0;
         }
-        self.strings = [UNSEEN; STRING_CACHE];
+        // What earlier encodings have seen does not count any more; after a turn of the count it might seem to.
+        self.encoding = self.encoding.wrapping_add(1);
+        if self.encoding == 0 {
+            self.strings = [UNSEEN; STRING_CACHE];
+            self.encoding = 1;
+        }
         self.slots = 0;
         self.aside.clear();
         self.out_of_memory = false;
@@ -267,7 +276,9 @@ impl Encoder {
         match lua_type(l, index) {
             LUA_TTABLE => {}
             LUA_TFUNCTION if self.functions => return self.function(l, index, || start().text),
-            _ => return self.scalar(l, index).map_err(|refusal| refusal.failure(start().text)),
+            kind => {
+                return self.scalar(l, index, kind).map_err(|refusal| refusal.failure(start().text));
+            }
         }
         if self.functions && self.named(l, index, &|| start().text)? {
             return Ok(());
@@ -305,21 +316,28 @@ impl Encoder {
             let depth = self.levels.len() - bottom;
             if let Some(level) = self.levels.last_mut() {
                 // Items from 1 on come first and in order; from the first other key on everything is a pair.
-                if level.pairs == 0 && to_whole(l, -2) == Some(i64::from(level.items) + 1) {
+                let kind = lua_type(l, -2);
+                if kind == LUA_TNUMBER
+                    && level.pairs == 0
+                    && to_whole(l, -2) == Some(i64::from(level.items) + 1)
+                {
                     level.items += 1;
                 } else {
                     level.pairs += 1;
-                    self.key(l, depth, base, &start)?;
+                    self.key(l, kind, depth, base, &start)?;
                 }
             }
-            if lua_type(l, -1) != LUA_TTABLE {
-                if self.functions && lua_type(l, -1) == LUA_TFUNCTION {
+            let kind = lua_type(l, -1);
+            if kind != LUA_TTABLE {
+                if self.functions && kind == LUA_TFUNCTION {
                     self.function(l, -1, || path(l, base, depth, start()))?;
-                } else if let Err(refusal) = self.scalar(l, -1) {
+                } else if let Err(refusal) = self.scalar(l, -1, kind) {
                     return Err(refusal.failure(path(l, base, depth, start())));
                 }
                 lua_pop(l, 1);
-            } else if self.functions && self.named(l, -1, &|| path(l, base, depth, start()))? {
+                continue;
+            }
+            if self.functions && self.named(l, -1, &|| path(l, base, depth, start()))? {
                 lua_pop(l, 1);
             } else if self.reference(lua_topointer(l, -1)) {
                 lua_pop(l, 1);
@@ -338,18 +356,20 @@ impl Encoder {
     }
 
     /// Writes the key below the top.
+    #[inline(always)]
     unsafe fn key(
         &mut self,
         l: *mut lua_State,
+        kind: c_int,
         depth: usize,
         base: c_int,
         start: impl Fn() -> Place,
     ) -> Result<(), Failure> {
         let place = || key_place(l, base, depth, start());
-        match lua_type(l, -2) {
+        match kind {
             LUA_TTABLE => {}
             LUA_TFUNCTION if self.functions => return self.function(l, -2, place),
-            _ => return self.scalar(l, -2).map_err(|refusal| refusal.failure(place())),
+            _ => return self.scalar(l, -2, kind).map_err(|refusal| refusal.failure(place())),
         }
         if self.functions && self.named(l, -2, &place)? {
             return Ok(());
@@ -460,13 +480,27 @@ impl Encoder {
         }
     }
 
-    /// Writes a value that is not a table.
-    unsafe fn scalar(&mut self, l: *mut lua_State, index: c_int) -> Result<(), Refusal> {
-        match lua_type(l, index) {
-            LUA_TNIL => self.put(&[tag::NIL]),
-            LUA_TBOOLEAN => self.put(&[if lua_toboolean(l, index) != 0 { tag::TRUE } else { tag::FALSE }]),
+    /// Writes a value that is not a table, of the type `kind`.
+    #[inline(always)]
+    unsafe fn scalar(&mut self, l: *mut lua_State, index: c_int, kind: c_int) -> Result<(), Refusal> {
+        match kind {
+            LUA_TSTRING => {
+                let mut len = 0;
+                let start = lua_tolstring(l, index, &mut len);
+                // SAFETY: a string, which stays on the stack.
+                return self.string(std::slice::from_raw_parts(start.cast(), len));
+            }
             LUA_TNUMBER => self.number(l, index),
-            LUA_TSTRING => self.string(to_bytes(l, index).unwrap_or_default())?,
+            LUA_TBOOLEAN => self.put(&[if lua_toboolean(l, index) != 0 { tag::TRUE } else { tag::FALSE }]),
+            LUA_TNIL => self.put(&[tag::NIL]),
+            _ => return self.rare(l, index, kind),
+        }
+        if self.out_of_memory { Err(Refusal::Memory) } else { Ok(()) }
+    }
+
+    #[cold]
+    unsafe fn rare(&mut self, l: *mut lua_State, index: c_int, kind: c_int) -> Result<(), Refusal> {
+        match kind {
             LUA_TUSERDATA => self.userdata(l, index)?,
             LUA_TFUNCTION => return Err(Refusal::Again),
             LUA_TTHREAD => return Err(Refusal::Type("thread")),
@@ -509,32 +543,50 @@ impl Encoder {
         }
     }
 
+    #[inline(always)]
     fn string(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
-        if bytes.len() <= SHORT {
-            let address = bytes.as_ptr() as usize;
-            let seen = &mut self.strings[(address >> 4) % STRING_CACHE];
-            if seen.address == address {
-                if seen.slot == NO_SLOT && self.slots < NO_SLOT {
-                    seen.slot = self.slots;
-                    self.slots += 1;
-                    self.out[seen.at] = tag::STRING_DEF;
-                    self.out[seen.at + 1] = seen.slot;
-                }
-                if seen.slot != NO_SLOT {
-                    let slot = seen.slot;
-                    self.put(&[tag::STRING_REF, slot]);
-                    return Ok(());
-                }
-            } else {
-                *seen = Seen { address, at: self.out.len(), slot: NO_SLOT };
-            }
+        if bytes.len() > SHORT {
+            return self.long_string(bytes);
         }
+        let address = bytes.as_ptr() as usize;
+        let seen = &mut self.strings[(address >> 4) % STRING_CACHE];
+        if seen.address == address && seen.encoding == self.encoding {
+            if seen.slot == NO_SLOT && self.slots < NO_SLOT {
+                seen.slot = self.slots;
+                self.slots += 1;
+                self.out[seen.at] = tag::STRING_DEF;
+                self.out[seen.at + 1] = seen.slot;
+            }
+            if seen.slot != NO_SLOT {
+                let slot = seen.slot;
+                self.put(&[tag::STRING_REF, slot]);
+                return if self.out_of_memory { Err(Refusal::Memory) } else { Ok(()) };
+            }
+        } else {
+            *seen = Seen { address, at: self.out.len(), encoding: self.encoding, slot: NO_SLOT };
+        }
+        // The length of a short string takes one byte.
+        if !self.has_room(SHORT + 3) {
+            return Err(Refusal::Memory);
+        }
+        self.put(&[tag::STRING, 0, bytes.len() as u8]);
+        self.put(bytes);
+        Ok(())
+    }
+
+    fn long_string(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
         self.put(&[tag::STRING, 0]);
-        if self.out.try_reserve(bytes.len() + 10).is_err() {
+        if !self.has_room(bytes.len().saturating_add(10)) {
             return Err(Refusal::Memory);
         }
         put_bytes(&mut self.out, bytes);
         Ok(())
+    }
+
+    /// Whether so many bytes can be appended.
+    #[inline(always)]
+    fn has_room(&mut self, count: usize) -> bool {
+        self.out.capacity() - self.out.len() >= count || self.out.try_reserve(count).is_ok()
     }
 
     unsafe fn userdata(&mut self, l: *mut lua_State, index: c_int) -> Result<(), Refusal> {
@@ -566,13 +618,18 @@ impl Encoder {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn put(&mut self, bytes: &[u8]) {
-        if self.out.try_reserve(bytes.len()).is_err() {
+        if self.has_room(bytes.len()) {
+            let len = self.out.len();
+            // SAFETY: there is room for the bytes behind the end.
+            unsafe {
+                ptr::copy_nonoverlapping(bytes.as_ptr(), self.out.as_mut_ptr().add(len), bytes.len());
+                self.out.set_len(len + bytes.len());
+            }
+        } else {
             self.out_of_memory = true;
-            return;
         }
-        self.out.extend_from_slice(bytes);
     }
 
     fn patch_u32(&mut self, at: usize, value: u32) {
