@@ -63,6 +63,8 @@ pub struct Context {
     pub interruptible: Cell<bool>,
     /// Spawned process: its code has stopped the collector.
     pub collector_stopped: Cell<bool>,
+    /// Option `wrapped` (P-64): the form of events and of `msg:payload()`.
+    pub wrapped: Cell<bool>,
     /// The state is being closed: nothing can wait any more.
     pub closing: Cell<bool>,
     /// Processes this one monitors.
@@ -129,6 +131,7 @@ impl Context {
             frame: JumpBuffer::new(),
             interruptible: Cell::new(false),
             collector_stopped: Cell::new(false),
+            wrapped: Cell::new(false),
             closing: Cell::new(false),
             monitored: RefCell::default(),
             executing: RefCell::default(),
