@@ -55,6 +55,12 @@ describe("the option wrapped", function()
     assert.are.same({ trap_links = false, wrapped = false }, process.get_options())
   end)
 
+  it("P-64 P-57 survives an upgrade", function()
+    local after = support.entry("return process.get_options().wrapped")
+    local exit = support.exit_of("process.set_options({ wrapped = true }); process.upgrade(...)", after)
+    assert.is_true(exit.result)
+  end)
+
   it("P-64 leaves raw listeners as they are: they yield values, whatever the option", function()
     local raw = process.listen("raw")
     process.set_options({ wrapped = true })
@@ -309,6 +315,13 @@ describe("sending a Payload object", function()
     support.fails("cannot send a NaN (argument 3, key of .x)", "INVALID",
       process.send(me, "t", { x = { [nan] = 1 } }))
     assert.is_nil(support.waiting(process.inbox()))
+  end)
+
+  it("V-12 works for context values and for messages of a spawn builder", function()
+    local entry = support.entry("return { require('process.ctx').get('order'), process.inbox():receive():payload() }")
+    local spawner = process.with_context({ order = payload_of({ sku = 17 }) }):with_message("letter", payload_of({ 1 }))
+    local pid = assert(spawner:spawn_monitored(entry, support.host))
+    assert.are.same({ value = { { sku = 17 }, { 1 } } }, support.event_of(pid).result)
   end)
 
   it("V-12 lets the echo worker of the seed page run in both modes", function()

@@ -79,7 +79,7 @@ local functions = {
   [process.registry] = { "register", "lookup", "unregister" },
   [channel] = { "new", "select" },
   [time] = { "sleep", "after", "now", "parse_duration" },
-  [errors] = { "new", "wrap", "is" },
+  [errors] = { "new", "wrap", "is", "call_stack" },
   [coroutine] = { "spawn" },
 }
 for module, names in pairs(functions) do
