@@ -190,7 +190,7 @@ end
 
 -- Throws away whatever waits in the mailbox of the process that runs the specs.
 function support.reset()
-  process.set_options({ trap_links = false })
+  process.set_options({ trap_links = false, wrapped = false })
   for _, ch in ipairs({ process.inbox(), process.events() }) do
     repeat
       local _, ok = support.waiting(ch)

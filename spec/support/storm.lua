@@ -14,6 +14,8 @@ process.unlisten(unlistened)
 
 assert(process.send(self, "storm", "payload"))
 local message = process.inbox():receive()
+process.set_options({ wrapped = true })
+local payload = message:payload()
 
 local cycle = {}
 cycle[cycle] = cycle
@@ -33,7 +35,7 @@ local values = {
   "", "x", "\0", "@x", "{", "{}", "a:b:c", "1d", ("x"):rep(100000), self,
   {}, { trap_links = 1 }, { default = true }, cycle, deep,
   function() end, os.clock, coroutine.create(os.clock), io.stderr,
-  closed, unlistened, closed:case_receive(), message, message.topic, err, now, zero,
+  closed, unlistened, closed:case_receive(), message, message.topic, payload, err, now, zero,
 }
 local count = #values + 1 -- the last one is nil
 
@@ -77,7 +79,7 @@ local functions = {
   [process.registry] = { "register", "lookup", "unregister" },
   [channel] = { "new", "select" },
   [time] = { "sleep", "after", "now", "parse_duration" },
-  [errors] = { "new", "wrap", "is" },
+  [errors] = { "new", "wrap", "is", "call_stack" },
   [coroutine] = { "spawn" },
 }
 for module, names in pairs(functions) do
@@ -97,6 +99,7 @@ local methods = {
   [closed] = { "send", "receive", "close", "case_receive", "case_send" },
   [unlistened] = { "send", "receive", "close", "case_receive", "case_send" },
   [message] = { "from", "topic", "payload" },
+  [payload] = { "data", "unmarshal", "get_format" },
   [err] = { "kind", "message", "retryable", "details", "stack", "find" },
   [now] = { "sub", "before", "after", "equal", "unix", "unix_nano" },
   [zero] = { "nanoseconds", "microseconds", "milliseconds", "seconds", "minutes", "hours" },
@@ -119,7 +122,7 @@ local operators = {
   ["#"] = function(a) return #a end,
   ["tostring"] = function(a) return tostring(a) end,
 }
-local objects = { closed, unlistened, closed:case_receive(), message, message.topic, err, now, zero }
+local objects = { closed, unlistened, closed:case_receive(), message, message.topic, payload, err, now, zero }
 for name, operator in pairs(operators) do
   for _, object in ipairs(objects) do
     for i = 1, count do

@@ -11,6 +11,7 @@ use super::time::{put_time, put_zone};
 use super::{HEADER, NEEDS, Needs, put_bytes, put_error, tag, zigzag};
 use crate::lua::error::ErrorObject;
 use crate::lua::field::FIELD;
+use crate::lua::payload::{self, PayloadObject};
 use crate::lua::time::{DurationObject, LocationObject, TimeObject};
 use crate::runtime::failure::{Failure, shown};
 use crate::runtime::host::Host;
@@ -276,6 +277,9 @@ impl Encoder {
         match lua_type(l, index) {
             LUA_TTABLE => {}
             LUA_TFUNCTION if self.functions => return self.function(l, index, || start().text),
+            LUA_TUSERDATA if object::get::<PayloadObject>(l, index).is_some() => {
+                return self.wrapped(l, index, &start);
+            }
             kind => {
                 return self.scalar(l, index, kind).map_err(|refusal| refusal.failure(start().text));
             }
@@ -293,6 +297,26 @@ impl Encoder {
             lua_pushnil(l);
             self.walk(l, base, start)?;
         }
+        Ok(())
+    }
+
+    /// Encodes what the Payload object at `index` wraps.
+    unsafe fn wrapped(
+        &mut self,
+        l: *mut lua_State,
+        index: c_int,
+        start: &dyn Fn() -> Place,
+    ) -> Result<(), Failure> {
+        if lua_checkstack(l, 8) == 0 {
+            return Err(Failure::OutOfMemory);
+        }
+        lua_pushvalue(l, index);
+        if payload::unwrap(l) == LUA_TUSERDATA {
+            self.scalar(l, -1, LUA_TUSERDATA).map_err(|refusal| refusal.failure(start().text))?;
+        } else {
+            self.value(l, lua_gettop(l), start)?;
+        }
+        lua_pop(l, 1);
         Ok(())
     }
 
@@ -327,7 +351,10 @@ impl Encoder {
                     self.key(l, kind, depth, base, &start)?;
                 }
             }
-            let kind = lua_type(l, -1);
+            let mut kind = lua_type(l, -1);
+            if kind == LUA_TUSERDATA {
+                kind = payload::unwrap(l);
+            }
             if kind != LUA_TTABLE {
                 if self.functions && kind == LUA_TFUNCTION {
                     self.function(l, -1, || path(l, base, depth, start()))?;
@@ -366,16 +393,44 @@ impl Encoder {
         start: impl Fn() -> Place,
     ) -> Result<(), Failure> {
         let place = || key_place(l, base, depth, start());
+        if kind != LUA_TUSERDATA {
+            return self.key_at(l, -2, kind, place);
+        }
+        // The key itself stays where it is: the walk through the table goes on from it.
+        lua_pushvalue(l, -2);
+        let kind = payload::unwrap(l);
+        let impossible = match kind {
+            LUA_TNIL => Some("nil"),
+            LUA_TNUMBER if lua_tonumber(l, -1).is_nan() => Some("NaN"),
+            _ => None,
+        };
+        match impossible {
+            Some(what) => return Err(Refusal::Type(what).failure(place())),
+            None => self.key_at(l, -1, kind, place)?,
+        }
+        lua_pop(l, 1);
+        Ok(())
+    }
+
+    /// Writes the value at `index`, of the type `kind`, as a key.
+    #[inline(always)]
+    unsafe fn key_at(
+        &mut self,
+        l: *mut lua_State,
+        index: c_int,
+        kind: c_int,
+        place: impl Fn() -> String,
+    ) -> Result<(), Failure> {
         match kind {
             LUA_TTABLE => {}
-            LUA_TFUNCTION if self.functions => return self.function(l, -2, place),
-            _ => return self.scalar(l, -2, kind).map_err(|refusal| refusal.failure(place())),
+            LUA_TFUNCTION if self.functions => return self.function(l, index, place),
+            _ => return self.scalar(l, index, kind).map_err(|refusal| refusal.failure(place())),
         }
-        if self.functions && self.named(l, -2, &place)? {
+        if self.functions && self.named(l, index, &place)? {
             return Ok(());
         }
-        if !self.reference(lua_topointer(l, -2)) {
-            self.put_aside(l, -2, place);
+        if !self.reference(lua_topointer(l, index)) {
+            self.put_aside(l, index, place);
         }
         Ok(())
     }

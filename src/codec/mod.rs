@@ -225,7 +225,7 @@ impl<'a> Reader<'a> {
 
 /// Appends an error object, without a tag.
 pub fn put_error(out: &mut Vec<u8>, error: &ErrorData) {
-    for part in [&*error.kind, &error.message, &error.stack] {
+    for part in [&*error.kind, &error.message, &error.stack, &error.thread] {
         put_bytes(out, part);
     }
     put_varint(out, error.contexts.len() as u64);
@@ -251,6 +251,7 @@ pub fn read_error(reader: &mut Reader<'_>) -> Option<ErrorData> {
     let kind = Cow::Owned(reader.bytes()?.to_vec());
     let message = reader.bytes()?.to_vec();
     let stack = reader.bytes()?.to_vec();
+    let thread = reader.bytes()?.to_vec();
     let count = reader.varint()?;
     let contexts = (0..count).map(|_| reader.bytes().map(<[u8]>::to_vec)).collect::<Option<_>>()?;
     let retryable = match reader.byte()? {
@@ -261,7 +262,7 @@ pub fn read_error(reader: &mut Reader<'_>) -> Option<ErrorData> {
         0 => None,
         _ => Some(reader.bytes()?.to_vec()),
     };
-    Some(ErrorData { kind, message, contexts, retryable, details, stack })
+    Some(ErrorData { kind, message, contexts, retryable, details, stack, thread })
 }
 
 #[cfg(test)]
@@ -285,7 +286,7 @@ mod tests {
         let mut error = ErrorData::new(Kind::RateLimited, "slow \0 down");
         error.contexts = vec![b"inner".to_vec(), b"outer".to_vec()];
         error.details = Some(vec![1, 2, 3]);
-        error.stack = b"stack traceback:".to_vec();
+        error.set_stack("{main|1}", b"stack traceback:".to_vec());
         let mut out = Vec::new();
         put_error(&mut out, &error);
         let mut reader = Reader::new(&out);

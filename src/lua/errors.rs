@@ -1,18 +1,19 @@
-//! The module `errors` (E-10 to E-15).
+//! The module `errors` (E-10 to E-16).
 
 use super::error::{self, ErrorObject};
 use super::{Functions, arguments, set_functions};
 use crate::codec::encode::{Origin, encode_one};
 use crate::runtime::error::{ErrorData, Kind};
+use crate::runtime::traceback::frames;
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::object;
+use crate::vm::traceback;
 use std::borrow::Cow;
 use std::ffi::c_int;
-use std::ptr;
 use std::sync::Arc;
 
-pub const FUNCTIONS: Functions = &[(c"new", new), (c"wrap", wrap), (c"is", is)];
+pub const FUNCTIONS: Functions = &[(c"new", new), (c"wrap", wrap), (c"is", is), (c"call_stack", call_stack)];
 
 /// Pushes the module's table.
 pub unsafe fn push_module(l: *mut lua_State) {
@@ -33,36 +34,35 @@ unsafe extern "C-unwind" fn new(l: *mut lua_State) -> c_int {
     if lua_gettop(l) != 1 || (kind_of_argument != LUA_TSTRING && kind_of_argument != LUA_TTABLE) {
         raise(l, 1, USAGE);
     }
-    luaL_traceback(l, l, ptr::null(), 1);
     if kind_of_argument == LUA_TSTRING {
         return finish(l, 1, None, None, None);
     }
     raw_field(l, 1, c"message");
-    match lua_type(l, 3) {
+    match lua_type(l, 2) {
         LUA_TSTRING => {}
         LUA_TNIL => raise(l, 1, USAGE),
         _ => raise(l, 1, b"errors.new: message must be a string"),
     }
     raw_field(l, 1, c"kind");
-    if !matches!(lua_type(l, 4), LUA_TSTRING | LUA_TNIL) {
+    if !matches!(lua_type(l, 3), LUA_TSTRING | LUA_TNIL) {
         raise(l, 1, b"errors.new: kind must be a string");
     }
     raw_field(l, 1, c"retryable");
-    let retryable = match lua_type(l, 5) {
+    let retryable = match lua_type(l, 4) {
         LUA_TNIL => None,
-        LUA_TBOOLEAN => Some(lua_toboolean(l, 5) != 0),
+        LUA_TBOOLEAN => Some(lua_toboolean(l, 4) != 0),
         _ => raise(l, 1, b"errors.new: retryable must be a boolean"),
     };
     raw_field(l, 1, c"details");
-    let details = match lua_type(l, 6) {
+    let details = match lua_type(l, 5) {
         LUA_TNIL => None,
-        LUA_TTABLE => match is_empty(l, 6) {
+        LUA_TTABLE => match is_empty(l, 5) {
             true => None,
-            false => Some(6),
+            false => Some(5),
         },
         _ => raise(l, 1, b"errors.new: details must be a table"),
     };
-    finish(l, 3, Some(4), retryable, details)
+    finish(l, 2, Some(3), retryable, details)
 }
 
 unsafe fn is_empty(l: *mut lua_State, index: c_int) -> bool {
@@ -74,7 +74,7 @@ unsafe fn is_empty(l: *mut lua_State, index: c_int) -> bool {
     false
 }
 
-/// Makes the error of what stands at these indices; its traceback is at 2.
+/// Makes the error of what stands at these indices; its stack is that of the call.
 unsafe fn finish(
     l: *mut lua_State,
     message: c_int,
@@ -82,22 +82,23 @@ unsafe fn finish(
     retryable: Option<bool>,
     details: Option<c_int>,
 ) -> c_int {
+    let context = Context::of(l);
     let details = match details {
         None => None,
-        Some(index) => match encode_one(Context::of(l).encoder(), l, index, Origin::Details) {
+        Some(index) => match encode_one(context.encoder(), l, index, Origin::Details) {
             Ok(bytes) => Some(bytes),
             Err(failure) => error::raise_failure(l, 1, failure),
         },
     };
     let text = |index| to_bytes(l, index).unwrap_or_default().to_vec();
-    let error = ErrorData {
+    let mut error = ErrorData {
         kind: Cow::Owned(kind.map(text).unwrap_or_default()),
         message: text(message),
-        contexts: Vec::new(),
         retryable,
         details,
-        stack: text(2),
+        ..ErrorData::default()
     };
+    error.set_stack(&context.process.pid, traceback::of(l, 1));
     error::push(l, Arc::new(error));
     1
 }
@@ -109,15 +110,15 @@ unsafe extern "C-unwind" fn wrap(l: *mut lua_State) -> c_int {
         arguments::wrong_type(l, 1, 1, "wrap", "error or string");
     }
     arguments::string(l, 2, "wrap");
-    lua_settop(l, 2);
-    luaL_traceback(l, l, ptr::null(), 1);
+    let context = Context::of(l);
     let mut error = match object::get::<ErrorObject>(l, 1) {
         Some(error) => (*error.0).clone(),
-        None => ErrorData {
-            message: to_bytes(l, 1).unwrap_or_default().to_vec(),
-            stack: to_bytes(l, 3).unwrap_or_default().to_vec(),
-            ..ErrorData::default()
-        },
+        None => {
+            let message = to_bytes(l, 1).unwrap_or_default().to_vec();
+            let mut error = ErrorData { message, ..ErrorData::default() };
+            error.set_stack(&context.process.pid, traceback::of(l, 1));
+            error
+        }
     };
     error.contexts.push(to_bytes(l, 2).unwrap_or_default().to_vec());
     error::push(l, Arc::new(error));
@@ -131,5 +132,34 @@ unsafe extern "C-unwind" fn is(l: *mut lua_State) -> c_int {
         _ => false,
     };
     lua_pushboolean(l, c_int::from(same));
+    1
+}
+
+/// `errors.call_stack(err)` (E-16): the stack of an error object as a table. Functions in C have no line and are passed over.
+unsafe extern "C-unwind" fn call_stack(l: *mut lua_State) -> c_int {
+    let Some(error) = object::get::<ErrorObject>(l, 1) else {
+        lua_pushnil(l);
+        return 1;
+    };
+    lua_settop(l, 1);
+    lua_createtable(l, 0, 2);
+    push_bytes(l, &error.0.thread);
+    set_raw_field(l, -2, c"thread");
+    lua_createtable(l, 0, 0);
+    let mut position = 0;
+    for frame in frames(&error.0.stack) {
+        lua_createtable(l, 0, 3);
+        push_bytes(l, frame.source.as_bytes());
+        set_raw_field(l, -2, c"source");
+        push_whole(l, i64::from(frame.line));
+        set_raw_field(l, -2, c"line");
+        if let Some(name) = frame.name {
+            push_bytes(l, name.as_bytes());
+            set_raw_field(l, -2, c"name");
+        }
+        position += 1;
+        lua_rawseti(l, -2, position);
+    }
+    set_raw_field(l, -2, c"frames");
     1
 }

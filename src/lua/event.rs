@@ -5,6 +5,7 @@ use super::time;
 use crate::codec::decode;
 use crate::codec::function::check_taken;
 use crate::runtime::envelope::{Envelope, Signal};
+use crate::runtime::error::ErrorData;
 use crate::runtime::exit::ExitRecord;
 use crate::vm::api::*;
 use crate::vm::context::Context;
@@ -41,29 +42,52 @@ pub unsafe fn push(l: *mut lua_State, context: &Context, place: usize) {
 }
 
 unsafe fn push_end(l: *mut lua_State, context: &Context, record: &ExitRecord, kind: &CStr) {
-    begin(l, kind, &record.from, 4);
+    // The form is that of now: what runs meanwhile may change it.
+    let wrapped = context.wrapped.get();
+    begin(l, kind, &record.from, 5);
     time::push(l, record.at);
     set_raw_field(l, -2, c"at");
     match &record.outcome {
-        Ok(result) if !result.is_empty() => {
-            // The copy was made when the process ended, for whoever watches it; what this host does not take is not decoded.
-            match check_taken(context, result, "result") {
-                Ok(()) => {
-                    decode::push(l, result);
-                    set_raw_field(l, -2, c"result");
-                }
-                Err(refusal) => {
-                    error::push(l, Arc::new(refusal.into()));
-                    set_raw_field(l, -2, c"error");
-                }
+        Ok(result) if result.is_empty() => {
+            lua_pushnil(l);
+            set_result(l, wrapped);
+        }
+        // The copy was made when the process ended, for whoever watches it; what this host does not take is not decoded.
+        Ok(result) => match check_taken(context, result, "result") {
+            Ok(()) => {
+                decode::push(l, result);
+                set_result(l, wrapped);
             }
-        }
-        Ok(_) => {}
-        Err(data) => {
-            error::push(l, Arc::clone(data));
-            set_raw_field(l, -2, c"error");
-        }
+            Err(refusal) => set_error(l, wrapped, Arc::new(refusal.into())),
+        },
+        Err(data) => set_error(l, wrapped, Arc::clone(data)),
     }
+}
+
+/// Sets `result` of the event below the value on top to that value, or to a record of it (L-33). Pops it.
+unsafe fn set_result(l: *mut lua_State, wrapped: bool) {
+    if wrapped {
+        put_into_record(l, c"value");
+    }
+    set_raw_field(l, -2, c"result");
+}
+
+/// Sets `error` of the event on top, and in the wrapped form `result` as well (L-33).
+unsafe fn set_error(l: *mut lua_State, wrapped: bool, data: Arc<ErrorData>) {
+    error::push(l, data);
+    if wrapped {
+        lua_pushvalue(l, -1);
+        put_into_record(l, c"error");
+        set_raw_field(l, -3, c"result");
+    }
+    set_raw_field(l, -2, c"error");
+}
+
+/// Puts a record, with the value on top as its only field, in the value's place.
+unsafe fn put_into_record(l: *mut lua_State, field: &CStr) {
+    lua_createtable(l, 0, 1);
+    lua_insert(l, -2);
+    set_raw_field(l, -2, field);
 }
 
 unsafe fn begin(l: *mut lua_State, kind: &CStr, from: &str, fields: c_int) {

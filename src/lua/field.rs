@@ -31,8 +31,12 @@ unsafe fn fill(l: *mut lua_State) {
     set_functions(l, OPERATORS);
 }
 
-/// Pushes the value that the field at `index` stands for; `false` and nothing if it is no field.
-unsafe fn push_value(l: *mut lua_State, index: c_int) -> bool {
+/// Pushes the value that the field at `index` stands for, a payload by `push_payload`; `false` and nothing if it is no field.
+unsafe fn push_value(
+    l: *mut lua_State,
+    index: c_int,
+    push_payload: unsafe fn(*mut lua_State, c_int),
+) -> bool {
     let Some(FieldObject(part)) = object::get::<FieldObject>(l, index) else {
         return false;
     };
@@ -43,7 +47,7 @@ unsafe fn push_value(l: *mut lua_State, index: c_int) -> bool {
     match (part, object::get::<MessageObject>(l, message)) {
         (Part::From, Some(object)) => push_bytes(l, object.envelope().sender()),
         (Part::Topic, Some(object)) => push_bytes(l, object.envelope().topic()),
-        (Part::Payload, Some(_)) => message::push_payload(l, message),
+        (Part::Payload, Some(_)) => push_payload(l, message),
         (_, None) => lua_pushnil(l),
     }
     lua_remove(l, message);
@@ -51,14 +55,16 @@ unsafe fn push_value(l: *mut lua_State, index: c_int) -> bool {
 }
 
 unsafe extern "C-unwind" fn call(l: *mut lua_State) -> c_int {
-    if !push_value(l, 1) {
+    if !push_value(l, 1, message::push_result) {
         arguments::bad_self(l, 1, "message field", FIELD.name);
     }
     1
 }
 
 unsafe extern "C-unwind" fn to_string(l: *mut lua_State) -> c_int {
-    call(l);
+    if !push_value(l, 1, message::push_payload) {
+        arguments::bad_self(l, 1, "tostring", FIELD.name);
+    }
     luaL_tolstring(l, -1, ptr::null_mut());
     1
 }
@@ -66,7 +72,7 @@ unsafe extern "C-unwind" fn to_string(l: *mut lua_State) -> c_int {
 unsafe extern "C-unwind" fn concat(l: *mut lua_State) -> c_int {
     lua_settop(l, 2);
     for index in 1..=2 {
-        if push_value(l, index) {
+        if push_value(l, index, message::push_payload) {
             lua_replace(l, index);
         }
     }

@@ -271,6 +271,8 @@ pub unsafe fn into_spawned(l: *mut lua_State, context: &Context) {
     lua_pushcclosure(l, collectgarbage, 1);
     set_raw_field(l, -2, c"collectgarbage");
     lua_pop(l, 3);
+    #[cfg(feature = "luajit")]
+    crate::vm::guard::keep_xpcall(l);
     seed_random(l);
     // A host may grant few libraries.
     push_library(l, c"coroutine");
@@ -347,7 +349,8 @@ unsafe fn replace_coroutine_functions(l: *mut lua_State) {
     lua_pushcclosure(l, crate::vm::resume::resume_coroutine, 0);
     lua_pushcclosure(l, crate::vm::resume::resume_again, 0);
     lua_pushcclosure(l, coroutine::hold, 0);
-    lua_call(l, 4, 2);
+    lua_pushcclosure(l, crate::vm::resume::raise_passed, 0);
+    lua_call(l, 5, 2);
     set_raw_field(l, -3, c"wrap");
     set_raw_field(l, -2, c"resume");
 }

@@ -1,7 +1,7 @@
-//! Message objects (P-42, P-44, P-45).
+//! Message objects (P-42 to P-45).
 
 use super::field::{FieldObject, Part};
-use super::{Functions, arguments, set_functions};
+use super::{Functions, arguments, payload, set_functions};
 use crate::codec::decode;
 use crate::runtime::envelope::Envelope;
 use crate::runtime::failure::shown;
@@ -18,8 +18,12 @@ pub struct MessageObject {
     envelope: UnsafeCell<Envelope>,
     has_companion: Cell<bool>,
     decoded: Cell<bool>,
+    /// How many values were decoded.
+    values: Cell<c_int>,
     /// Calls that decode the payload right now: a finalizer may call again while one does.
     decoders: Cell<u32>,
+    /// The context of the state: it outlives whatever is in the state.
+    context: *const Context,
 }
 
 /// Place of the payload in the companion.
@@ -27,6 +31,9 @@ const PAYLOAD: lua_Integer = 1;
 
 /// Place of the message in the companion.
 pub const OWN_MESSAGE: lua_Integer = 2;
+
+/// Place of the wrapped payload in the companion, once it was asked for.
+const WRAPPED: lua_Integer = 3;
 
 /// Its class.
 pub static MESSAGE: Class = Class { name: "message", type_name: c"process.Message", fill };
@@ -61,7 +68,9 @@ pub unsafe fn push(l: *mut lua_State, context: &Context, kept: usize) {
             envelope: UnsafeCell::new(envelope),
             has_companion: Cell::new(false),
             decoded: Cell::new(false),
+            values: Cell::new(0),
             decoders: Cell::new(0),
+            context,
         };
         ptr::write(place, message);
         object::confirm::<MessageObject>(l);
@@ -78,12 +87,15 @@ pub unsafe fn push_payload(l: *mut lua_State, index: c_int) {
     push_own_companion(l, message, index);
     if !message.decoded.get() {
         message.decoders.set(message.decoders.get() + 1);
-        decode::push_packed(l, message.envelope().payload());
+        let bytes = message.envelope().payload();
+        let values = decode::count(bytes);
+        decode::push_packed(l, bytes);
         message.decoders.set(message.decoders.get() - 1);
         if message.decoded.replace(true) {
             lua_pop(l, 1);
         } else {
             lua_rawseti(l, -2, PAYLOAD);
+            message.values.set(values);
         }
         // The bytes are of no more use, once nobody decodes them.
         if message.decoders.get() == 0
@@ -94,6 +106,51 @@ pub unsafe fn push_payload(l: *mut lua_State, index: c_int) {
         }
     }
     lua_rawgeti(l, -1, PAYLOAD);
+    lua_remove(l, -2);
+}
+
+/// Pushes what `msg:payload()` returns for the message at `index`: the payload in the form that the process has chosen (P-64).
+pub unsafe fn push_result(l: *mut lua_State, index: c_int) {
+    match object::get::<MessageObject>(l, index) {
+        // SAFETY: the context outlives the state, and the message lives in it.
+        Some(message) if (*message.context).wrapped.get() => push_wrapped(l, message, index),
+        _ => push_payload(l, index),
+    }
+}
+
+/// Pushes the payload in the wrapped form (P-43): a Payload object, `nil` if there is no value, an array of Payload objects if
+/// there are several. Made once.
+unsafe fn push_wrapped(l: *mut lua_State, message: &MessageObject, index: c_int) {
+    let index = lua_absindex(l, index);
+    push_own_companion(l, message, index);
+    if lua_rawgeti(l, -1, WRAPPED) == LUA_TNIL {
+        lua_pop(l, 1);
+        push_payload(l, index);
+        match message.values.get() {
+            0 => {}
+            1 => payload::wrap(l),
+            count => wrap_each(l, count),
+        }
+        // A finalizer may have asked meanwhile: what was made first stays.
+        if lua_rawgeti(l, -2, WRAPPED) == LUA_TNIL {
+            lua_pop(l, 1);
+            lua_pushvalue(l, -1);
+            lua_rawseti(l, -3, WRAPPED);
+        } else {
+            lua_remove(l, -2);
+        }
+    }
+    lua_remove(l, -2);
+}
+
+/// Puts an array of Payload objects in the place of the packed values on top.
+unsafe fn wrap_each(l: *mut lua_State, count: c_int) {
+    lua_createtable(l, count, 0);
+    for position in 1..=lua_Integer::from(count) {
+        lua_rawgeti(l, -2, position);
+        payload::wrap(l);
+        lua_rawseti(l, -2, position);
+    }
     lua_remove(l, -2);
 }
 

@@ -19,6 +19,7 @@ pub mod load;
 pub mod message;
 pub mod messages;
 pub mod options;
+pub mod payload;
 pub mod registry;
 pub mod restricted;
 pub mod select;
@@ -32,12 +33,13 @@ use crate::vm::object::Class;
 use std::ffi::CStr;
 
 /// Every class of userdata that users can get hold of.
-pub static CLASSES: [&Class; 11] = [
+pub static CLASSES: [&Class; 12] = [
     &spawner::SPAWNER,
     &channel::CHANNEL,
     &select::CASE,
     &message::MESSAGE,
     &field::FIELD,
+    &payload::PAYLOAD,
     &error::ERROR,
     &time::TIME,
     &time::DURATION,

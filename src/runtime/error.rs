@@ -79,6 +79,8 @@ pub struct ErrorData {
     pub details: Option<Vec<u8>>,
     /// Traceback text, empty if there is none.
     pub stack: Vec<u8>,
+    /// PID of the process that the stack is of, empty if there is none.
+    pub thread: Vec<u8>,
 }
 
 impl ErrorData {
@@ -96,7 +98,14 @@ impl ErrorData {
     pub fn size(&self) -> usize {
         let contexts: usize = self.contexts.iter().map(|context| context.len() + size_of::<Vec<u8>>()).sum();
         let details = self.details.as_ref().map_or(0, Vec::len);
-        size_of::<ErrorData>() + self.message.len() + contexts + details + self.stack.len() + self.kind.len()
+        let texts = self.message.len() + self.stack.len() + self.thread.len() + self.kind.len();
+        size_of::<ErrorData>() + contexts + details + texts
+    }
+
+    /// Sets where it happened: the stack, and the PID of its process.
+    pub fn set_stack(&mut self, pid: &str, stack: Vec<u8>) {
+        self.thread = if stack.is_empty() { Vec::new() } else { pid.into() };
+        self.stack = stack;
     }
 
     /// The same error, of a process that was given up: its details say so.

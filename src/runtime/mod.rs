@@ -24,4 +24,5 @@ pub mod program;
 pub mod registry;
 pub mod relations;
 pub mod step;
+pub mod traceback;
 pub mod wake;

@@ -4,6 +4,9 @@ use super::api::*;
 use once_cell::sync::OnceCell;
 use std::ffi::CStr;
 
+/// The name of each: what is called so is the library's own.
+pub const CHUNK: &CStr = c"=[process]";
+
 /// A Lua source of the library's own.
 pub struct Part {
     source: &'static str,
@@ -12,15 +15,15 @@ pub struct Part {
 }
 
 /// How a process runs its entry.
-pub static BOOT: Part = Part::new(include_str!("boot.lua"), c"=[process]");
+pub static BOOT: Part = Part::new(include_str!("boot.lua"), CHUNK);
 
 /// The halves of blocking calls put together.
 #[cfg(feature = "luajit")]
-pub static BLOCKING: Part = Part::new(include_str!("blocking.lua"), c"=[process]");
+pub static BLOCKING: Part = Part::new(include_str!("blocking.lua"), CHUNK);
 
 /// `coroutine.resume` and `wrap` of spawned processes.
 #[cfg(feature = "luajit")]
-pub static COROUTINE: Part = Part::new(include_str!("coroutine.lua"), c"=[process]");
+pub static COROUTINE: Part = Part::new(include_str!("coroutine.lua"), CHUNK);
 
 impl Part {
     const fn new(source: &'static str, name: &'static CStr) -> Self {

@@ -63,6 +63,8 @@ pub struct Context {
     pub interruptible: Cell<bool>,
     /// Spawned process: its code has stopped the collector.
     pub collector_stopped: Cell<bool>,
+    /// Option `wrapped` (P-64): the form of events and of `msg:payload()`.
+    pub wrapped: Cell<bool>,
     /// The state is being closed: nothing can wait any more.
     pub closing: Cell<bool>,
     /// Processes this one monitors.
@@ -93,6 +95,10 @@ pub struct Context {
     pub upgrade: RefCell<Option<Startup>>,
     /// The coroutine that has just ended, and its status.
     pub ending: Cell<(*mut lua_State, c_int)>,
+    /// The stack of the coroutine that ends the process by an error, where that has to be noted (see [`super::traceback`]).
+    pub failed: RefCell<Vec<u8>>,
+    /// The stack of the plain coroutine that has failed last.
+    pub passed: RefCell<Vec<u8>>,
     /// The outcome is a failure of the code, to be reported if nobody watches.
     pub reportable: Cell<bool>,
     /// What is being decoded: decoding may raise, so it cannot be owned by the stack.
@@ -129,6 +135,7 @@ impl Context {
             frame: JumpBuffer::new(),
             interruptible: Cell::new(false),
             collector_stopped: Cell::new(false),
+            wrapped: Cell::new(false),
             closing: Cell::new(false),
             monitored: RefCell::default(),
             executing: RefCell::default(),
@@ -144,6 +151,8 @@ impl Context {
             importing: RefCell::default(),
             upgrade: RefCell::new(None),
             ending: Cell::new((ptr::null_mut(), 0)),
+            failed: RefCell::default(),
+            passed: RefCell::default(),
             reportable: Cell::new(false),
             decoding: RefCell::default(),
             encoder: UnsafeCell::default(),
@@ -268,6 +277,7 @@ impl Context {
     pub fn renewed(&self) -> Context {
         let next = Context::new(Arc::clone(&self.process));
         next.monitored.replace(self.monitored.take());
+        next.wrapped.set(self.wrapped.get());
         let mail = self.scheduler.borrow_mut().take_mail();
         for envelope in mail {
             let is_message = envelope.as_signal().is_none();

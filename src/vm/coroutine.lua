@@ -1,9 +1,8 @@
 -- coroutine.resume and wrap of spawned processes on LuaJIT: a coroutine that waits in the library makes the one that
 -- resumed it wait as well, up to the library. Where nothing can yield `hold` keeps the thread until the wait is over.
-local WAITING, resume, again, hold = ...
+local WAITING, resume, again, hold, raise = ...
 local coroutine = coroutine
 local create, yield, isyieldable = coroutine.create, coroutine.yield, coroutine.isyieldable
-local error, type = error, type
 
 local function wait()
   if isyieldable() then
@@ -30,8 +29,8 @@ local function results(co, ok, ...)
     end
     return ...
   end
-  local err = ...
-  error(err, type(err) == "string" and 3 or 0)
+  -- A tail call: the position that is put before a text is that of whoever called the wrapped function.
+  return raise((...))
 end
 
 local function resume_passing(co, ...)

@@ -4,6 +4,10 @@
 
 use super::api::*;
 use super::context::{Context, Coroutine};
+#[cfg(feature = "luajit")]
+use super::guard;
+#[cfg(feature = "lua54")]
+use super::traceback;
 use super::{ending, wait};
 use crate::scheduling::TaskId;
 use std::ffi::c_int;
@@ -43,8 +47,10 @@ pub unsafe fn may_yield_to_library(l: *mut lua_State, context: &Context) -> bool
 pub unsafe fn spawn(l: *mut lua_State, context: &Context, count: c_int) -> TaskId {
     let co = lua_newthread(l);
     lua_insert(l, -1 - count);
-    luaL_checkstack(co, count + 4, c"too many arguments".as_ptr());
+    luaL_checkstack(co, count + 6, c"too many arguments".as_ptr());
     lua_xmove(l, co, count);
+    #[cfg(feature = "luajit")]
+    guard::put_around(l, context, co);
     // On top is the thread itself: it lives as long as it stands in the table of coroutines.
     push_anchors(l);
     lua_insert(l, -2);
@@ -175,6 +181,9 @@ pub unsafe fn replace_functions(l: *mut lua_State) {
     lua_pushcclosure(l, lua54::close_coroutine, 1);
     set_raw_field(l, -2, c"close");
 }
+
+#[cfg(feature = "lua54")]
+pub use lua54::call_wrapped;
 
 /// `coroutine.resume`, `wrap` and `close` in C, with continuations, after those of `lcorolib.c` of Lua 5.4.
 #[cfg(feature = "lua54")]
@@ -312,7 +321,8 @@ mod lua54 {
         1
     }
 
-    unsafe extern "C-unwind" fn call_wrapped(l: *mut lua_State) -> c_int {
+    /// What `coroutine.wrap` gives.
+    pub unsafe extern "C-unwind" fn call_wrapped(l: *mut lua_State) -> c_int {
         let co = lua_tothread(l, lua_upvalueindex(1));
         match hand_over(l, co, lua_gettop(l)) {
             Some(args) => called(l, co, args),
@@ -336,9 +346,12 @@ mod lua54 {
 
     unsafe fn raise_wrapped(l: *mut lua_State, co: *mut lua_State) -> c_int {
         let status = lua_status(co);
-        if status != LUA_OK && status != LUA_YIELD {
+        let context = Context::of_state(l);
+        if status == LUA_OK || status == LUA_YIELD {
+            traceback::keep_none(context);
+        } else {
+            traceback::keep_failed(l, context, co);
             // Closes what the coroutine left open, by its own code; a new error takes the place of the old one.
-            let context = Context::of_state(l);
             context.running.set(co);
             lua_resetthread(co);
             context.running.set(l);

@@ -2,6 +2,7 @@
 
 use super::api::*;
 use super::context::Context;
+use super::traceback;
 use crate::codec::encode::Origin;
 use crate::lua::error::ErrorObject;
 use crate::runtime::error::{ErrorData, Kind};
@@ -9,8 +10,9 @@ use crate::runtime::failure::Failure;
 use crate::runtime::process::Process;
 use crate::scheduling::TaskId;
 use std::ffi::{CString, c_int};
+use std::io;
+use std::ptr;
 use std::sync::Arc;
-use std::{io, ptr};
 
 /// A managed coroutine has ended; `co` holds its results or its error.
 pub unsafe fn task_ended(
@@ -20,6 +22,8 @@ pub unsafe fn task_ended(
     co: *mut lua_State,
     status: c_int,
 ) {
+    #[cfg(feature = "luajit")]
+    let status = if status == LUA_OK { super::guard::status_inside(from, context, co) } else { status };
     let main = context.main_task.get() == Some(task);
     if status == LUA_OK {
         if main {
@@ -92,33 +96,35 @@ unsafe extern "C-unwind" fn take_error(l: *mut lua_State) -> c_int {
         return 0;
     }
     context.reportable.set(true);
-    // The value, its traceback, its text: all on `l`, where they stay until the error is made. Nothing is pushed on `co`: its
-    // stack may be what has overflowed.
+    // The value goes over to `l`, where it stays until the error is made. Nothing is pushed on `co`: its stack may be what has
+    // overflowed.
     if lua_gettop(co) == 0 {
         lua_pushnil(l);
     } else {
         lua_xmove(co, l, 1);
     }
-    if let Some(error) = super::object::get::<ErrorObject>(l, -1) {
-        *context.outcome.borrow_mut() = Some(Err(Arc::clone(&error.0)));
-        return 0;
-    }
-    luaL_traceback(l, co, ptr::null(), 0);
-    let is_text = lua_type(l, -2) == LUA_TSTRING;
-    if is_text {
-        lua_pushvalue(l, -2);
-    } else {
-        push_description(l, -2);
-    }
-    let details = match is_text {
-        true => None,
-        false => crate::codec::encode::encode_value_detail(context.encoder(), l, -3),
+    let mut error = match super::object::get::<ErrorObject>(l, -1) {
+        Some(error) => (*error.0).clone(),
+        None => error_of_value(l, context),
     };
-    let mut error = ErrorData::new(Kind::Internal, to_bytes(l, -1).unwrap_or_default());
-    error.stack = to_bytes(l, -2).unwrap_or_default().to_vec();
-    error.details = details;
+    // An error object has the stack of where it was made; those that the library makes have none.
+    if error.stack.is_empty() {
+        error.set_stack(&context.process.pid, traceback::of_ended(l, context, co));
+    }
     end_as(context, error);
     0
+}
+
+/// What a value that is no error object means as an error: its text, and itself if it is not just a text. The value is on top.
+unsafe fn error_of_value(l: *mut lua_State, context: &Context) -> ErrorData {
+    if let Some(text) = to_bytes(l, -1) {
+        return ErrorData::new(Kind::Internal, text);
+    }
+    push_description(l, -1);
+    let details = crate::codec::encode::encode_value_detail(context.encoder(), l, -2);
+    let mut error = ErrorData::new(Kind::Internal, to_bytes(l, -1).unwrap_or_default());
+    error.details = details;
+    error
 }
 
 /// Pushes `tostring` of the value at `index`, or what type it has if that fails.

@@ -11,6 +11,8 @@ pub mod context;
 pub mod coroutine;
 pub mod ending;
 pub mod frame;
+#[cfg(feature = "luajit")]
+pub mod guard;
 pub mod hook;
 pub mod interrupt;
 pub mod life;
@@ -21,4 +23,5 @@ pub mod resume;
 pub mod run;
 pub mod standard;
 pub mod state;
+pub mod traceback;
 pub mod wait;

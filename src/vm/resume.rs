@@ -8,6 +8,7 @@
 use super::api::*;
 use super::context::Context;
 use super::coroutine::{NESTED_COROUTINES, holds_mark, is_waiting};
+use super::traceback;
 use crate::platform;
 use std::ffi::{CStr, c_int};
 
@@ -38,6 +39,17 @@ pub unsafe extern "C-unwind" fn resume_again(l: *mut lua_State) -> c_int {
     lua_pop(co, 1);
     lua_pushlightuserdata(co, again_mark());
     go(l, co, 1)
+}
+
+/// `raise(error)`: as the stock `wrap` does with the error of its coroutine, which stands before it if it is a text.
+pub unsafe extern "C-unwind" fn raise_passed(l: *mut lua_State) -> c_int {
+    lua_settop(l, 1);
+    if lua_type(l, 1) == LUA_TSTRING {
+        luaL_where(l, 1);
+        lua_insert(l, 1);
+        lua_concat(l, 2);
+    }
+    lua_error(l)
 }
 
 /// Whether a coroutine resumed here could use up the C stack.
@@ -90,6 +102,7 @@ unsafe fn go(l: *mut lua_State, co: *mut lua_State, args: c_int) -> c_int {
             results + 1
         }
         _ => {
+            traceback::keep_failed(l, context, co);
             lua_pushboolean(l, 0);
             lua_xmove(co, l, 1);
             2
@@ -98,6 +111,7 @@ unsafe fn go(l: *mut lua_State, co: *mut lua_State, args: c_int) -> c_int {
 }
 
 unsafe fn refused(l: *mut lua_State, text: &CStr) -> c_int {
+    traceback::keep_none(Context::of_state(l));
     lua_pushboolean(l, 0);
     lua_pushstring(l, text.as_ptr());
     2
