@@ -185,14 +185,13 @@ describe("hosts", function()
       stack_size = { -1, "9", true, 1024 },
       report = { 1, "true" },
       surprise = { 1 },
-      workers = { 2 },
+      workers = { -1, "2", 0.5 },
       memory_limit = { -1, "9", true },
       terminate_grace = { -1, "soon", true },
       exit_grace = { -1, "soon", true },
       jit = { 1, "false" },
-      libs = { {} },
-      init = { "strict" },
-      functions = { true },
+      init = { 1, true },
+      functions = { 1, "true" },
     }
     for option, values in pairs(bad) do
       for _, value in ipairs(values) do

@@ -44,7 +44,7 @@ describe("the report of a crash", function()
       "no stock", true },
     { "(i) an error in the main chunk", "error('no stock')", "no stock", true },
     { "(j) a missing main", "return {}", "entry spec:subject: no function main", false },
-    { "(o) a result that cannot cross", main("return print"), "cannot send a function (result)", false },
+    { "(o) a result that cannot cross", main("return io.stdout"), "cannot send a userdata (result)", false },
   }
   for _, crash in ipairs(crashes) do
     it("L-16 tells PID, entry, text and traceback of " .. crash[1], function()

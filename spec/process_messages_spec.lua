@@ -75,7 +75,7 @@ describe("send", function()
   it("P-23 B-3 delivers nothing when it fails, not even partly", function()
     local pid = support.spawn(support.echo)
     local failing = {
-      { pid, "values", "one", { 2, { three = print } } },
+      { pid, "values", "one", { 2, { three = io.stdout } } },
       { pid, "@reserved", "one" },
       { pid, "", "one" },
       { pid },
