@@ -1,7 +1,8 @@
 //! The module `errors` (E-10 to E-16).
 
+use super::arguments;
 use super::error::{self, ErrorObject};
-use super::{Functions, arguments, set_functions};
+use super::lazy::{self, Field};
 use crate::codec::encode::{Origin, encode_one};
 use crate::runtime::error::{ErrorData, Kind};
 use crate::runtime::traceback::frames;
@@ -10,20 +11,41 @@ use crate::vm::context::Context;
 use crate::vm::object;
 use crate::vm::traceback;
 use std::borrow::Cow;
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
 use std::sync::Arc;
 
-pub const FUNCTIONS: Functions = &[(c"new", new), (c"wrap", wrap), (c"is", is), (c"call_stack", call_stack)];
+static FIELDS: lazy::Fields = lazy::Fields(&[
+    &[
+        (c"new", Field::Function(new)),
+        (c"wrap", Field::Function(wrap)),
+        (c"is", Field::Function(is)),
+        (c"call_stack", Field::Function(call_stack)),
+    ],
+    KINDS,
+]);
+
+const KINDS: &[(&CStr, Field)] = &[
+    (c"NOT_FOUND", Field::Text(Kind::NotFound.text())),
+    (c"ALREADY_EXISTS", Field::Text(Kind::AlreadyExists.text())),
+    (c"INVALID", Field::Text(Kind::Invalid.text())),
+    (c"PERMISSION_DENIED", Field::Text(Kind::PermissionDenied.text())),
+    (c"UNAVAILABLE", Field::Text(Kind::Unavailable.text())),
+    (c"INTERNAL", Field::Text(Kind::Internal.text())),
+    (c"CANCELED", Field::Text(Kind::Canceled.text())),
+    (c"CONFLICT", Field::Text(Kind::Conflict.text())),
+    (c"TIMEOUT", Field::Text(Kind::Timeout.text())),
+    (c"RATE_LIMITED", Field::Text(Kind::RateLimited.text())),
+    (c"UNKNOWN", Field::Text(Kind::Unknown.text())),
+];
+
+/// The C functions of the module.
+pub fn functions() -> impl Iterator<Item = (&'static CStr, Function)> {
+    FIELDS.functions()
+}
 
 /// Pushes the module's table.
 pub unsafe fn push_module(l: *mut lua_State) {
-    lua_createtable(l, 0, (FUNCTIONS.len() + Kind::ALL.len()) as c_int);
-    set_functions(l, FUNCTIONS);
-    for (name, kind) in Kind::ALL {
-        push_bytes(l, name.as_bytes());
-        push_bytes(l, kind.text().as_bytes());
-        lua_rawset(l, -3);
-    }
+    lazy::push_table(l, &FIELDS);
 }
 
 const USAGE: &[u8] = b"errors.new takes a message or a table with a message";

@@ -56,13 +56,15 @@ pub fn module_functions() -> Vec<(&'static str, &'static CStr, Function)> {
         ("process.", PROCESS),
         ("process.registry.", registry::FUNCTIONS),
         ("process.channel.", channel::FUNCTIONS),
-        ("process.errors.", errors::FUNCTIONS),
         ("process.ctx.", ctx::FUNCTIONS),
     ];
     let of_tables = tables
         .iter()
         .flat_map(|(prefix, functions)| functions.iter().map(|(name, function)| (*prefix, *name, *function)));
-    of_tables.chain(time::functions().map(|(name, function)| ("process.time.", name, function))).collect()
+    of_tables
+        .chain(time::functions().map(|(name, function)| ("process.time.", name, function)))
+        .chain(errors::functions().map(|(name, function)| ("process.errors.", name, function)))
+        .collect()
 }
 
 /// A module beside `process`: short name, long name, the function that pushes its table.

@@ -23,6 +23,16 @@ pub enum Field {
 /// The fields of one table, in groups.
 pub struct Fields(pub &'static [&'static [(&'static CStr, Field)]]);
 
+impl Fields {
+    /// The C functions among them that need no upvalue.
+    pub fn functions(&self) -> impl Iterator<Item = (&'static CStr, Function)> {
+        self.0.iter().copied().flatten().filter_map(|(name, field)| match field {
+            Field::Function(function) => Some((*name, *function)),
+            _ => None,
+        })
+    }
+}
+
 /// Pushes an empty table that makes these fields when they are looked for.
 pub unsafe fn push_table(l: *mut lua_State, fields: &'static Fields) {
     lua_createtable(l, 0, 0);

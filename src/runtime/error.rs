@@ -31,23 +31,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Every kind with the name of its constant in the module `errors`.
-    pub const ALL: [(&'static str, Kind); 11] = [
-        ("NOT_FOUND", Kind::NotFound),
-        ("ALREADY_EXISTS", Kind::AlreadyExists),
-        ("INVALID", Kind::Invalid),
-        ("PERMISSION_DENIED", Kind::PermissionDenied),
-        ("UNAVAILABLE", Kind::Unavailable),
-        ("INTERNAL", Kind::Internal),
-        ("CANCELED", Kind::Canceled),
-        ("CONFLICT", Kind::Conflict),
-        ("TIMEOUT", Kind::Timeout),
-        ("RATE_LIMITED", Kind::RateLimited),
-        ("UNKNOWN", Kind::Unknown),
-    ];
-
     /// The string that `err:kind()` returns.
-    pub fn text(self) -> &'static str {
+    pub const fn text(self) -> &'static str {
         match self {
             Kind::NotFound => "NotFound",
             Kind::AlreadyExists => "AlreadyExists",

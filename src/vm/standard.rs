@@ -58,8 +58,6 @@ struct Names {
     list: Vec<Name>,
     by_text: FxHashMap<Vec<u8>, usize>,
     by_address: FxHashMap<usize, usize>,
-    /// Numbers of the functions built into LuaJIT.
-    by_number: FxHashMap<u32, usize>,
 }
 
 static NAMES: Lazy<Names> = Lazy::new(|| {
@@ -118,16 +116,11 @@ impl Names {
         if lua_type(l, -1) == LUA_TTABLE {
             lua_pushnil(l);
             while lua_next(l, -2) != 0 {
-                if let (true, Some(field)) = (lua_iscfunction(l, -1) != 0, to_bytes(l, -2)) {
+                if let (LUA_TFUNCTION, Some(field)) = (lua_type(l, -1), to_bytes(l, -2)) {
                     let text = if base { field.to_vec() } else { [library, b".", field].concat() };
                     match lua_tocfunction(l, -1) {
                         Some(function) => self.c_function(&text, function, false),
-                        None => {
-                            let place = self.name(&text);
-                            if let Some(number) = builtin_number(l) {
-                                self.by_number.insert(number, place);
-                            }
-                        }
+                        None => _ = self.name(&text),
                     }
                 }
                 lua_pop(l, 1);
@@ -157,72 +150,74 @@ fn library_of(text: &[u8]) -> Libraries {
     library.unwrap_or(Libraries::NONE)
 }
 
-/// The number of the function on top, which is built into LuaJIT: only its text tells.
-unsafe fn builtin_number(l: *mut lua_State) -> Option<u32> {
-    push_tostring(l);
-    lua_pushvalue(l, -2);
-    let status = lua_pcall(l, 1, 1, 0);
-    let text = to_bytes(l, -1).filter(|_| status == LUA_OK).unwrap_or_default();
-    let number = text
-        .strip_prefix(b"function: builtin#")
-        .and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
-    lua_pop(l, 1);
-    number
-}
-
 /// The table in the registry that holds what is anchored.
 static ANCHORS: u8 = 0;
-
-/// Where `tostring` is anchored, and behind it the functions built into LuaJIT.
-fn tostring_anchor() -> usize {
-    libraries::NAMES.len() - 1 + OWN_TABLES.len() + OWN_FUNCTIONS.len()
-}
-
-/// Pushes the `tostring` that the state was made with.
-unsafe fn push_tostring(l: *mut lua_State) {
-    push_own_table(l, &ANCHORS);
-    if lua_rawgeti(l, -1, tostring_anchor() as lua_Integer + 1) == LUA_TNIL {
-        lua_pop(l, 1);
-        push_path(l, b"tostring");
-    }
-    lua_remove(l, -2);
-}
 
 /// Anchors what a state has now: before any code of the user's runs, or when `require` first loads the library. May raise.
 pub unsafe fn anchor(l: *mut lua_State) {
     let top = lua_gettop(l);
     push_own_table(l, &ANCHORS);
     let anchors = lua_gettop(l);
-    for (position, name) in anchored_names().chain(["tostring"]).enumerate() {
-        match name {
+    let mut position = 0;
+    let mut keep = |l| {
+        position += 1;
+        lua_rawseti(l, anchors, position);
+    };
+    raw_field(l, LUA_REGISTRYINDEX, c"_LOADED");
+    for library in &libraries::NAMES[1..] {
+        lua_pushvalue(l, -1);
+        raw_step(l, library.as_bytes());
+        keep(l);
+    }
+    install::push_process(l);
+    for table in OWN_TABLES {
+        lua_pushvalue(l, -1);
+        if let Some(name) = table.strip_prefix("process.") {
+            raw_step(l, name.as_bytes());
+        }
+        keep(l);
+    }
+    for function in OWN_FUNCTIONS {
+        match function {
             "process.channel.select" => channel::push_blocking(l, c"select"),
             "process.time.sleep" => channel::push_blocking(l, c"sleep"),
-            _ => push_path(l, name.as_bytes()),
+            _ => push_path(l, function.as_bytes()),
         }
-        lua_rawseti(l, anchors, position as lua_Integer + 1);
+        keep(l);
     }
     #[cfg(feature = "luajit")]
     anchor_builtins(l, anchors);
     lua_settop(l, top);
 }
 
-/// Anchors the functions built into LuaJIT, which have no address that could be called.
+/// The libraries of LuaJIT that have functions built into the interpreter: these have no address that could be called, and
+/// some are Lua functions. Their places among the anchors are behind those of the names.
+#[cfg(feature = "luajit")]
+const WITH_BUILTINS: [&str; 6] = ["base", "string", "table", "math", "coroutine", "bit"];
+
+/// Anchors the functions built into LuaJIT, under their names, in a table for each library. (Copying in Lua is slower: the
+/// compiler of a new state takes the loop for a hot one.)
 #[cfg(feature = "luajit")]
 unsafe fn anchor_builtins(l: *mut lua_State, anchors: c_int) {
-    let mut position = tostring_anchor() as lua_Integer + 1;
-    for library in libraries::NAMES {
+    let first = anchored_names().count() as lua_Integer + 1;
+    for (position, library) in (first..).zip(WITH_BUILTINS) {
         push_loaded(l, if library == "base" { b"_G" } else { library.as_bytes() });
-        if lua_type(l, -1) == LUA_TTABLE {
-            lua_pushnil(l);
-            while lua_next(l, -2) != 0 {
-                if lua_iscfunction(l, -1) != 0 && lua_tocfunction(l, -1).is_none() {
-                    position += 1;
-                    lua_rawseti(l, anchors, position);
-                } else {
-                    lua_pop(l, 1);
-                }
+        if lua_type(l, -1) != LUA_TTABLE {
+            lua_pop(l, 1);
+            continue;
+        }
+        lua_createtable(l, 0, 32);
+        lua_pushnil(l);
+        while lua_next(l, -3) != 0 {
+            if lua_type(l, -1) == LUA_TFUNCTION && lua_tocfunction(l, -1).is_none() {
+                lua_pushvalue(l, -2);
+                lua_insert(l, -2);
+                lua_rawset(l, -4);
+            } else {
+                lua_pop(l, 1);
             }
         }
+        lua_rawseti(l, anchors, position);
         lua_pop(l, 1);
     }
 }
@@ -263,36 +258,58 @@ unsafe fn push_path(l: *mut lua_State, text: &[u8]) {
     }
 }
 
-/// What is anchored in one state, by address.
+/// What is anchored in one state, by address, and where.
+#[derive(Default)]
 pub struct Anchored {
     names: FxHashMap<usize, usize>,
-    /// Where in the table of anchors a name stands.
-    positions: FxHashMap<usize, lua_Integer>,
+    places: FxHashMap<usize, Anchor>,
+}
+
+/// Where something is anchored: at a position of the table of anchors, or in the table there under the last part of its name.
+#[derive(Clone, Copy)]
+struct Anchor {
+    position: lua_Integer,
+    in_table: bool,
 }
 
 impl Anchored {
-    /// Reads the anchors of a state. No Lua code runs; raises if there is no memory.
+    /// Reads the anchors of a state. Runs no Lua code and does not raise.
     unsafe fn read(l: *mut lua_State) -> Self {
-        let mut anchored = Anchored { names: FxHashMap::default(), positions: FxHashMap::default() };
+        let mut anchored = Anchored::default();
         push_own_table(l, &ANCHORS);
-        let named: Vec<usize> = anchored_names().map(|name| NAMES.by_text[name.as_bytes()]).collect();
-        for position in 1..=lua_rawlen(l, -1).max(tostring_anchor()) {
-            lua_rawgeti(l, -1, position as lua_Integer);
-            let name = match named.get(position - 1) {
-                Some(&name) => Some(name),
-                None if lua_type(l, -1) == LUA_TFUNCTION => {
-                    builtin_number(l).and_then(|number| NAMES.by_number.get(&number).copied())
+        for (position, name) in (1..).zip(anchored_names()) {
+            lua_rawgeti(l, -1, position);
+            anchored.note(l, NAMES.by_text[name.as_bytes()], Anchor { position, in_table: false });
+        }
+        #[cfg(feature = "luajit")]
+        for (position, library) in (anchored_names().count() as lua_Integer + 1..).zip(WITH_BUILTINS) {
+            if lua_rawgeti(l, -1, position) == LUA_TTABLE {
+                lua_pushnil(l);
+                while lua_next(l, -2) != 0 {
+                    let field = to_bytes(l, -2).unwrap_or_default();
+                    let text = match library {
+                        "base" => field.to_vec(),
+                        _ => [library.as_bytes(), b".", field].concat(),
+                    };
+                    match NAMES.by_text.get(&text) {
+                        Some(&name) => anchored.note(l, name, Anchor { position, in_table: true }),
+                        None => lua_pop(l, 1),
+                    }
                 }
-                None => None,
-            };
-            if let (Some(name), false) = (name, lua_type(l, -1) == LUA_TNIL) {
-                anchored.names.insert(lua_topointer(l, -1) as usize, name);
-                anchored.positions.insert(name, position as lua_Integer);
             }
             lua_pop(l, 1);
         }
         lua_pop(l, 1);
         anchored
+    }
+
+    /// What is on top has this name and place. Pops it.
+    unsafe fn note(&mut self, l: *mut lua_State, name: usize, anchor: Anchor) {
+        if lua_type(l, -1) != LUA_TNIL {
+            self.names.insert(lua_topointer(l, -1) as usize, name);
+            self.places.entry(name).or_insert(anchor);
+        }
+        lua_pop(l, 1);
     }
 }
 
@@ -330,10 +347,13 @@ pub unsafe fn push_named(l: *mut lua_State, context: &Context, text: &[u8]) -> b
         return false;
     };
     let anchored = context.anchored.get_or_init(|| Anchored::read(l));
-    if let Some(&position) = anchored.positions.get(&place) {
+    if let Some(&Anchor { position, in_table }) = anchored.places.get(&place) {
         push_own_table(l, &ANCHORS);
         lua_rawgeti(l, -1, position);
         lua_remove(l, -2);
+        if in_table {
+            raw_step(l, text.rsplit(|&byte| byte == b'.').next().unwrap_or_default());
+        }
         return true;
     }
     let Some(functions) = NAMES.list[place].functions else {

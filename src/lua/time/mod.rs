@@ -92,10 +92,7 @@ const MONTHS_AND_DAYS: &[(&CStr, Field)] = &[
 
 /// The C functions of the module.
 pub fn functions() -> impl Iterator<Item = (&'static CStr, Function)> {
-    FUNCTIONS.iter().filter_map(|(name, field)| match field {
-        Field::Function(function) => Some((*name, *function)),
-        _ => None,
-    })
+    FIELDS.functions()
 }
 
 /// Pushes the module's table.
