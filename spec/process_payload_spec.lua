@@ -55,7 +55,7 @@ describe("the option wrapped", function()
     assert.are.same({ trap_links = false, wrapped = false }, process.get_options())
   end)
 
-  it("P-64 P-57 survives an upgrade", function()
+  it("P-64 survives an upgrade", function()
     local after = support.entry("return process.get_options().wrapped")
     local exit = support.exit_of("process.set_options({ wrapped = true }); process.upgrade(...)", after)
     assert.is_true(exit.result)

@@ -35,7 +35,7 @@ unsafe fn fill(l: *mut lua_State) {
 unsafe fn push_value(
     l: *mut lua_State,
     index: c_int,
-    push_payload: unsafe fn(*mut lua_State, c_int),
+    push_payload: unsafe fn(*mut lua_State, &MessageObject, c_int),
 ) -> bool {
     let Some(FieldObject(part)) = object::get::<FieldObject>(l, index) else {
         return false;
@@ -47,7 +47,7 @@ unsafe fn push_value(
     match (part, object::get::<MessageObject>(l, message)) {
         (Part::From, Some(object)) => push_bytes(l, object.envelope().sender()),
         (Part::Topic, Some(object)) => push_bytes(l, object.envelope().topic()),
-        (Part::Payload, Some(_)) => push_payload(l, message),
+        (Part::Payload, Some(object)) => push_payload(l, object, message),
         (_, None) => lua_pushnil(l),
     }
     lua_remove(l, message);

@@ -77,13 +77,8 @@ pub unsafe fn push(l: *mut lua_State, context: &Context, kept: usize) {
     }
 }
 
-/// Pushes the payload of the message at `index`, decoded once.
-pub unsafe fn push_payload(l: *mut lua_State, index: c_int) {
-    let Some(message) = object::get::<MessageObject>(l, index) else {
-        lua_pushnil(l);
-        return;
-    };
-    let index = lua_absindex(l, index);
+/// Pushes the payload of the message, which is the object at `index`, decoded once.
+pub unsafe fn push_payload(l: *mut lua_State, message: &MessageObject, index: c_int) {
     push_own_companion(l, message, index);
     if !message.decoded.get() {
         message.decoders.set(message.decoders.get() + 1);
@@ -109,23 +104,23 @@ pub unsafe fn push_payload(l: *mut lua_State, index: c_int) {
     lua_remove(l, -2);
 }
 
-/// Pushes what `msg:payload()` returns for the message at `index`: the payload in the form that the process has chosen (P-64).
-pub unsafe fn push_result(l: *mut lua_State, index: c_int) {
-    match object::get::<MessageObject>(l, index) {
-        // SAFETY: the context outlives the state, and the message lives in it.
-        Some(message) if (*message.context).wrapped.get() => push_wrapped(l, message, index),
-        _ => push_payload(l, index),
+/// Pushes what `msg:payload()` returns: as [`push_payload`], in the form that the process has chosen (P-64).
+pub unsafe fn push_result(l: *mut lua_State, message: &MessageObject, index: c_int) {
+    // SAFETY: the context outlives the state, and the message lives in it.
+    if (*message.context).wrapped.get() {
+        push_wrapped(l, message, index);
+    } else {
+        push_payload(l, message, index);
     }
 }
 
 /// Pushes the payload in the wrapped form (P-43): a Payload object, `nil` if there is no value, an array of Payload objects if
 /// there are several. Made once.
 unsafe fn push_wrapped(l: *mut lua_State, message: &MessageObject, index: c_int) {
-    let index = lua_absindex(l, index);
     push_own_companion(l, message, index);
     if lua_rawgeti(l, -1, WRAPPED) == LUA_TNIL {
         lua_pop(l, 1);
-        push_payload(l, index);
+        push_payload(l, message, index);
         match message.values.get() {
             0 => {}
             1 => payload::wrap(l),

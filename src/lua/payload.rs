@@ -41,6 +41,7 @@ pub unsafe fn wrap(l: *mut lua_State) {
 /// Puts what it wraps in the place of a Payload object on top; any other value stays. The type of what is there then.
 ///
 /// Needs two free slots. Runs no Lua code and does not raise.
+#[cold]
 pub unsafe fn unwrap(l: *mut lua_State) -> c_int {
     // No payload wraps one that wraps it, unless somebody does so by means of `debug`.
     const NESTED: usize = 100;
