@@ -4,8 +4,8 @@
 //! worked on for each level. What stands deeper than [`DEPTH`] is put aside and written behind the values.
 
 use super::function;
-use super::place;
 pub use super::place::Origin;
+use super::place::{self, LONG_ENOUGH};
 use super::tables::Tables;
 use super::time::{put_time, put_zone};
 use super::{HEADER, NEEDS, Needs, put_bytes, put_error, tag, zigzag};
@@ -710,7 +710,7 @@ unsafe fn path(l: *mut lua_State, base: c_int, depth: usize, start: Place) -> St
     let mut steps = String::new();
     for level in 0..depth {
         place::step(&mut steps, l, base + 1 + 2 * level as c_int);
-        if steps.len() > 200 {
+        if steps.len() > LONG_ENOUGH {
             break;
         }
     }
@@ -722,7 +722,7 @@ unsafe fn key_place(l: *mut lua_State, base: c_int, depth: usize, start: Place) 
     let mut steps = String::new();
     for level in 0..depth - 1 {
         place::step(&mut steps, l, base + 1 + 2 * level as c_int);
-        if steps.len() > 200 {
+        if steps.len() > LONG_ENOUGH {
             break;
         }
     }
@@ -745,6 +745,9 @@ impl Place {
     }
 
     fn followed_by(self, steps: &str) -> String {
+        if self.text.len() > LONG_ENOUGH {
+            return self.text;
+        }
         let comma = if self.under_way || steps.is_empty() { "" } else { ", " };
         format!("{}{comma}{steps}", self.text)
     }

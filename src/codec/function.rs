@@ -5,6 +5,7 @@
 
 use super::decode::Decoder;
 use super::encode::{Encoder, Place, Refusal};
+use super::place;
 use super::{put_bytes, tag};
 use crate::runtime::failure::Failure;
 use crate::runtime::libraries::Libraries;
@@ -128,7 +129,9 @@ impl Encoder {
             if known.is_none() {
                 let name = CStr::from_ptr(name).to_string_lossy();
                 let name = if name.is_empty() || name.starts_with('(') { "?".into() } else { name };
-                self.value(l, lua_gettop(l), || Place::begun(format!("{place}, local {name}")))?;
+                self.value(l, lua_gettop(l), || {
+                    Place::begun(place::inside(place, &format!("local {name}")))
+                })?;
             }
             lua_settop(l, function);
             number += 1;
@@ -142,7 +145,7 @@ impl Encoder {
             lua_pop(l, 1);
             self.put(&[u8::from(!usual)]);
             if !usual {
-                self.value(l, lua_gettop(l), || Place::begun(format!("{place}, environment")))?;
+                self.value(l, lua_gettop(l), || Place::begun(place::inside(place, "environment")))?;
             }
         }
         lua_settop(l, function - 1);

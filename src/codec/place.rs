@@ -3,6 +3,10 @@
 use crate::vm::api::*;
 use std::ffi::c_int;
 
+/// Places are followed up to about this length, in bytes: error texts cut them anyway, and a chain of a million functions that
+/// capture each other must not cost a million long texts.
+pub const LONG_ENOUGH: usize = 200;
+
 /// Where a value that is encoded comes from.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Origin {
@@ -27,6 +31,11 @@ pub fn start(origin: Origin) -> String {
         Origin::Entry => "argument 1".into(),
         Origin::Context => "context".into(),
     }
+}
+
+/// The place of a part of what stands at `place`.
+pub fn inside(place: &str, part: &str) -> String {
+    if place.len() > LONG_ENOUGH { place.to_owned() } else { format!("{place}, {part}") }
 }
 
 /// Appends the step to the value under the key at `index`.
