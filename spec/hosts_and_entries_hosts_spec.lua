@@ -185,7 +185,7 @@ describe("hosts", function()
       stack_size = { -1, "9", true, 1024 },
       report = { 1, "true" },
       surprise = { 1 },
-      workers = { -1, "2", 0.5 },
+      workers = { -1, "2", true, 0.5, 1025 },
       memory_limit = { -1, "9", true },
       terminate_grace = { -1, "soon", true },
       exit_grace = { -1, "soon", true },

@@ -122,7 +122,7 @@ describe("a call that fails", function()
       end
       process = require "process"
       assert(process.define("spec:entry", "return function() print('it runs') end"))
-    ]])
+    ]], nil, nil, "bare")
     assert.equal("", ran.err)
     assert.equal(0, ran.code)
     assert.is_truthy(ran.out:match("^nil\tcannot start process: [^\t]+\ttrue\ttrue\n$"), ran.out)

@@ -213,10 +213,10 @@ local function slurp(name)
   return text
 end
 
--- Runs Lua source as a script of its own: { code, out, err, seconds }. Its processes run on the kind of host under test,
--- unless `bare`: then nothing of the library is loaded before the script's own first line. Killed after `limit` seconds (default 30): code
+-- Runs Lua source as a script of its own: { code, out, err, seconds }. Killed after `limit` seconds (default 30): code
 -- 137. The script finds what it has written to standard error so far in the file `arg[0] .. ".err"`. `environment` is
--- set for it, e.g. "NAME=value".
+-- set for it, e.g. "NAME=value". Its processes run on the kind of host under test, unless it is `bare`: then nothing of
+-- the library is loaded before its own first line.
 function support.run(source, limit, environment, bare)
   local base = os.tmpname()
   support.write(base, bare and source or prelude .. source)

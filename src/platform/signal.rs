@@ -3,12 +3,13 @@
 //! `SIGURG` unless the environment variable `PROCESS_SIGNAL` names another number. The handler is installed at the first
 //! spawn and calls an earlier one for signals that we did not send.
 
+use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 
 /// What runs on the thread that was asked: gets the address of the interrupted instruction, 0 if the system does not tell.
-/// Only async-signal-safe calls are allowed. `false`: the signal is not for us.
+/// Only async-signal-safe calls are allowed. `false`: there was nothing to do, the signal may be somebody else's.
 pub type Handler = unsafe fn(interrupted: usize) -> bool;
 
 /// A thread that can be asked; must not be used after the thread has ended.
@@ -64,8 +65,14 @@ pub fn allow() {
     }
 }
 
+thread_local! {
+    /// This thread can be asked. Constant and without destructor, so that the signal handler may read it.
+    static ASKABLE: Cell<bool> = const { Cell::new(false) };
+}
+
 /// The calling thread.
 pub fn current() -> Target {
+    ASKABLE.with(|askable| askable.set(true));
     // SAFETY: has no preconditions.
     Target(unsafe { libc::pthread_self() })
 }
@@ -89,10 +96,23 @@ unsafe extern "C" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, contex
     let handler = HANDLER.load(Ordering::Acquire);
     // SAFETY: only `install` sets it, to a `Handler`.
     let handled = handler != 0 && std::mem::transmute::<usize, Handler>(handler)(interrupted_at(context));
-    if !handled {
+    let own = ASKABLE.with(Cell::get) && is_directed(info);
+    if !handled && !own {
         call_earlier(signal, info, context);
     }
     *libc::__errno_location() = errno;
+}
+
+/// Whether the signal was sent to this very thread: nobody else does that to threads of the library. One that was meant for
+/// what the thread ran a moment ago is such a signal.
+#[cfg(target_os = "linux")]
+unsafe fn is_directed(info: *mut libc::siginfo_t) -> bool {
+    (*info).si_code == libc::SI_TKILL
+}
+
+#[cfg(not(target_os = "linux"))]
+unsafe fn is_directed(_: *mut libc::siginfo_t) -> bool {
+    true
 }
 
 unsafe fn call_earlier(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {

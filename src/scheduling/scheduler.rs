@@ -188,6 +188,11 @@ impl Scheduler {
         self.ready.push_back(task);
     }
 
+    /// Puts a coroutine before those that are ready.
+    pub fn requeue_first(&mut self, task: TaskId) {
+        self.ready.push_front(task);
+    }
+
     /// A coroutine is over; if it waited, it waits no more.
     pub fn end_task(&mut self, task: TaskId) {
         if let Some(Some(waiter)) = self.tasks.remove(task) {

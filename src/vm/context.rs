@@ -9,6 +9,7 @@ use super::birth::Startup;
 use super::chunk::Code;
 use super::frame::JumpBuffer;
 use super::main_state;
+use super::preempt::Pause;
 use super::standard::Anchored;
 use super::state;
 use crate::codec::encode::Encoder;
@@ -47,8 +48,10 @@ pub struct Context {
     pub scheduler: RefCell<Scheduler>,
     /// The Lua side of the scheduler's tasks.
     pub coroutines: RefCell<SecondaryMap<TaskId, Coroutine>>,
-    /// The coroutine whose code runs now. Spawned states on Lua 5.4 only, kept by the library's `resume` and `wrap`.
+    /// The coroutine whose code runs now. Spawned states only, kept by the library's `resume` and `wrap`.
     pub running: Cell<*mut lua_State>,
+    /// Whether it was asked to give way to other processes.
+    pub pause: Pause,
     /// How many coroutines the library's own `resume` and `wrap` have resumed inside each other.
     pub nested_coroutines: Cell<u32>,
     /// The coroutine of `main`.
@@ -128,6 +131,7 @@ impl Context {
             scheduler: RefCell::default(),
             coroutines: RefCell::new(SecondaryMap::new()),
             running: Cell::new(ptr::null_mut()),
+            pause: Pause::default(),
             nested_coroutines: Cell::new(0),
             main_task: Cell::new(None),
             outcome: RefCell::new(None),

@@ -74,34 +74,44 @@ pub unsafe fn push_thread(l: *mut lua_State, co: *mut lua_State) {
     lua_xmove(co, l, 1);
 }
 
-/// Resumes a managed coroutine until it waits, gives way or ends.
-pub unsafe fn run(from: *mut lua_State, context: &Context, task: TaskId) {
+/// Resumes a managed coroutine until it waits, gives way or ends. `true`: it was paused, to go on first in the next step.
+pub unsafe fn run(from: *mut lua_State, context: &Context, task: TaskId) -> bool {
     let Some(Coroutine { thread: co, started, .. }) = context.coroutines.borrow().get(task).copied() else {
         context.scheduler.borrow_mut().end_task(task);
-        return;
+        return false;
     };
     let waiter = context.scheduler.borrow().wait_of(task);
     if let Some(waiter) = waiter
         && !context.scheduler.borrow().can_complete(waiter)
     {
         context.scheduler.borrow_mut().unmark(waiter);
-        return;
+        return false;
     }
     let args = if !started {
         if let Some(coroutine) = context.coroutines.borrow_mut().get_mut(task) {
             coroutine.started = true;
         }
         lua_gettop(co) - 1
+    } else if context.pause.goes_on(co) {
+        0
     } else if is_waiting(co) {
         prepare_again(co, waiter.is_some())
     } else {
         // Somebody else resumed it behind our back: it is not ours any more.
         end(from, context, task);
-        return;
+        return false;
     };
     context.running.set(co);
     let (status, results) = resume(co, level_of(from), args);
+    // From here on the signal handler must not set a hook on `co`, which may be gone soon.
+    context.running.set(context.main_thread.get());
+    context.pause.unhook();
     match status {
+        LUA_YIELD if context.pause.is_passing() => {
+            context.pause.arrive();
+            context.scheduler.borrow_mut().requeue_first(task);
+            return true;
+        }
         LUA_YIELD => {
             // It gives way, unless it really waits: the mark alone proves nothing, code that got hold of it may yield it.
             if !is_waiting(co) || context.scheduler.borrow().wait_of(task).is_none() {
@@ -115,6 +125,7 @@ pub unsafe fn run(from: *mut lua_State, context: &Context, task: TaskId) {
             end(from, context, task);
         }
     }
+    false
 }
 
 /// Whose depth of C calls a resumed coroutine goes on with.
@@ -196,7 +207,7 @@ mod lua54 {
         Results(c_int),
         /// The error value stands on top of the resumer.
         Error,
-        /// It waits, and so has its resumer to.
+        /// It waits or is paused, and so has its resumer to.
         Waits,
     }
 
@@ -243,8 +254,17 @@ mod lua54 {
             let (status, results) = resume(co, l, args);
             context.nested_coroutines.set(depth);
             context.running.set(l);
+            context.pause.left(co);
             wait::leave_if_over(context);
             match status {
+                LUA_YIELD if context.pause.is_passing() => {
+                    if can_yield(l) {
+                        return Back::Waits;
+                    }
+                    context.pause.arrive();
+                    prepare(context, co);
+                    args = 0;
+                }
                 LUA_YIELD if holds_mark(co, results) => {
                     if can_yield(l) {
                         return Back::Waits;
@@ -267,6 +287,13 @@ mod lua54 {
                     return Back::Error;
                 }
             }
+        }
+    }
+
+    /// Before a coroutine that waited, or was paused, goes on: takes the mark off it.
+    unsafe fn prepare(context: &Context, co: *mut lua_State) {
+        if !context.pause.goes_on(co) {
+            lua_pop(co, 1);
         }
     }
 
@@ -308,7 +335,7 @@ mod lua54 {
 
     unsafe extern "C-unwind" fn resume_again(l: *mut lua_State, _: c_int, _: lua_KContext) -> c_int {
         let co = lua_tothread(l, 1);
-        lua_pop(co, 1);
+        prepare(Context::of_state(l), co);
         resumed(l, co, 0)
     }
 
@@ -340,7 +367,7 @@ mod lua54 {
 
     unsafe extern "C-unwind" fn call_again(l: *mut lua_State, _: c_int, _: lua_KContext) -> c_int {
         let co = lua_tothread(l, lua_upvalueindex(1));
-        lua_pop(co, 1);
+        prepare(Context::of_state(l), co);
         called(l, co, 0)
     }
 
@@ -355,6 +382,7 @@ mod lua54 {
             context.running.set(co);
             lua_resetthread(co);
             context.running.set(l);
+            context.pause.left(co);
             lua_xmove(co, l, 1);
         }
         if status != LUA_ERRMEM && lua_type(l, -1) == LUA_TSTRING {
@@ -375,11 +403,15 @@ mod lua54 {
             // What it left open is closed by its own code.
             context.running.set(co);
         }
+        let closed = context.running.get();
         let given = lua_gettop(l);
         lua_pushvalue(l, lua_upvalueindex(1));
         lua_insert(l, 1);
         let status = lua_pcall(l, given, LUA_MULTRET, 0);
         context.running.set(l);
+        if closed != l {
+            context.pause.left(closed);
+        }
         if status != LUA_OK {
             lua_error(l);
         }

@@ -14,6 +14,7 @@ use super::frame;
 #[cfg(feature = "luajit")]
 use crate::platform::generated_code;
 use crate::platform::signal;
+use crate::runtime::pool;
 use std::cell::Cell;
 use std::ptr;
 
@@ -47,13 +48,15 @@ unsafe fn on_signal(interrupted: usize) -> bool {
     let Some(context) = context.as_ref() else {
         return false;
     };
-    if !context.process.is_doomed() {
-        return false;
-    }
+    let doomed = context.process.is_doomed();
     if context.interruptible.get() {
-        stop(context, interrupted);
+        if doomed {
+            stop(context, interrupted);
+        } else if pool::is_asked_to_give_way() {
+            context.pause.ask(context);
+        }
     }
-    true
+    doomed
 }
 
 /// Lua 5.4: the hook belongs to the coroutine that runs.

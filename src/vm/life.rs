@@ -167,10 +167,14 @@ unsafe fn run_coroutines(l: *mut lua_State, context: &Context, mut turns: usize)
         match next {
             Some(task) => {
                 context.interruptible.set(true);
-                coroutine::run(l, context, task);
+                let paused = coroutine::run(l, context, task);
                 context.interruptible.set(false);
+                context.pause.unhook();
                 context.scheduler.borrow_mut().set_current(None);
                 context.running.set(l);
+                if paused {
+                    return Step::Ready;
+                }
             }
             None if platform::fork::is_child() => platform::exit(0),
             None => return Step::Waiting(context.scheduler.borrow_mut().next_deadline()),

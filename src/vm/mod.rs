@@ -18,6 +18,7 @@ pub mod interrupt;
 pub mod life;
 pub mod main_state;
 pub mod object;
+pub mod preempt;
 #[cfg(feature = "luajit")]
 pub mod resume;
 pub mod run;

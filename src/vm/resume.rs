@@ -30,9 +30,12 @@ pub unsafe extern "C-unwind" fn resume_coroutine(l: *mut lua_State) -> c_int {
     }
 }
 
-/// `again(co)`: resumes a coroutine that waited in the library, so that it looks whether its wait is over.
+/// `again(co)`: resumes a coroutine that waited in the library, so that it looks whether its wait is over, or that was paused.
 pub unsafe extern "C-unwind" fn resume_again(l: *mut lua_State) -> c_int {
     let co = lua_tothread(l, 1);
+    if !co.is_null() && Context::of_state(l).pause.goes_on(co) {
+        return go(l, co, 0);
+    }
     if co.is_null() || !is_waiting(co) {
         return refused(l, c"cannot resume non-suspended coroutine");
     }
@@ -84,10 +87,12 @@ unsafe fn go(l: *mut lua_State, co: *mut lua_State, args: c_int) -> c_int {
         return refused(l, c"C stack overflow");
     }
     context.nested_coroutines.set(depth + 1);
+    context.running.set(co);
     let (status, results) = resume(co, l, args);
+    context.running.set(l);
     context.nested_coroutines.set(depth);
     match status {
-        LUA_YIELD if holds_mark(co, results) => {
+        LUA_YIELD if context.pause.is_passing() || holds_mark(co, results) => {
             lua_pushboolean(l, 1);
             lua_pushlightuserdata(l, waiting_mark());
             2

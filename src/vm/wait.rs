@@ -224,6 +224,9 @@ pub unsafe fn raise_failure(l: *mut lua_State, context: &Context) -> ! {
 
 /// The wait of the running coroutine cannot be passed outwards any further: this call keeps the OS thread for it.
 pub unsafe fn hold(l: *mut lua_State, context: &Context) {
+    if context.pause.is_passing() {
+        return context.pause.arrive();
+    }
     let waiter = {
         let scheduler = context.scheduler.borrow();
         scheduler.current().and_then(|task| scheduler.wait_of(task))
@@ -296,7 +299,11 @@ unsafe fn run_until(l: *mut lua_State, context: &Context, waiter: WaiterId, mut 
         match next {
             Some(task) => {
                 turns = turns.saturating_sub(1);
-                coroutine::run(l, context, task);
+                // One that is paused goes on before anything else does.
+                while coroutine::run(l, context, task) {
+                    leave_if_over(context);
+                    context.scheduler.borrow_mut().next_task();
+                }
                 context.scheduler.borrow_mut().set_current(current);
                 context.running.set(running);
             }

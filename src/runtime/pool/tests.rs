@@ -1,1 +1,227 @@
+//! Processes without Lua on a pool: every wake-up arrives, alarms ring, stuck workers are replaced.
 
+use super::*;
+use crate::runtime::envelope::Envelope;
+use crate::runtime::failure::Failure;
+use crate::runtime::host::{self, Host, Settings};
+use crate::runtime::relations::doom;
+use crate::runtime::wake::Sleeper;
+use crate::runtime::{exit, program};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Weak, mpsc};
+use std::time::{Duration, Instant};
+
+/// What the process does in a step; called until it says that it is over.
+type Act = Box<dyn FnMut(&Process) -> Step + Send>;
+
+struct Scripted {
+    process: Weak<Process>,
+    act: Act,
+}
+
+impl Body for Scripted {
+    fn step(&mut self, _: usize) -> Step {
+        let process = self.process.upgrade().unwrap();
+        if process.is_doomed() { Step::Over } else { (self.act)(&process) }
+    }
+
+    fn end(self: Box<Self>) {
+        let process = self.process.upgrade().unwrap();
+        exit::begin(&process, Ok(Vec::new()));
+        exit::finish(&process);
+    }
+}
+
+fn host(workers: usize) -> Arc<Host> {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("pool:h{}", COUNT.fetch_add(1, Ordering::Relaxed));
+    let settings = Settings { workers, stack_size: 1 << 20, ..Settings::default() };
+    host::define(name.as_bytes(), settings).unwrap();
+    host::find(&name).unwrap()
+}
+
+fn start(host: &Arc<Host>, act: impl FnMut(&Process) -> Step + Send + 'static) -> Arc<Process> {
+    host.enter().unwrap();
+    program::one_more();
+    let process = Arc::new(Process::new("t:t", Arc::clone(host), Arc::default(), Sleeper::on(host)));
+    let body = Scripted { process: Arc::downgrade(&process), act: Box::new(act) };
+    host.pool().unwrap().start(&process, Box::new(body)).unwrap();
+    process
+}
+
+fn number(process: &Process) -> Vec<u32> {
+    process
+        .mailbox
+        .take()
+        .map(|envelope| u32::from_le_bytes(envelope.payload().try_into().unwrap()))
+        .collect()
+}
+
+fn send(to: &Process, number: u32) {
+    let _ = to.deliver(Envelope::message("", b"t", &number.to_le_bytes()).unwrap());
+}
+
+const LONG: Duration = Duration::from_secs(30);
+
+/// A token goes round a ring; in each hop the process that has it waits for it first.
+fn ring(workers: usize, members: usize, tokens: u32, hops: u32) {
+    let host = host(workers);
+    let (done, over) = mpsc::channel();
+    let places: Arc<once_cell::sync::OnceCell<Vec<Arc<Process>>>> = Arc::default();
+    let all = (0..members)
+        .map(|place| {
+            let (places, done) = (Arc::clone(&places), done.clone());
+            start(&host, move |own| {
+                for left in number(own) {
+                    match left {
+                        0 => done.send(()).unwrap(),
+                        left => send(&places.wait()[(place + 1) % members], left - 1),
+                    }
+                }
+                Step::Waiting(None)
+            })
+        })
+        .collect();
+    let all = places.get_or_init(|| all);
+    for token in 0..tokens {
+        send(&all[token as usize % members], hops);
+    }
+    for _ in 0..tokens {
+        over.recv_timeout(LONG).expect("a wake-up was lost");
+    }
+    for process in all {
+        doom(process, Failure::Terminated);
+    }
+    let start = Instant::now();
+    while host.processes() > 0 {
+        assert!(start.elapsed() < LONG, "a doomed process was not woken");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn no_wake_up_is_lost() {
+    ring(1, 2, 1, 20_000);
+    ring(2, 2, 2, 20_000);
+    ring(2, 50, 7, 5_000);
+    ring(4, 10, 9, 5_000);
+}
+
+#[test]
+fn alarms_ring_in_time_whatever_was_set_before() {
+    let host = host(2);
+    let (done, over) = mpsc::channel();
+    for delay in [30, 5, 80, 1, 50] {
+        let done = done.clone();
+        let mut due = None;
+        start(&host, move |_| {
+            let due = *due.get_or_insert_with(|| Instant::now() + Duration::from_millis(delay));
+            if Instant::now() < due {
+                return Step::Waiting(Some(due));
+            }
+            done.send((delay, due.elapsed())).unwrap();
+            Step::Over
+        });
+    }
+    let mut order = Vec::new();
+    for _ in 0..5 {
+        order.push(over.recv_timeout(LONG).unwrap().0);
+    }
+    order.sort_unstable();
+    assert_eq!(order, [1, 5, 30, 50, 80]);
+}
+
+#[test]
+fn an_earlier_deadline_counts() {
+    let host = host(1);
+    let (done, over) = mpsc::channel();
+    let process = start(&host, move |own| match number(own).first() {
+        None => Step::Waiting(Some(Instant::now() + LONG)),
+        Some(_) => {
+            let done = done.clone();
+            let soon = Instant::now() + Duration::from_millis(5);
+            let _ = done.send(soon);
+            Step::Waiting(Some(soon))
+        }
+    });
+    send(&process, 1);
+    let _ = over.recv_timeout(LONG).unwrap();
+    let start = Instant::now();
+    // The alarm that counts is the one of five milliseconds; it leaves the later one behind.
+    while process.member().unwrap().alarm.load(Ordering::Acquire) == 0 {
+        assert!(start.elapsed() < LONG);
+        std::thread::yield_now();
+    }
+    doom(&process, Failure::Terminated);
+    while host.processes() > 0 {
+        assert!(start.elapsed() < LONG);
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_worker_that_sleeps_inside_a_step_is_replaced() {
+    let host = host(1);
+    let (done, over) = mpsc::channel();
+    // Each waits inside its step for the next one, which has not run yet.
+    let mut next: Option<Arc<Process>> = None;
+    for place in 0..5u32 {
+        let (done, partner) = (done.clone(), next.take());
+        next = Some(start(&host, move |own| {
+            if let Some(partner) = &partner {
+                send(partner, place);
+            }
+            while !own.mailbox.has_mail() && place != 4 {
+                if own.mailbox.park() {
+                    own.sleeper.sleep(None, || false);
+                    own.mailbox.unpark();
+                }
+            }
+            done.send(place).unwrap();
+            Step::Over
+        }));
+    }
+    for _ in 0..5 {
+        over.recv_timeout(LONG).expect("the pool stands still");
+    }
+    let start = Instant::now();
+    let pool = host.pool().unwrap();
+    while pool.crew.seats().len() > 1 {
+        assert!(start.elapsed() < LONG, "workers that are not needed stay");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_worker_that_is_stuck_is_replaced_while_others_are_ready() {
+    let host = host(1);
+    let (release, stuck) = mpsc::channel::<()>();
+    let (done, over) = mpsc::channel();
+    start(&host, move |_| {
+        stuck.recv_timeout(LONG).expect("nobody else has run");
+        Step::Over
+    });
+    start(&host, move |_| {
+        done.send(()).unwrap();
+        Step::Over
+    });
+    over.recv_timeout(LONG).expect("nobody has taken the place of the stuck worker");
+    release.send(()).unwrap();
+}
+
+#[test]
+fn everybody_sleeps_when_there_is_nothing_to_do() {
+    let host = host(2);
+    let process = start(&host, |own| {
+        drop(own.mailbox.take());
+        Step::Waiting(None)
+    });
+    send(&process, 1);
+    let pool = host.pool().unwrap();
+    let start = Instant::now();
+    while !pool.crew.is_asleep() || pool.alarms.watching.load(Ordering::SeqCst) {
+        assert!(start.elapsed() < LONG);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    doom(&process, Failure::Terminated);
+}

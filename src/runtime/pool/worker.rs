@@ -115,7 +115,7 @@ impl Worker {
     /// What this worker steps next, if there is anything in easy reach.
     fn next(&self) -> Option<Entry> {
         self.taken.set(self.taken.get().wrapping_add(1));
-        if self.taken.get() % COMMON_FIRST == 0
+        if self.taken.get().is_multiple_of(COMMON_FIRST)
             && let Steal::Success(entry) = self.pool.queue.steal()
         {
             return Some(entry);
@@ -129,10 +129,10 @@ impl Worker {
         if let Some(own) = own {
             self.queue.push(own);
         }
-        self.queue.pop().or_else(|| self.from_common())
+        self.queue.pop().or_else(|| self.take_common())
     }
 
-    fn from_common(&self) -> Option<Entry> {
+    fn take_common(&self) -> Option<Entry> {
         loop {
             match self.pool.queue.steal_batch_and_pop(&self.queue) {
                 Steal::Success(entry) => return Some(entry),
@@ -142,7 +142,7 @@ impl Worker {
         }
     }
 
-    fn from_others(&self) -> Option<Entry> {
+    fn steal(&self) -> Option<Entry> {
         let seats = self.pool.crew.seats();
         let own = seats.iter().position(|seat| ptr::eq(*seat, self.seat)).unwrap_or(0);
         for place in 1..=seats.len() {
@@ -163,7 +163,7 @@ impl Worker {
         loop {
             let mut found = None;
             wake::look_out(|| {
-                found = self.next().or_else(|| self.from_others());
+                found = self.next().or_else(|| self.steal());
                 found.is_some()
             });
             if found.is_some() {
