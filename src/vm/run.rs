@@ -51,6 +51,9 @@ fn live(process: Arc<Process>, startup: Startup) {
     realm.thread_ended();
 }
 
+/// As long as no more processes than this are on a pool, those that wait may keep blocks they have freed.
+const FEW: usize = 64;
+
 impl Body for Life {
     fn step(&mut self, turns: usize) -> Step {
         interrupt::adopt(self.context());
@@ -59,6 +62,10 @@ impl Body for Life {
             self.context().memory.sleep();
         }
         interrupt::release();
+        let context = self.context();
+        if matches!(step, Step::Waiting(_)) && context.process.host.processes() > FEW {
+            context.memory.sleep();
+        }
         step
     }
 
