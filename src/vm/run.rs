@@ -58,9 +58,6 @@ impl Body for Life {
     fn step(&mut self, turns: usize) -> Step {
         interrupt::adopt(self.context());
         let step = Life::step(self, turns);
-        if let Step::Waiting(_) = step {
-            self.context().memory.sleep();
-        }
         interrupt::release();
         let context = self.context();
         if matches!(step, Step::Waiting(_)) && context.process.host.processes() > FEW {
