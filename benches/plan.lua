@@ -1,4 +1,5 @@
--- What benches/run measures: the figures with their goals on the thread host and, behind a slash, on a pool, and the programs that print them.
+-- What benches/run measures: the figures with their goals, on the thread host and behind a slash on a pool, and the
+-- programs that print them.
 local plan = {}
 
 plan.vms = {

@@ -72,7 +72,7 @@ describe("a pool host", function()
       assert.is_true(support.answers(pids[i]))
     end
     assert.equal(200, process.host_info(host).processes)
-    -- Three workers, one thread that watches over them, and the caretaker of the program; on a busy machine one that was
+    -- Three workers, one that watches over them, and the caretaker of the program; on a busy machine one that was
     -- taken for stuck has been replaced for a while.
     support.eventually(function() return threads() <= before + 5 end)
     for i = 1, 200 do

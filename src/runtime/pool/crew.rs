@@ -148,14 +148,17 @@ impl Pool {
         if self.crew.opened.load(Ordering::Acquire) {
             return Ok(());
         }
-        overseer::start(self)?;
-        for started in 0..self.size {
-            if let Err(error) = self.hire()
-                && started == 0
-            {
-                return Err(error);
+        // After a failure the next process tries to start what is still missing.
+        while self.crew.active.load(Ordering::Acquire) < self.size {
+            let hired = self.hire();
+            if self.crew.active.load(Ordering::Acquire) == 0 {
+                return hired;
+            }
+            if hired.is_err() {
+                break;
             }
         }
+        overseer::start(self)?;
         self.crew.opened.store(true, Ordering::Release);
         Ok(())
     }

@@ -35,6 +35,8 @@
 
 mod alarms;
 mod crew;
+#[cfg(test)]
+mod interleavings;
 mod member;
 mod overseer;
 mod seat;
