@@ -15,4 +15,4 @@ mod waiting;
 pub use alarms::Stopped;
 pub use channel::{Received, Sending, Ticket};
 pub use scheduler::{Case, ChannelId, Completion, Event, Finish, Owner, Scheduler, TaskId, WaiterId};
-pub use timers::Timers;
+pub(crate) use timers::Timers;
