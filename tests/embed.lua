@@ -18,6 +18,12 @@ end
 process = require "process"
 me = process.pid()
 
+-- All states share one pool, where the specs run on a pool; only the first that gets here can define it.
+local workers = tonumber(os.getenv("PROCESS_TEST_WORKERS"))
+if workers then
+  process.define_host("app:processes", { workers = workers })
+end
+
 local time = require "process.time"
 local states = { oldest }
 
