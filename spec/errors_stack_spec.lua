@@ -332,7 +332,7 @@ describe("the error that ends a process", function()
       local err = support.event_of(pid).error
       assert.is_true(err:find("stack overflow", 1, true) ~= nil, tostring(err):sub(-100))
       assert.is_true(#err:stack() < 5000, #err:stack())
-      -- A stack that overflows in compiled code of LuaJIT is lost: it calls no handler then (nor does the stock xpcall).
+      -- A stack that overflows in compiled code of LuaJIT is lost: no handler is called then, nor by the stock xpcall.
       local lost = support.jit and err:stack() == ""
       assert.is_true(lost or #errors.call_stack(err).frames >= 10, err:stack())
     end

@@ -15,9 +15,10 @@ describe("the module", function()
       ["function"] = {
         "spawn", "spawn_monitored", "spawn_linked", "spawn_linked_monitored", "pid", "send", "listen", "unlisten",
         "inbox", "events", "monitor", "unmonitor", "link", "unlink", "terminate", "cancel", "set_options",
-        "get_options", "define", "define_host", "host_info", "load",
+        "get_options", "define", "define_host", "host_info", "load", "exec", "wait", "id", "upgrade", "with_context",
+        "with_options",
       },
-      table = { "registry", "event", "channel", "time", "errors" },
+      table = { "registry", "event", "channel", "time", "errors", "ctx" },
       string = { "_VERSION" },
     }
     local known = {}

@@ -1,5 +1,5 @@
--- How a process begins: `run` is for an entry that is a chunk, `call` for one that is a function. `missing` makes the error for
--- a chunk without its method, `init` names the module that the host wants first.
+-- How a process begins: `run` is for an entry that is a chunk, `call` for one that is a function. `missing` makes the
+-- error for a chunk without its method, `init` names the module that the host wants first.
 local missing, require, init = ...
 local error, type = error, type
 
