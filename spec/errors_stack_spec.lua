@@ -332,7 +332,9 @@ describe("the error that ends a process", function()
       local err = support.event_of(pid).error
       assert.is_true(err:find("stack overflow", 1, true) ~= nil, tostring(err):sub(-100))
       assert.is_true(#err:stack() < 5000, #err:stack())
-      assert.is_true(#errors.call_stack(err).frames >= 10)
+      -- LuaJIT tells nothing of a stack that overflows in compiled code: it calls no handler then.
+      local lost = support.jit and err:stack() == ""
+      assert.is_true(lost or #errors.call_stack(err).frames >= 10, err:stack())
     end
   end)
 
