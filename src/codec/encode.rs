@@ -364,9 +364,8 @@ impl Encoder {
                 lua_pop(l, 1);
                 continue;
             }
-            if self.functions && self.named(l, -1, &|| path(l, base, depth, start()))? {
-                lua_pop(l, 1);
-            } else if self.reference(lua_topointer(l, -1)) {
+            let named = self.functions && self.named(l, -1, &|| path(l, base, depth, start()))?;
+            if named || self.reference(lua_topointer(l, -1)) {
                 lua_pop(l, 1);
             } else if self.levels.len() < DEPTH && lua_checkstack(l, 8) != 0 {
                 self.begin_table();
