@@ -3,7 +3,6 @@
 //! Tables are walked without recursion, with `lua_next` and the Lua stack as work stack: a table and the key that is being
 //! worked on for each level. What stands deeper than [`DEPTH`] is put aside and written behind the values.
 
-use super::function;
 use super::place;
 pub use super::place::Origin;
 use super::tables::Tables;
@@ -34,6 +33,8 @@ const NO_SLOT: u8 = u8::MAX;
 /// The buffers of encoding, kept from one use to the next.
 pub struct Encoder {
     out: Vec<u8>,
+    /// Most bytes of a sequence: what is written twice in it can be far more than the process has memory for.
+    limit: usize,
     levels: Vec<Level>,
     tables: Tables,
     shared: u32,
@@ -84,11 +85,12 @@ pub(super) enum Refusal {
     Again,
 }
 
-impl Default for Encoder {
-    /// Without any memory yet.
-    fn default() -> Self {
+impl Encoder {
+    /// One that has no memory yet and may write so many bytes, `None` for any number.
+    pub fn within(limit: Option<usize>) -> Self {
         Encoder {
             out: Vec::new(),
+            limit: limit.unwrap_or(usize::MAX),
             levels: Vec::new(),
             tables: Tables::default(),
             shared: 0,
@@ -102,9 +104,7 @@ impl Default for Encoder {
             receiver: None,
         }
     }
-}
 
-impl Encoder {
     /// Encodes the `count` values from `first` on. The bytes are valid until the next encoding.
     ///
     /// `origin` says where the first of them comes from; arguments are counted on from it.
@@ -212,9 +212,6 @@ impl Encoder {
         start: &dyn Fn(c_int) -> Place,
     ) -> Result<(), Failure> {
         self.reset();
-        if self.functions {
-            self.needs.origin = function::own_libraries(l);
-        }
         self.put(&[0; HEADER]);
         self.patch_u32(5, count as u32);
         let top = lua_gettop(l);
@@ -586,7 +583,12 @@ impl Encoder {
     /// Whether so many bytes can be appended.
     #[inline(always)]
     fn has_room(&mut self, count: usize) -> bool {
-        self.out.capacity() - self.out.len() >= count || self.out.try_reserve(count).is_ok()
+        self.out.capacity() - self.out.len() >= count || self.grow(count)
+    }
+
+    #[cold]
+    fn grow(&mut self, count: usize) -> bool {
+        count <= self.limit.saturating_sub(self.out.len()) && self.out.try_reserve(count).is_ok()
     }
 
     unsafe fn userdata(&mut self, l: *mut lua_State, index: c_int) -> Result<(), Refusal> {
@@ -671,6 +673,9 @@ unsafe fn key_place(l: *mut lua_State, base: c_int, depth: usize, start: Place) 
             break;
         }
     }
+    if start.is_long() {
+        return start.text;
+    }
     let start = start.text;
     if steps.is_empty() { format!("{start}, key of the table") } else { format!("{start}, key of {steps}") }
 }
@@ -689,7 +694,24 @@ impl Place {
         Place { text, under_way: false }
     }
 
+    /// The place of a captured local of the function that is here.
+    pub(super) fn inside(self, local: &str) -> Self {
+        if self.is_long() {
+            self
+        } else {
+            Self::begun(format!("{}, local {}", self.text, shown(local.as_bytes())))
+        }
+    }
+
+    /// No text shows more of it, and what is put aside inside each other would make it longer and longer.
+    fn is_long(&self) -> bool {
+        self.text.len() > 200
+    }
+
     fn followed_by(self, steps: &str) -> String {
+        if self.is_long() {
+            return self.text;
+        }
         let comma = if self.under_way || steps.is_empty() { "" } else { ", " };
         format!("{}{comma}{steps}", self.text)
     }

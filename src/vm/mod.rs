@@ -18,6 +18,7 @@ pub mod main_state;
 pub mod object;
 #[cfg(feature = "luajit")]
 pub mod resume;
+pub mod room;
 pub mod run;
 pub mod standard;
 pub mod state;
