@@ -108,6 +108,11 @@ impl Zone {
         }
     }
 
+    /// Bytes of memory that it alone takes; zones of the system's files are shared by all.
+    pub fn weight(&self) -> usize {
+        if let Zone::Fixed(fixed) = self { size_of::<Fixed>() + fixed.name.len() } else { 0 }
+    }
+
     /// The rules, for zones that have any.
     fn rules(&self) -> Option<&TimeZone> {
         match self {

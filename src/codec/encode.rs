@@ -3,7 +3,6 @@
 //! Tables are walked without recursion, with `lua_next` and the Lua stack as work stack: a table and the key that is being
 //! worked on for each level. What stands deeper than [`DEPTH`] is put aside and written behind the values.
 
-use super::function;
 pub use super::place::Origin;
 use super::place::{self, LONG_ENOUGH};
 use super::tables::Tables;
@@ -35,6 +34,8 @@ const NO_SLOT: u8 = u8::MAX;
 /// The buffers of encoding, kept from one use to the next.
 pub struct Encoder {
     out: Vec<u8>,
+    /// Most bytes of a sequence: what is written twice in it can be far more than the process has memory for.
+    limit: usize,
     levels: Vec<Level>,
     tables: Tables,
     shared: u32,
@@ -85,11 +86,12 @@ pub(super) enum Refusal {
     Again,
 }
 
-impl Default for Encoder {
-    /// Without any memory yet.
-    fn default() -> Self {
+impl Encoder {
+    /// One that has no memory yet and may write so many bytes, `None` for any number.
+    pub fn within(limit: Option<usize>) -> Self {
         Encoder {
             out: Vec::new(),
+            limit: limit.unwrap_or(usize::MAX),
             levels: Vec::new(),
             tables: Tables::default(),
             shared: 0,
@@ -103,9 +105,7 @@ impl Default for Encoder {
             receiver: None,
         }
     }
-}
 
-impl Encoder {
     /// Encodes the `count` values from `first` on. The bytes are valid until the next encoding.
     ///
     /// `origin` says where the first of them comes from; arguments are counted on from it.
@@ -213,9 +213,6 @@ impl Encoder {
         start: &dyn Fn(c_int) -> Place,
     ) -> Result<(), Failure> {
         self.reset();
-        if self.functions {
-            self.needs.origin = function::own_libraries(l);
-        }
         self.put(&[0; HEADER]);
         self.patch_u32(5, count as u32);
         let top = lua_gettop(l);
@@ -640,7 +637,12 @@ impl Encoder {
     /// Whether so many bytes can be appended.
     #[inline(always)]
     fn has_room(&mut self, count: usize) -> bool {
-        self.out.capacity() - self.out.len() >= count || self.out.try_reserve(count).is_ok()
+        self.out.capacity() - self.out.len() >= count || self.grow(count)
+    }
+
+    #[cold]
+    fn grow(&mut self, count: usize) -> bool {
+        count <= self.limit.saturating_sub(self.out.len()) && self.out.try_reserve(count).is_ok()
     }
 
     unsafe fn userdata(&mut self, l: *mut lua_State, index: c_int) -> Result<(), Refusal> {
@@ -724,6 +726,9 @@ unsafe fn key_place(l: *mut lua_State, base: c_int, depth: usize, start: Place) 
         if steps.len() > LONG_ENOUGH {
             break;
         }
+    }
+    if start.text.len() > LONG_ENOUGH {
+        return start.text;
     }
     let start = start.text;
     if steps.is_empty() { format!("{start}, key of the table") } else { format!("{start}, key of {steps}") }

@@ -6,8 +6,8 @@
 use super::decode::Decoder;
 use super::encode::{Encoder, Place, Refusal};
 use super::place;
-use super::{put_bytes, tag};
-use crate::runtime::failure::Failure;
+use super::{Needs, put_bytes, tag};
+use crate::runtime::failure::{Failure, shown};
 use crate::runtime::libraries::Libraries;
 use crate::vm::api::*;
 use crate::vm::context::Context;
@@ -36,8 +36,8 @@ impl Encoder {
         if self.reference(lua_topointer(l, index)) {
             return Ok(());
         }
-        self.refuse_function(&place)?;
-        self.needs.functions = true;
+        self.refuse_function(l, &place)?;
+        self.need(l, Libraries::NONE);
         lua_pushvalue(l, index);
         let chunk = dump(l);
         lua_pop(l, 1);
@@ -72,21 +72,20 @@ impl Encoder {
         let globals = lua_rawequal(l, -1, index) != 0;
         lua_pop(l, 1);
         if globals {
-            self.refuse_function(place)?;
-            self.needs.functions = true;
+            self.refuse_function(l, place)?;
+            self.need(l, Libraries::NONE);
             self.put(&[tag::GLOBALS]);
             return Ok(true);
         }
         let Some((name, library)) = standard::name_at(l, context, index) else {
             return Ok(false);
         };
-        self.refuse_function(place)?;
+        self.refuse_function(l, place)?;
         if self.receiver.as_ref().is_some_and(|receiver| !receiver.settings.libraries.contain(library)) {
             let what = if lua_type(l, index) == LUA_TTABLE { "table" } else { "function" };
             return Err(Refusal::Type(what).failure(place()));
         }
-        self.needs.functions = true;
-        self.needs.libraries = self.needs.libraries.and(library);
+        self.need(l, library);
         self.put(&[tag::NAMED]);
         let mut bytes = Vec::with_capacity(name.len() + 2);
         put_bytes(&mut bytes, name);
@@ -94,11 +93,16 @@ impl Encoder {
         Ok(true)
     }
 
+    /// A function of this process is in the sequence, which names one of these libraries.
+    unsafe fn need(&mut self, l: *mut lua_State, libraries: Libraries) {
+        self.needs = self.needs.and(own_function(l, libraries));
+    }
+
     /// Refuses a function that the receiver does not take, if this encoding is made to find out why.
-    fn refuse_function(&self, place: &impl Fn() -> String) -> Result<(), Failure> {
+    unsafe fn refuse_function(&self, l: *mut lua_State, place: &impl Fn() -> String) -> Result<(), Failure> {
         match &self.receiver {
-            Some(host) if !host.settings.functions || !self.needs.origin.contain(host.settings.libraries) => {
-                let place = crate::runtime::failure::shown(place().as_bytes());
+            Some(host) if !host.takes(own_function(l, Libraries::NONE)) => {
+                let place = shown(place().as_bytes());
                 Err(Failure::CannotSendTo { what: "function", place, host: host.name.to_string() })
             }
             _ => Ok(()),
@@ -130,7 +134,7 @@ impl Encoder {
                 let name = CStr::from_ptr(name).to_string_lossy();
                 let name = if name.is_empty() || name.starts_with('(') { "?".into() } else { name };
                 self.value(l, lua_gettop(l), || {
-                    Place::begun(place::inside(place, &format!("local {name}")))
+                    Place::begun(place::inside(place, &format!("local {}", shown(name.as_bytes()))))
                 })?;
             }
             lua_settop(l, function);
@@ -151,6 +155,11 @@ impl Encoder {
         lua_settop(l, function - 1);
         Ok(())
     }
+}
+
+/// What a function of the process that encodes needs, if it names these libraries.
+unsafe fn own_function(l: *mut lua_State, libraries: Libraries) -> Needs {
+    Needs { functions: true, libraries, origin: Context::of_state(l).process.host.settings.libraries }
 }
 
 /// Whether a function has anything to be filled in.
@@ -243,9 +252,4 @@ pub fn check_taken(context: &Context, bytes: &[u8], place: &'static str) -> Resu
         return Ok(());
     }
     Err(Failure::CannotSendTo { what: "function", place: place.into(), host: host.name.to_string() })
-}
-
-/// The libraries of the process that encodes.
-pub(super) unsafe fn own_libraries(l: *mut lua_State) -> Libraries {
-    Context::of_state(l).process.host.settings.libraries
 }

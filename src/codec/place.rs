@@ -46,7 +46,7 @@ pub unsafe fn step(path: &mut String, l: *mut lua_State, index: c_int) {
     let key = match lua_type(l, index) {
         LUA_TSTRING => {
             let bytes = to_bytes(l, index).unwrap_or_default();
-            if is_name(bytes) {
+            if bytes.len() <= 100 && is_name(bytes) {
                 path.push('.');
                 path.push_str(&String::from_utf8_lossy(bytes));
                 return;

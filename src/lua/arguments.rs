@@ -2,11 +2,21 @@
 
 use crate::vm::api::*;
 use crate::vm::object::{self, Object};
+use crate::vm::room;
 use std::ffi::{CStr, c_int};
+use std::fmt::Display;
 
 /// Raises `bad argument #N to 'NAME' (PROBLEM)`.
-pub unsafe fn bad_argument(l: *mut lua_State, level: c_int, number: c_int, name: &str, problem: &str) -> ! {
-    raise_text(l, level, format!("bad argument #{number} to '{name}' ({problem})"))
+pub unsafe fn bad_argument(
+    l: *mut lua_State,
+    level: c_int,
+    number: c_int,
+    name: &str,
+    problem: impl Display,
+) -> ! {
+    let text = format!("bad argument #{number} to '{name}' ({problem})");
+    drop(problem);
+    raise_text(l, level, text)
 }
 
 /// Raises `bad argument #N to 'NAME' (WANTED expected, got OTHER)` for the value at `index`.
@@ -24,7 +34,7 @@ pub unsafe fn wrong_type_at(
     wanted: &str,
 ) -> ! {
     let problem = format!("{wanted} expected, got {}", type_name(l, index));
-    bad_argument(l, level, number, name, &problem)
+    bad_argument(l, level, number, name, problem)
 }
 
 /// Raises `calling 'NAME' on bad self (WANTED expected, got OTHER)`.
@@ -33,10 +43,10 @@ pub unsafe fn bad_self(l: *mut lua_State, level: c_int, name: &str, wanted: &str
 }
 
 /// Raises a text that was made for it.
-pub unsafe fn raise_text(l: *mut lua_State, level: c_int, text: String) -> ! {
+pub unsafe fn raise_text(l: *mut lua_State, level: c_int, text: impl AsRef<[u8]>) -> ! {
+    room::push_owned(l, text);
     luaL_where(l, level);
-    push_bytes(l, text.as_bytes());
-    drop(text);
+    lua_insert(l, -2);
     lua_concat(l, 2);
     lua_error(l)
 }

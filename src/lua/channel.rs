@@ -4,7 +4,7 @@ use super::arguments::{bad_argument, bad_self, raise_text};
 use super::select::{case_receive, case_send, select};
 use super::{Functions, event, message, set_functions, time};
 use crate::codec::decode;
-use crate::scheduling::{Case, ChannelId, Sending, Ticket};
+use crate::scheduling::{Case, ChannelId, Scheduler, Sending, Ticket};
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::object::{self, Class, Object};
@@ -143,15 +143,33 @@ macro_rules! second_half {
 }
 pub(crate) use second_half;
 
-/// Pushes a channel object for a channel of the scheduler.
-pub unsafe fn push(l: *mut lua_State, context: &Context, id: ChannelId) {
-    push_weighing(l, context, id, 0);
+/// Pushes a channel object for the channel of the scheduler that `open` gives. It is opened when all is there that a raise could
+/// leave behind; for `extra` bytes more than any channel takes.
+pub unsafe fn push(
+    l: *mut lua_State,
+    context: &Context,
+    extra: usize,
+    open: impl FnOnce(&mut Scheduler) -> ChannelId,
+) {
+    try_push(l, context, extra, |scheduler| Some(open(scheduler)));
 }
 
-/// As [`push`], for a channel for which the scheduler keeps `extra` bytes more than for any.
-pub unsafe fn push_weighing(l: *mut lua_State, context: &Context, id: ChannelId, extra: usize) {
+/// As [`push`], if `open` gives a channel; else nothing is pushed, and `false`.
+pub unsafe fn try_push(
+    l: *mut lua_State,
+    context: &Context,
+    extra: usize,
+    open: impl FnOnce(&mut Scheduler) -> Option<ChannelId>,
+) -> bool {
     const USUAL: usize = 256;
-    object::push(l, ChannelObject { id, has_companion: Cell::new(false), weight: USUAL + extra, context });
+    let place = object::reserve::<ChannelObject>(l);
+    let Some(id) = open(&mut context.scheduler.borrow_mut()) else {
+        lua_pop(l, 1);
+        return false;
+    };
+    place.write(ChannelObject { id, has_companion: Cell::new(false), weight: USUAL + extra, context });
+    object::confirm::<ChannelObject>(l);
+    true
 }
 
 /// The channel that a method was called on.
@@ -255,8 +273,7 @@ unsafe extern "C-unwind" fn new(l: *mut lua_State) -> c_int {
         },
         _ => super::arguments::wrong_type(l, 1, 1, "new", "number"),
     };
-    let id = context.scheduler.borrow_mut().open_channel(capacity);
-    push(l, context, id);
+    push(l, context, 0, |scheduler| scheduler.open_channel(capacity));
     1
 }
 

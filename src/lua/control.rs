@@ -72,6 +72,11 @@ pub unsafe extern "C-unwind" fn cancel(l: *mut lua_State) -> c_int {
         if span.is_some() && process.is_main() {
             return Err(Failure::MainProcess);
         }
+        // A request waits until the process reads it, a deadline until the process ends. Who is not restricted is trusted with
+        // the number of them.
+        if context.process.host.settings.restricted && process.is_crowded() {
+            return Err(Failure::MailboxFull(process.pid.to_string()));
+        }
         let at = Timestamp::now();
         let request = CancelRequest {
             from: context.process.pid.clone(),
@@ -83,6 +88,7 @@ pub unsafe extern "C-unwind" fn cancel(l: *mut lua_State) -> c_int {
             return Err(not_found(&process));
         }
         if let Some(end) = span.and_then(|span| Instant::now().checked_add(span)) {
+            process.charge(caretaker::DEADLINE);
             caretaker::doom_at(&process, end, Failure::DeadlinePassed);
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! Error objects (E-3 to E-9).
 
+use super::arguments::raise_text;
 use super::{Functions, arguments, set_functions};
 use crate::codec::decode;
 use crate::codec::function::check_taken;
@@ -8,6 +9,7 @@ use crate::runtime::failure::Failure;
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::object::{self, Class, Object};
+use crate::vm::room;
 use std::ffi::c_int;
 use std::ptr;
 use std::sync::Arc;
@@ -46,10 +48,9 @@ unsafe fn fill(l: *mut lua_State) {
 
 /// Pushes an error object.
 pub unsafe fn push(l: *mut lua_State, error: Arc<ErrorData>) {
-    // A raise while the userdata is made leaks the error, nothing worse: a raw pointer has no destructor.
-    let error = Arc::into_raw(error);
+    let error = room::make_or_raise(l, size_of::<ErrorObject>(), error);
     let place = object::reserve::<ErrorObject>(l);
-    ptr::write(place, ErrorObject(Arc::from_raw(error)));
+    ptr::write(place, ErrorObject(error));
     object::confirm::<ErrorObject>(l);
 }
 
@@ -86,12 +87,7 @@ pub unsafe fn raise_failure(l: *mut lua_State, level: c_int, failure: Failure) -
         lua_pushstring(l, c"not enough memory".as_ptr());
         lua_error(l)
     }
-    let error = ErrorData::from(failure);
-    luaL_where(l, level);
-    push_bytes(l, &error.message);
-    drop(error);
-    lua_concat(l, 2);
-    lua_error(l)
+    raise_text(l, level, ErrorData::from(failure).message)
 }
 
 /// The error object for an entry without its method; its name is the argument.
@@ -105,8 +101,7 @@ pub unsafe extern "C-unwind" fn missing_method(l: *mut lua_State) -> c_int {
 
 unsafe fn text_at(l: *mut lua_State, index: c_int) -> bool {
     if let Some(error) = object::get::<ErrorObject>(l, index) {
-        let text = error.0.text();
-        push_bytes(l, &text);
+        room::push_owned(l, error.0.text());
         return true;
     }
     false

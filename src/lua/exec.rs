@@ -35,7 +35,7 @@ pub unsafe fn exec_with(l: *mut lua_State, receiver: c_int, plan: &Plan) -> c_in
     };
     let Some(channel) = spawned.executed_on else {
         // The owner of the name: nothing was started.
-        push_bytes(l, spawned.process.pid.as_bytes());
+        spawn::push_pid(l, &spawned.process);
         return 1;
     };
     drop(spawned);

@@ -12,7 +12,7 @@ use crate::runtime::host::{self, LEAST_STACK, Settings};
 use crate::runtime::libraries::{self, Libraries};
 use crate::vm::api::*;
 use crate::vm::context::Context;
-use crate::vm::{chunk, object, standard};
+use crate::vm::{chunk, object};
 use std::ffi::{CStr, c_int};
 use std::time::Duration;
 
@@ -220,9 +220,7 @@ unsafe fn libraries_at(l: *mut lua_State, field: &[u8]) -> Result<Libraries, Fai
     lua_pushnil(l);
     while lua_next(l, -2) != 0 {
         count += 1;
-        let found =
-            to_bytes(l, -1).and_then(|name| Libraries::named(name).filter(|_| standard::has_library(name)));
-        match found {
+        match to_bytes(l, -1).and_then(Libraries::named) {
             Some(library) => granted = granted.and(library),
             None => return Err(bad_field(field, format!("no such library: {}", shown(&shown_value(l, -1))))),
         }
@@ -262,9 +260,9 @@ pub unsafe extern "C-unwind" fn host_info(l: *mut lua_State) -> c_int {
     let Some(host) = found else {
         return return_failure(l, Failure::HostNotFound(reference.to_vec()));
     };
-    let settings = host.settings.clone();
+    // Hosts stay, so that a raise from here on leaves nothing behind.
+    let settings = &host.settings;
     let (processes, abandoned) = (host.processes(), host.abandoned());
-    drop(host);
     lua_createtable(l, 0, 11);
     let numbers = [
         (c"workers", settings.workers),
@@ -288,9 +286,7 @@ pub unsafe extern "C-unwind" fn host_info(l: *mut lua_State) -> c_int {
     lua_createtable(l, libraries::NAMES.len() as c_int, 0);
     let mut place = 0;
     for name in libraries::NAMES {
-        let granted =
-            settings.libraries.contain(Libraries::named(name.as_bytes()).unwrap_or(Libraries::NONE));
-        if granted && standard::has_library(name.as_bytes()) {
+        if Libraries::named(name.as_bytes()).is_some_and(|library| settings.libraries.contain(library)) {
             place += 1;
             push_bytes(l, name.as_bytes());
             lua_rawseti(l, -2, place);

@@ -8,9 +8,11 @@ use super::{spawn, spawner, time, upgrade};
 use crate::codec::decode;
 use crate::platform;
 use crate::runtime::entry;
+use crate::runtime::failure::Failure;
 use crate::vm::api::*;
-use crate::vm::chunk::{self, Program};
+use crate::vm::chunk::{self, Code, Program};
 use crate::vm::context::Context;
+use crate::vm::room;
 use crate::vm::standard;
 use crate::vm::wait;
 use std::ffi::{CStr, c_int, c_void};
@@ -89,7 +91,7 @@ unsafe extern "C-unwind" fn pid(l: *mut lua_State) -> c_int {
 /// `process.id()` (P-8).
 unsafe extern "C-unwind" fn id(l: *mut lua_State) -> c_int {
     let entry = Context::of(l).process.entry();
-    push_bytes(l, entry.as_bytes());
+    room::unlimited(l, || push_bytes(l, entry.as_bytes()));
     1
 }
 
@@ -404,7 +406,7 @@ unsafe extern "C-unwind" fn load_import(l: *mut lua_State) -> c_int {
     let target = to_bytes(l, lua_upvalueindex(1)).unwrap_or_default();
     luaL_checkstack(l, 8, ptr::null());
     let text_only = Context::of_state(l).process.host.settings.restricted;
-    let found = entry::checked(target).and_then(|target| chunk::find(l, target, text_only));
+    let found = room::unlimited(l, || entry::checked(target).and_then(|target| import(l, target, text_only)));
     let code = match found {
         Ok(code) => code,
         Err(failure) => super::error::raise_failure(l, 1, failure),
@@ -419,6 +421,16 @@ unsafe extern "C-unwind" fn load_import(l: *mut lua_State) -> c_int {
         lua_error(l);
     }
     1
+}
+
+/// Finds the code of an import.
+unsafe fn import(l: *mut lua_State, target: &str, text_only: bool) -> Result<Code, Failure> {
+    let code = chunk::find(l, target, text_only)?;
+    if Context::of_state(l).process.host.settings.libraries.contain(code.needs()) {
+        Ok(code)
+    } else {
+        Err(Failure::CannotSend { what: "function", place: format!("import {target}") })
+    }
 }
 
 /// Runs the chunk that is being imported.

@@ -8,7 +8,7 @@ use crate::codec::encode::Origin;
 use crate::runtime::envelope::Envelope;
 use crate::runtime::failure::Failure;
 use crate::runtime::process::Undelivered;
-use crate::scheduling::ChannelId;
+use crate::scheduling::{ChannelId, Scheduler};
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::object;
@@ -85,7 +85,7 @@ unsafe fn push_view(l: *mut lua_State, context: &Context, place: lua_Integer, id
     push_views(l);
     if lua_rawgeti(l, -1, place) == LUA_TNIL {
         lua_pop(l, 1);
-        channel::push(l, context, id);
+        channel::push(l, context, 0, |_| id);
         lua_pushvalue(l, -1);
         lua_rawseti(l, -3, place);
     }
@@ -119,23 +119,43 @@ pub unsafe extern "C-unwind" fn listen(l: *mut lua_State) -> c_int {
     let context = Context::of(l);
     // What has arrived so far belongs to the inbox; what of it is of this topic moves over.
     context.sort_mail();
-    let opened = check_topic(topic).and_then(|()| context.scheduler.borrow_mut().listen(topic, message));
-    match opened {
-        Err(failure) => return_failure(l, failure),
-        Ok((id, new)) => {
-            push_views(l);
-            lua_pushvalue(l, 1);
-            if new {
-                channel::push_weighing(l, context, id, 2 * topic.len());
-                lua_pushvalue(l, -1);
-                lua_insert(l, -4);
-                lua_rawset(l, -3);
-                lua_pop(l, 1);
-            } else {
-                lua_rawget(l, -2);
-            }
-            1
+    if let Err(failure) = check_topic(topic) {
+        return return_failure(l, failure);
+    }
+    push_views(l);
+    reserve_view(l);
+    let mut failure = None;
+    let open = |scheduler: &mut Scheduler| match scheduler.listen(topic, message) {
+        Ok((id, true)) => Some(id),
+        Ok((_, false)) => None,
+        Err(refused) => {
+            failure = Some(refused);
+            None
         }
+    };
+    let new = channel::try_push(l, context, 2 * topic.len(), open);
+    if let Some(failure) = failure {
+        return return_failure(l, failure);
+    }
+    lua_pushvalue(l, 1);
+    if new {
+        lua_pushvalue(l, -2);
+        lua_rawset(l, -4);
+    } else {
+        lua_rawget(l, -2);
+    }
+    1
+}
+
+/// Makes a place for the topic at 1 in the table of views, which is on top, so that storing the channel there raises nothing.
+unsafe fn reserve_view(l: *mut lua_State) {
+    lua_pushvalue(l, 1);
+    let absent = lua_rawget(l, -2) == LUA_TNIL;
+    lua_pop(l, 1);
+    if absent {
+        lua_pushvalue(l, 1);
+        lua_pushboolean(l, 0);
+        lua_rawset(l, -3);
     }
 }
 
@@ -145,8 +165,8 @@ unsafe fn message_option(l: *mut lua_State) -> bool {
         LUA_TNIL => false,
         LUA_TBOOLEAN => lua_toboolean(l, -1) != 0,
         other => {
-            let got = std::ffi::CStr::from_ptr(lua_typename(l, other)).to_string_lossy();
-            bad_argument(l, 1, 2, "listen", &format!("field 'message': boolean expected, got {got}"))
+            let got = std::ffi::CStr::from_ptr(lua_typename(l, other)).to_str().unwrap_or_default();
+            bad_argument(l, 1, 2, "listen", format!("field 'message': boolean expected, got {got}"))
         }
     };
     lua_pop(l, 1);

@@ -3,6 +3,7 @@
 use super::arguments::{optional_string, string, wrong_type};
 use super::error::{return_done, return_failure};
 use super::restricted::allowed_on;
+use super::spawn::push_pid;
 use super::{Functions, or_failure, set_functions};
 use crate::runtime::failure::{Failure, shown};
 use crate::runtime::pid::looks_like_pid;
@@ -74,7 +75,7 @@ unsafe extern "C-unwind" fn lookup(l: *mut lua_State) -> c_int {
     let name = string(l, 1, "lookup");
     match registry::find(name) {
         Some(process) => {
-            push_bytes(l, process.pid.as_bytes());
+            push_pid(l, &process);
             1
         }
         None => return_failure(l, Failure::NameNotRegistered(name.to_vec())),
@@ -88,10 +89,9 @@ unsafe extern "C-unwind" fn unregister(l: *mut lua_State) -> c_int {
         return return_failure(l, failure);
     }
     let context = Context::of(l);
-    let owner = registry::find(name);
-    if let Some(Err(failure)) = owner.map(|owner| allowed_on(context, &owner, "unregister")) {
-        return return_failure(l, failure);
+    match registry::unregister(name, |owner| allowed_on(context, owner, "unregister")) {
+        Ok(taken) => lua_pushboolean(l, c_int::from(taken)),
+        Err(failure) => return return_failure(l, failure),
     }
-    lua_pushboolean(l, c_int::from(registry::unregister(name)));
     1
 }

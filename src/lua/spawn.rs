@@ -18,7 +18,7 @@ use crate::vm::api::*;
 use crate::vm::birth::Startup;
 use crate::vm::chunk::{self, Code};
 use crate::vm::context::Context;
-use crate::vm::run;
+use crate::vm::{room, run};
 use std::ffi::c_int;
 use std::sync::Arc;
 
@@ -71,11 +71,16 @@ pub unsafe extern "C-unwind" fn spawn_linked_monitored(l: *mut lua_State) -> c_i
 pub unsafe fn spawn_with(l: *mut lua_State, way: Way, receiver: c_int, plan: &Plan) -> c_int {
     match begin(l, way, receiver, plan) {
         Ok(spawned) => {
-            push_bytes(l, spawned.process.pid.as_bytes());
+            push_pid(l, &spawned.process);
             1
         }
         Err(failure) => return_failure(l, failure),
     }
+}
+
+/// Pushes the PID of a process that Rust owns: no limit makes it raise.
+pub unsafe fn push_pid(l: *mut lua_State, process: &Process) {
+    room::unlimited(l, || push_bytes(l, process.pid.as_bytes()));
 }
 
 /// What came of spawning.
@@ -104,8 +109,13 @@ pub unsafe fn begin(l: *mut lua_State, way: Way, receiver: c_int, plan: &Plan) -
     let host = string_at(l, receiver + 2, 2, function);
     luaL_checkstack(l, 12, std::ptr::null());
     let context = Context::of(l);
-    let result = prepare(l, context, receiver, host, function, plan)
-        .and_then(|order| order.carry_out(context, way, plan));
+    // Ends of children that it does not read must not pile up.
+    context.weigh_charges();
+    let result = match room::make(l, 0) {
+        false => Err(Failure::OutOfMemory),
+        true => room::unlimited(l, || prepare(l, context, receiver, host, function, plan))
+            .and_then(|order| order.carry_out(context, way, plan)),
+    };
     raise_no_memory(l, &result);
     result
 }
@@ -187,7 +197,11 @@ impl Order {
         child.values = self.values;
         let child = Arc::new(child);
         parent.with_bonds(|bonds| bonds.children += 1);
-        let settled = send_first(parent, &child, plan).and_then(|()| {
+        // It may have inherited more than it may use.
+        let context_fits =
+            child.charge(child.values.iter().map(|(key, value)| key.len() + value.len() + 64).sum());
+        let fits = if context_fits { Ok(()) } else { Err(Failure::CannotStart("not enough memory".into())) };
+        let settled = fits.and_then(|()| send_first(parent, &child, plan)).and_then(|()| {
             directory::insert(&child);
             plan.name.as_deref().map_or(Ok(()), |name| registry::register(name, &child))
         });

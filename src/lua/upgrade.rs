@@ -12,7 +12,7 @@ use crate::vm::api::*;
 use crate::vm::birth::Startup;
 use crate::vm::chunk::{self, Code};
 use crate::vm::context::Context;
-use crate::vm::wait;
+use crate::vm::{room, wait};
 use std::ffi::c_int;
 
 /// `process.upgrade(entry | nil, ...)`: does not return, unless the new code cannot be had.
@@ -29,7 +29,7 @@ pub unsafe extern "C-unwind" fn upgrade(l: *mut lua_State) -> c_int {
     if context.closing.get() || wait::runs_finalizer(l, context) {
         super::error::raise_failure(l, 1, Failure::WaitInFinalizer);
     }
-    let result = prepare(l, context, reference);
+    let result = room::unlimited(l, || prepare(l, context, reference));
     raise_no_memory(l, &result);
     match result {
         Ok((entry, startup)) => {

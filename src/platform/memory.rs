@@ -29,6 +29,9 @@ pub struct Memory {
     used: Cell<usize>,
     /// Of it, what others keep for the process.
     charged: Cell<usize>,
+    /// Of what is used, how much makes it worth while to collect garbage because of what values keep outside the state: the
+    /// VM's collector does not know of that. 0 until it was collected for that reason.
+    collect_at: Cell<usize>,
     /// `usize::MAX` for none. Set only while failures are caught: what has to be done in any case must not fail.
     limit: Cell<usize>,
     /// Bytes that may still be kept.
@@ -41,6 +44,7 @@ impl Default for Memory {
         Memory {
             used: Cell::new(0),
             charged: Cell::new(0),
+            collect_at: Cell::new(0),
             limit: Cell::new(usize::MAX),
             room: Cell::new(CACHE),
             kept: [const { Cell::new(ptr::null_mut()) }; CLASSES],
@@ -62,11 +66,38 @@ impl Memory {
         if before == usize::MAX { 0 } else { before }
     }
 
-    /// What values of the state keep outside it has changed by this: whether it is more than allowed now.
+    /// Whether there is a limit at present.
+    pub fn is_limited(&self) -> bool {
+        self.limit.get() != usize::MAX
+    }
+
+    /// Whether `bytes` more would be within the limit.
+    pub fn has_room(&self, bytes: usize) -> bool {
+        self.used.get().saturating_add(bytes) <= self.limit.get()
+    }
+
+    /// From now on the state gets `bytes` more than it has or may have, if there is a limit.
+    pub fn raise_limit(&self, bytes: usize) {
+        if self.is_limited() {
+            self.limit.set(self.limit.get().max(self.used.get()).saturating_add(bytes));
+        }
+    }
+
+    /// What values of the state keep outside it has changed by this: whether garbage should be collected for it.
     pub fn reweigh(&self, old: usize, new: usize) -> bool {
         let used = self.used.get().saturating_sub(old).saturating_add(new);
         self.used.set(used);
-        new > old && used > self.limit.get()
+        let collect_at = match self.collect_at.get() {
+            0 => self.limit.get() / 2,
+            collect_at => collect_at.min(self.limit.get()),
+        };
+        new > old && used > collect_at
+    }
+
+    /// Garbage was collected: next when half of what is left is used up.
+    pub fn collected(&self) {
+        let (used, limit) = (self.used.get(), self.limit.get());
+        self.collect_at.set(used + limit.saturating_sub(used) / 2);
     }
 
     /// What others keep for the process, all in all: counts as used from now on.
@@ -256,7 +287,10 @@ mod tests {
             assert!(memory.reallocate(NONE, 0, 501).is_null());
             assert!(memory.reallocate(held, 1000, 1501).is_null());
             assert_eq!(memory.used.get(), 1000);
+            assert!(memory.is_limited() && memory.has_room(500) && !memory.has_room(501));
             assert_eq!(memory.set_limit(10), 1500);
+            memory.raise_limit(50);
+            assert!(memory.has_room(50) && !memory.has_room(51));
             let held = memory.reallocate(held, 1000, 900);
             assert!(!held.is_null());
             free(&memory, held, 900);

@@ -81,6 +81,9 @@ fn wake() {
     MORE.notify_one();
 }
 
+/// Bytes that a cancel deadline takes.
+pub const DEADLINE: usize = size_of::<Deadline>();
+
 /// Has a process that was just doomed interrupted until it is gone, or given up.
 pub fn watch(process: &Arc<Process>) {
     WORK.lock().doomed.push(Doomed { process: Arc::clone(process), since: Instant::now() });

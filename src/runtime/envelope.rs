@@ -22,6 +22,18 @@ pub enum Signal {
     Childless,
 }
 
+impl Signal {
+    fn size(&self) -> usize {
+        match self {
+            Signal::Exit(record) | Signal::LinkDown(record) | Signal::LinkFailed(record) => record.size(),
+            Signal::Cancel(request) => {
+                size_of::<CancelRequest>() + request.from.len() + request.reason.as_ref().map_or(0, Vec::len)
+            }
+            Signal::Childless => 0,
+        }
+    }
+}
+
 /// The contents of a CANCEL event.
 #[derive(Debug)]
 pub struct CancelRequest {
@@ -112,10 +124,15 @@ impl Envelope {
         }
     }
 
-    /// Bytes of memory it takes.
+    /// Bytes of memory it takes, what a signal refers to included.
     pub fn size(&self) -> usize {
         let header = self.header();
-        size_of::<Header>() + header.sender_len as usize + header.topic_len as usize + header.payload_len
+        let signal = header.signal.as_ref().map_or(0, Signal::size);
+        size_of::<Header>()
+            + signal
+            + header.sender_len as usize
+            + header.topic_len as usize
+            + header.payload_len
     }
 
     fn layout(bytes: usize) -> Option<Layout> {

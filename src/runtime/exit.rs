@@ -35,6 +35,17 @@ pub struct ExitRecord {
     origin: (String, Vec<u8>),
 }
 
+impl ExitRecord {
+    /// Bytes of memory it takes, with the process that a receiver remembers until it has read of its end.
+    pub fn size(&self) -> usize {
+        let outcome = match &self.outcome {
+            Ok(result) => result.len(),
+            Err(error) => error.size(),
+        };
+        size_of::<ExitRecord>() + size_of::<Process>() + self.from.len() + outcome + self.origin.1.len()
+    }
+}
+
 /// First step: the process takes no more messages. It ends as somebody else decided before, else as `outcome` says. For the
 /// process's own thread, before it closes the state.
 pub fn begin(process: &Process, outcome: Outcome) {

@@ -188,7 +188,9 @@ impl Host {
     /// The host is full.
     pub fn enter(&self) -> Result<(), Failure> {
         let limit = self.settings.max_processes;
-        let admit = |live| (limit == 0 || live < limit).then_some(live + 1);
+        // On a restricted host one that was given up, and still uses its thread and memory, keeps its place.
+        let abandoned = if self.settings.restricted { self.abandoned() } else { 0 };
+        let admit = |live: usize| (limit == 0 || live + abandoned < limit).then_some(live + 1);
         match self.live.fetch_update(Ordering::AcqRel, Ordering::Acquire, admit) {
             Ok(_) => {
                 self.used.store(true, Ordering::Release);

@@ -24,12 +24,18 @@ pub const NAMES: [&str; 13] = [
 impl Libraries {
     /// None.
     pub const NONE: Self = Libraries(0);
-    /// All.
-    pub const ALL: Self = Libraries((1 << NAMES.len()) - 1);
+    /// All that the VM has.
+    pub const ALL: Self = {
+        // `utf8` is only in Lua 5.4, the last three are only in LuaJIT.
+        let absent = if cfg!(feature = "luajit") { 1 << 4 } else { 0b111 << (NAMES.len() - 3) };
+        Libraries(((1 << NAMES.len()) - 1) & !absent)
+    };
 
-    /// The one of this name, `None` if there is no such library.
+    /// The one of this name, `None` if the VM has no such library.
     pub fn named(name: &[u8]) -> Option<Self> {
-        NAMES.iter().position(|known| known.as_bytes() == name).map(|place| Libraries(1 << place))
+        let place = NAMES.iter().position(|known| known.as_bytes() == name)?;
+        let library = Libraries(1 << place);
+        Self::ALL.contain(library).then_some(library)
     }
 
     /// All of both.
@@ -55,5 +61,21 @@ impl Libraries {
     /// What [`Libraries::bits`] gave.
     pub fn from_bits(bits: u32) -> Self {
         Libraries(bits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_that_the_vm_has() {
+        for name in ["utf8", "bit", "jit", "ffi"] {
+            let here = cfg!(feature = "luajit") == (name != "utf8");
+            assert_eq!(Libraries::named(name.as_bytes()).is_some(), here, "{name}");
+        }
+        let named = NAMES.iter().filter_map(|name| Libraries::named(name.as_bytes()));
+        assert_eq!(named.fold(Libraries::NONE, Libraries::and), Libraries::ALL);
+        assert!(Libraries::named(b"strin").is_none());
     }
 }

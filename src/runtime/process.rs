@@ -168,20 +168,19 @@ impl Process {
         if limit != 0 && self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, place).is_err() {
             return Err(if self.mailbox.is_closed() { Undelivered::Gone } else { Undelivered::Full });
         }
-        let size = message.size();
-        if !self.charge(size) {
-            self.message_left(size);
+        if !self.charge(message.size()) {
+            self.envelope_left(&message);
             return Err(Undelivered::Full);
         }
         self.push(message).map_err(|_| Undelivered::Gone)
     }
 
-    /// To be called by the owner for each message it takes, with its size in bytes.
-    pub fn message_left(&self, size: usize) {
-        if self.limits.mailbox != 0 {
+    /// To be called by the owner for each message and signal that waits no longer.
+    pub fn envelope_left(&self, envelope: &Envelope) {
+        if self.limits.mailbox != 0 && envelope.as_signal().is_none() {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
         }
-        self.discharge(size);
+        self.discharge(envelope.size());
     }
 
     /// Counts bytes that others keep for the process towards its memory. `false`: there would be too many; they are counted
@@ -206,9 +205,16 @@ impl Process {
         self.charged.load(Ordering::Relaxed)
     }
 
-    /// Puts a signal into the mailbox; `false` if the process takes nothing any more. Signals are never counted.
+    /// Whether as much is kept for the process as it may use.
+    pub fn is_crowded(&self) -> bool {
+        self.host.settings.restricted && self.charged() > self.limits.memory
+    }
+
+    /// Puts a signal into the mailbox; `false` if the process takes nothing any more. No limit keeps a signal away.
     pub fn signal(&self, signal: Signal) -> bool {
-        self.push(Envelope::signal(signal)).is_ok()
+        let envelope = Envelope::signal(signal);
+        self.charge(envelope.size());
+        self.push(envelope).is_ok()
     }
 
     fn push(&self, envelope: Envelope) -> Result<(), Envelope> {

@@ -78,16 +78,24 @@ pub fn find(name: &[u8]) -> Option<Arc<Process>> {
     NAMES.read().get(name).cloned()
 }
 
-/// Takes a name away from whoever has it. `false` if nobody had it.
-pub fn unregister(name: &[u8]) -> bool {
+/// Takes a name away from whoever has it, if that is `allowed`. `false` if nobody had it.
+///
+/// # Errors
+/// That of `allowed`.
+pub fn unregister(
+    name: &[u8],
+    allowed: impl FnOnce(&Arc<Process>) -> Result<(), Failure>,
+) -> Result<bool, Failure> {
     let mut names = NAMES.write();
-    let Some(owner) = names.remove(name) else {
-        return false;
+    let Some(owner) = names.get(name).cloned() else {
+        return Ok(false);
     };
+    allowed(&owner)?;
+    names.remove(name);
     RELEASES.fetch_add(1, Ordering::Release);
     owner.with_bonds(|bonds| bonds.names.retain(|own| own != name));
     owner.discharge(cost(name));
-    true
+    Ok(true)
 }
 
 /// Bytes that a name costs, about.

@@ -11,6 +11,8 @@ impl Scheduler {
 
     /// A channel of which nothing is left in Lua.
     pub fn drop_channel(&mut self, id: ChannelId) {
+        // One whose object was never finished: the topic is not open after all.
+        let _ = self.unlisten(id);
         let droppable = self.channels.get(id).is_some_and(|channel| match &channel.source {
             Source::Plain(_) => true,
             Source::Listener { open, .. } => !open,

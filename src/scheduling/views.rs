@@ -66,17 +66,21 @@ impl Scheduler {
         messages.into_iter().map(|message| message.envelope).chain(events).collect()
     }
 
-    /// Removes a waiting event of a relation that was removed.
-    pub fn retract(&mut self, event: Event, pid: &[u8]) {
-        if let Some(Source::Events(queue)) =
+    /// Takes back the waiting events of a relation that was removed.
+    pub fn retract(&mut self, event: Event, pid: &[u8]) -> VecDeque<Envelope> {
+        let Some(Source::Events(queue)) =
             self.channels.get_mut(self.events).map(|channel| &mut channel.source)
-        {
-            queue.retain(|envelope| match (event, envelope.as_signal()) {
+        else {
+            return VecDeque::new();
+        };
+        let (kept, retracted) =
+            std::mem::take(queue).into_iter().partition(|envelope| match (event, envelope.as_signal()) {
                 (Event::Exit, Some(Signal::Exit(record)))
                 | (Event::LinkDown, Some(Signal::LinkDown(record))) => record.from.as_bytes() != pid,
                 _ => true,
             });
-        }
+        *queue = kept;
+        retracted
     }
 
     /// Opens a topic, or finds it open in the same mode: its channel, and whether that is new.
@@ -124,8 +128,9 @@ impl Scheduler {
         }
         self.listeners.remove(topic);
         let mut back = std::mem::take(queue);
-        if let Some(Source::Inbox(inbox)) =
-            self.channels.get_mut(self.inbox).map(|channel| &mut channel.source)
+        if !back.is_empty()
+            && let Some(Source::Inbox(inbox)) =
+                self.channels.get_mut(self.inbox).map(|channel| &mut channel.source)
         {
             back.append(inbox);
             back.make_contiguous().sort_by_key(|next| next.arrival);

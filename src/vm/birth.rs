@@ -28,6 +28,7 @@ pub struct Startup {
 pub unsafe extern "C-unwind" fn set_up(l: *mut lua_State) -> c_int {
     let context = Context::of_state(l);
     context.memory.set_limit(context.process.limits.memory);
+    context.weigh_charges();
     let held = CollectorHeld::hold(l);
     let settings = &context.process.host.settings;
     if settings.restricted {

@@ -121,9 +121,13 @@ struct Destination {
 
 const DESTINATIONS: usize = 64;
 
+/// Longer ones, in bytes, are not remembered.
+const LONGEST_DESTINATION: usize = 255;
+
 impl Context {
     /// A context for a state that does not exist yet.
     pub fn new(process: Arc<Process>) -> Self {
+        let encoder = Encoder::within(process.host.settings.restricted.then_some(process.limits.memory));
         Context {
             process,
             main_thread: Cell::new(ptr::null_mut()),
@@ -159,7 +163,7 @@ impl Context {
             passed: RefCell::default(),
             reportable: Cell::new(false),
             decoding: RefCell::default(),
-            encoder: UnsafeCell::default(),
+            encoder: UnsafeCell::new(encoder),
             destinations: RefCell::new(Vec::new()),
         }
     }
@@ -198,8 +202,17 @@ impl Context {
         &mut *self.encoder.get()
     }
 
-    /// Keeps an envelope that is going to be decoded: its place, for [`Context::kept`] and [`Context::take_kept`].
+    /// Keeps an envelope that the code of the process gets, to be decoded: its place, for [`Context::kept`] and
+    /// [`Context::take_kept`].
     pub fn keep(&self, envelope: Envelope) -> usize {
+        self.process.envelope_left(&envelope);
+        self.weigh_charges();
+        // Decoding that has raised leaves its envelope behind. What is there unless a finalizer runs was left so.
+        // SAFETY: the state is open, and this is its thread.
+        if !self.decoding.borrow().is_empty() && unsafe { collector_runs(self.main_thread.get()) } == 1 {
+            self.take_kept(0);
+        }
+        self.memory.reweigh(0, envelope.size());
         let mut decoding = self.decoding.borrow_mut();
         decoding.push(Some(envelope));
         decoding.len() - 1
@@ -218,27 +231,34 @@ impl Context {
     /// Takes the envelope from this place, and forgets what was left behind above it.
     pub fn take_kept(&self, place: usize) -> Option<Envelope> {
         let mut decoding = self.decoding.borrow_mut();
+        for kept in decoding.iter().skip(place).flatten() {
+            self.memory.reweigh(kept.size(), 0);
+        }
         let envelope = decoding.get_mut(place).and_then(Option::take);
         decoding.truncate(place);
         envelope
     }
 
-    /// Takes what has arrived out of the mailbox and gives it to the views it belongs to.
-    pub fn sort_mail(&self) {
+    /// What others keep for the process counts towards its memory as it is now, on a restricted host.
+    pub fn weigh_charges(&self) {
         if self.process.host.settings.restricted {
             self.memory.set_charged(self.process.charged());
         }
+    }
+
+    /// Takes what has arrived out of the mailbox and gives it to the views it belongs to.
+    pub fn sort_mail(&self) {
+        self.weigh_charges();
         if !self.process.mailbox.has_mail() {
             return;
         }
         for envelope in self.process.mailbox.take() {
             match envelope.as_signal() {
                 None => self.scheduler.borrow_mut().route_message(envelope),
-                Some(signal) => {
-                    if self.concerns_us(signal) {
-                        self.scheduler.borrow_mut().route_event(envelope);
-                    }
+                Some(signal) if self.concerns_us(signal) => {
+                    self.scheduler.borrow_mut().route_event(envelope);
                 }
+                Some(_) => self.process.envelope_left(&envelope),
             }
         }
     }
@@ -251,6 +271,7 @@ impl Context {
                 let executing = self.executing.borrow_mut().remove(&record.id);
                 if let Some(channel) = executing {
                     let event = Envelope::signal(Signal::Exit(Arc::clone(record)));
+                    self.process.charge(event.size());
                     self.scheduler.borrow_mut().route_private(channel, event);
                 }
                 self.monitored.borrow_mut().remove(&record.id)
@@ -301,7 +322,7 @@ impl Context {
     /// After `unmonitor`: no EXIT of this process can be received any more.
     pub fn forget_monitored(&self, id: ProcessId, pid: &[u8]) {
         self.monitored.borrow_mut().remove(&id);
-        self.scheduler.borrow_mut().retract(Event::Exit, pid);
+        self.retract(Event::Exit, pid);
     }
 
     /// The process ends: those that it monitored need not remember it any longer.
@@ -313,11 +334,18 @@ impl Context {
         }
     }
 
+    fn retract(&self, event: Event, pid: &[u8]) {
+        let retracted = self.scheduler.borrow_mut().retract(event, pid);
+        for envelope in retracted {
+            self.process.envelope_left(&envelope);
+        }
+    }
+
     /// After `unlink`: no LINK_DOWN of this process can be received, and its failure is not raised.
     pub fn forget_linked(&self, id: ProcessId, pid: &[u8]) {
         let broken = self.process.with_bonds(|bonds| bonds.links.remove(&id));
         drop(broken);
-        self.scheduler.borrow_mut().retract(Event::LinkDown, pid);
+        self.retract(Event::LinkDown, pid);
         self.link_failures.borrow_mut().retain(|record| record.id != id);
     }
 
@@ -347,6 +375,10 @@ impl Context {
             known.resize_with(DESTINATIONS, || None);
         }
         // Lua keeps one copy of a short string, so that its address tells destinations apart well enough.
+        if destination.len() > LONGEST_DESTINATION {
+            drop(known);
+            return act(&*self.resolve(destination)?);
+        }
         let slot = &mut known[(destination.as_ptr() as usize >> 4) % DESTINATIONS];
         if let Some(entry) = slot
             && *entry.text == *destination

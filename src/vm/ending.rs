@@ -2,6 +2,7 @@
 
 use super::api::*;
 use super::context::Context;
+use super::state;
 use super::traceback;
 use crate::codec::encode::Origin;
 use crate::lua::error::ErrorObject;
@@ -48,7 +49,7 @@ pub unsafe fn task_ended(
 unsafe fn end_with_error(l: *mut lua_State, context: &Context, co: *mut lua_State, status: c_int) {
     context.ending.set((co, status));
     // What the process used up must not keep it from telling why.
-    context.memory.set_limit(0);
+    context.memory.raise_limit(state::FOR_THE_END);
     if protected(l, take_error) != LUA_OK {
         lua_pop(l, 1);
         end_as(context, Failure::OutOfMemory.into());

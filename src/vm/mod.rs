@@ -21,6 +21,7 @@ pub mod object;
 pub mod preempt;
 #[cfg(feature = "luajit")]
 pub mod resume;
+pub mod room;
 pub mod run;
 pub mod standard;
 pub mod state;

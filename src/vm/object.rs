@@ -5,8 +5,9 @@
 
 use super::api::*;
 use super::context::Context;
+use super::room;
 use crate::runtime::failure::Failure;
-use std::ffi::{CStr, c_int, c_void};
+use std::ffi::{CStr, c_int};
 use std::ptr;
 
 /// A kind of userdata.
@@ -67,11 +68,10 @@ pub unsafe fn confirm<T: Object>(l: *mut lua_State) {
     }
 }
 
-/// What the values of a process keep outside its Lua state has changed. Raises if it has become more than the process may use.
+/// What the values of a process keep outside its Lua state has changed. Raises if it has become more than the process may use,
+/// and garbage is not to blame.
 pub unsafe fn change_weight(l: *mut lua_State, old: usize, new: usize) {
-    if let Some(context) = Context::find(l)
-        && context.memory.reweigh(old, new)
-    {
+    if !room::reweigh(l, old, new) {
         crate::lua::error::raise_failure(l, 1, Failure::OutOfMemory);
     }
 }
@@ -99,11 +99,14 @@ unsafe fn class_at(l: *mut lua_State, index: c_int) -> Option<*const Class> {
 }
 
 unsafe fn push_metatable<T: Object>(l: *mut lua_State) {
-    let key = ptr::from_ref(T::CLASS).cast::<c_void>();
-    if lua_rawgetp(l, LUA_REGISTRYINDEX, key) == LUA_TTABLE {
+    if lua_rawgetp(l, LUA_REGISTRYINDEX, ptr::from_ref(T::CLASS).cast()) == LUA_TTABLE {
         return;
     }
     lua_pop(l, 1);
+    room::unlimited(l, || make_metatable::<T>(l));
+}
+
+unsafe fn make_metatable<T: Object>(l: *mut lua_State) {
     lua_createtable(l, 0, 8);
     lua_pushstring(l, T::CLASS.type_name.as_ptr());
     lua_pushvalue(l, -1);
@@ -114,7 +117,7 @@ unsafe fn push_metatable<T: Object>(l: *mut lua_State) {
     }
     (T::CLASS.fill)(l);
     lua_pushvalue(l, -1);
-    lua_rawsetp(l, LUA_REGISTRYINDEX, key);
+    lua_rawsetp(l, LUA_REGISTRYINDEX, ptr::from_ref(T::CLASS).cast());
 }
 
 unsafe extern "C-unwind" fn collect<T: Object>(l: *mut lua_State) -> c_int {

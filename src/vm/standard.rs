@@ -130,15 +130,6 @@ impl Names {
     }
 }
 
-/// Whether the VM has a standard library of this name.
-pub fn has_library(name: &[u8]) -> bool {
-    match name {
-        b"utf8" => cfg!(feature = "lua54"),
-        b"bit" | b"jit" | b"ffi" => cfg!(feature = "luajit"),
-        _ => true,
-    }
-}
-
 /// The library that a name belongs to.
 fn library_of(text: &[u8]) -> Libraries {
     let first = text.split(|&byte| byte == b'.').next().unwrap_or_default();
@@ -313,6 +304,15 @@ impl Anchored {
     }
 }
 
+/// What is anchored in the state of the context, read at first use. Raises if there is no memory.
+unsafe fn anchored(l: *mut lua_State, context: &Context) -> &Anchored {
+    if context.anchored.get().is_none() {
+        // A finalizer may be faster.
+        let _ = context.anchored.set(Anchored::read(l));
+    }
+    context.anchored.get_or_init(Anchored::default)
+}
+
 /// What stands at an index, if it crosses by name: the name, and its library.
 ///
 /// # Safety
@@ -332,7 +332,7 @@ pub unsafe fn name_at(
         Some(place) => Some(*place),
         None => {
             let address = lua_topointer(l, index) as usize;
-            context.anchored.get_or_init(|| Anchored::read(l)).names.get(&address).copied()
+            anchored(l, context).names.get(&address).copied()
         }
     };
     place.map(|place| (&*NAMES.list[place].text, NAMES.list[place].library))
@@ -346,7 +346,10 @@ pub unsafe fn push_named(l: *mut lua_State, context: &Context, text: &[u8]) -> b
     let Some(&place) = NAMES.by_text.get(text) else {
         return false;
     };
-    let anchored = context.anchored.get_or_init(|| Anchored::read(l));
+    if !context.process.host.settings.libraries.contain(NAMES.list[place].library) {
+        return false;
+    }
+    let anchored = anchored(l, context);
     if let Some(&Anchor { position, in_table }) = anchored.places.get(&place) {
         push_own_table(l, &ANCHORS);
         lua_rawgeti(l, -1, position);

@@ -19,6 +19,9 @@ pub unsafe fn context_behind_allocator<'a>(l: *mut lua_State) -> Option<&'a Cont
     if allocator as usize == allocate as *const () as usize { Some(&*data.cast::<Context>()) } else { None }
 }
 
+/// Bytes that a process gets beyond its limit to tell why it ends, and to put away what it has.
+pub const FOR_THE_END: usize = 64 << 10;
+
 /// Makes an empty state for `context`, `None` if there is no memory.
 ///
 /// # Safety
@@ -41,7 +44,9 @@ pub unsafe fn open(context: &Context) -> Option<*mut lua_State> {
 pub unsafe fn close(context: &Context) {
     let l = context.main_thread.replace(ptr::null_mut());
     context.closing.set(true);
-    context.memory.set_limit(0);
+    // Finalizers run, under the limit that the process has had; an error in one of them hurts nobody.
+    context.memory.set_limit(context.process.limits.memory);
+    context.memory.raise_limit(FOR_THE_END);
     context.memory.close();
     lua_settop(l, 0);
     lua_close(l);

@@ -64,14 +64,8 @@ pub fn settle(context: &Context, finish: Finish) -> Done {
     match finish {
         Finish::Received(Received::Stored(ticket)) => Done::Stored(ticket),
         Finish::Received(Received::Fired(at)) => Done::Fired(at),
-        Finish::Received(Received::Payload(envelope)) => {
-            context.process.message_left(envelope.size());
-            Done::Payload(context.keep(envelope))
-        }
-        Finish::Received(Received::Message(envelope)) => {
-            context.process.message_left(envelope.size());
-            Done::Message(context.keep(envelope))
-        }
+        Finish::Received(Received::Payload(envelope)) => Done::Payload(context.keep(envelope)),
+        Finish::Received(Received::Message(envelope)) => Done::Message(context.keep(envelope)),
         Finish::Received(Received::Event(envelope)) => Done::Event(context.keep(envelope)),
         Finish::Received(Received::Closed) => Done::Closed,
         Finish::Sent => Done::Sent,

@@ -15,6 +15,10 @@ pub static LOCATION: Class = Class { name: "location", type_name: c"time.Locatio
 
 impl Object for LocationObject {
     const CLASS: &'static Class = &LOCATION;
+
+    fn weight(&self) -> usize {
+        self.0.weight()
+    }
 }
 
 unsafe fn fill(l: *mut lua_State) {

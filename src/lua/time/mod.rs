@@ -131,8 +131,7 @@ unsafe extern "C-unwind" fn after(l: *mut lua_State) -> c_int {
         Ok(length) => length,
         Err(failure) => return return_failure(l, failure),
     };
-    let id = context.scheduler.borrow_mut().start_timer(instant_after(length));
-    channel::push(l, context, id);
+    channel::push(l, context, 0, |scheduler| scheduler.start_timer(instant_after(length)));
     1
 }
 
@@ -226,9 +225,9 @@ unsafe extern "C-unwind" fn fixed_zone(l: *mut lua_State) -> c_int {
     let offset = whole(l, 2, 2, "fixed_zone");
     if name.len() > MAX_NAME {
         let problem = format!("name too long ({} bytes, limit {MAX_NAME})", name.len());
-        bad_argument(l, 1, 1, "fixed_zone", &problem);
+        bad_argument(l, 1, 1, "fixed_zone", problem);
     }
-    if offset.abs() > MAX_OFFSET {
+    if offset.unsigned_abs() > MAX_OFFSET.unsigned_abs() {
         bad_argument(l, 1, 2, "fixed_zone", "offset of less than 100 hours expected");
     }
     location::push(l, || Zone::fixed(name, offset as i32));

@@ -14,6 +14,7 @@ use crate::calendar::zone::Zone;
 use crate::runtime::clock::Timestamp;
 use crate::vm::api::*;
 use crate::vm::object::{self, Class, Object};
+use crate::vm::room;
 use std::cmp::Ordering;
 use std::ffi::c_int;
 
@@ -25,6 +26,10 @@ pub static TIME: Class = Class { name: "time", type_name: c"time.Time", fill };
 
 impl Object for TimeObject {
     const CLASS: &'static Class = &TIME;
+
+    fn weight(&self) -> usize {
+        self.0.zone.weight()
+    }
 }
 
 static METHODS: lazy::Fields = lazy::Fields(&[&[
@@ -248,7 +253,7 @@ unsafe extern "C-unwind" fn unix_nano(l: *mut lua_State) -> c_int {
 
 unsafe fn push_formatted(l: *mut lua_State, time: &Time, layout: &[u8]) -> c_int {
     match format::format(time, layout) {
-        Ok(text) => push_bytes(l, &text),
+        Ok(text) => room::push_owned(l, text),
         Err(failure) => raise_failure(l, 1, failure),
     }
     1

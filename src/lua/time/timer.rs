@@ -2,12 +2,12 @@
 //! timer by its channel, and that goes on alone when the object is collected.
 
 use super::super::arguments::receiver;
-use super::super::channel;
+use super::super::channel::{self, ChannelObject};
 use super::super::error::return_failure;
 use super::super::{fill_metatable, or_failure};
 use super::duration::positive_wait_at;
 use crate::runtime::clock::instant_after;
-use crate::scheduling::ChannelId;
+use crate::scheduling::{ChannelId, Scheduler};
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::object::{self, Class, Object};
@@ -51,12 +51,18 @@ unsafe fn fill_ticker(l: *mut lua_State) {
     fill_metatable(l, methods, &[]);
 }
 
-/// Pushes the object `value` with a channel object for the channel `id`.
-unsafe fn push<T: Object>(l: *mut lua_State, context: &Context, id: ChannelId, value: T) {
+/// Pushes the object for the channel that `open` gives, with a channel object.
+unsafe fn push<T: Object>(
+    l: *mut lua_State,
+    context: &Context,
+    object: fn(ChannelId) -> T,
+    open: impl FnOnce(&mut Scheduler) -> ChannelId,
+) {
     lua_createtable(l, 1, 0);
-    channel::push(l, context, id);
+    channel::push(l, context, 0, open);
+    let id = object::get::<ChannelObject>(l, -1).map(|channel| channel.id).unwrap_or_default();
     lua_rawseti(l, -2, 1);
-    object::push(l, value);
+    object::push(l, object(id));
     lua_insert(l, -2);
     set_companion(l, -2);
 }
@@ -75,8 +81,7 @@ pub unsafe extern "C-unwind" fn timer(l: *mut lua_State) -> c_int {
         Ok(length) => length,
         Err(failure) => return return_failure(l, failure),
     };
-    let id = context.scheduler.borrow_mut().start_timer(instant_after(length));
-    push(l, context, id, TimerObject(id));
+    push(l, context, TimerObject, |scheduler| scheduler.start_timer(instant_after(length)));
     1
 }
 
@@ -113,8 +118,7 @@ pub unsafe extern "C-unwind" fn ticker(l: *mut lua_State) -> c_int {
         Err(failure) => return return_failure(l, failure),
     };
     let interval = NonZeroU64::new(length.unsigned_abs()).unwrap_or(NonZeroU64::MAX);
-    let id = context.scheduler.borrow_mut().start_ticker(Instant::now(), interval);
-    push(l, context, id, TickerObject(id));
+    push(l, context, TickerObject, |scheduler| scheduler.start_ticker(Instant::now(), interval));
     1
 }
 

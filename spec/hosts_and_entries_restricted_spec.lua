@@ -1,0 +1,623 @@
+-- Restricted hosts: processes with few libraries, which may do nothing to others. On Lua 5.4 a border for plain Lua code that is
+-- not trusted; on LuaJIT, whose own library can be crashed from Lua, a convenience.
+local support = require "spec.support"
+local border = require "spec.support.border"
+local process = require "process"
+
+local fails = support.fails
+local restricted, run = border.restricted, border.run
+
+-- Runs the body, which returns what one call has returned, on the host, and checks that this was B-100 for the function.
+local function is_refused(host, name, body, ...)
+  local kind, text, first = support.unpack(
+    run(host, "local first, err = (function(...) " .. body .. " end)(...) return { err:kind(), tostring(err), first or 'nil' }", ...)
+  )
+  assert.equal(("not allowed on host %s: %s"):format(host, name), text)
+  assert.equal(process.errors.PERMISSION_DENIED, kind)
+  assert.equal("nil", first)
+end
+
+-- The body of a process that spawns `spec.restricted:idle` on its own host and returns what `does` returns.
+local function with_child(does)
+  return [[
+    local host = ...
+    local child = assert(process.spawn("spec.restricted:idle", host))
+    local name = ("%p"):format and tostring({}) or ""
+    local function ask(f, ...)
+      local first, err = f(...)
+      return first == true or type(first) == "string" or tostring(err)
+    end
+    ]] .. does
+end
+
+assert(process.define("spec.restricted:idle", "return { main = function() channel.new():receive() end }"))
+assert(process.define("spec.restricted:double", "return { main = function(n) return 2 * n end }"))
+
+describe("the libraries of a restricted host", function()
+  before_each(support.reset)
+  after_each(support.finish)
+
+  local globals = [[
+    local names = {}
+    for name in pairs(_G) do names[#names + 1] = name end
+    table.sort(names)
+    return names
+  ]]
+
+  local function has(names, wanted)
+    for _, name in ipairs(names) do
+      if name == wanted then
+        return true
+      end
+    end
+    return false
+  end
+
+  it("H-31 H-24 are those that `libs` lists, and this library's own", function()
+    local names = run(restricted(), globals)
+    for _, name in ipairs({ "string", "table", "math", "coroutine", "print", "pcall", "process", "channel", "time", "errors" }) do
+      assert.is_true(has(names, name), name)
+    end
+    for _, name in ipairs({ "io", "os", "debug", "package", "utf8", "bit", "jit", "ffi", "module" }) do
+      assert.is_false(has(names, name), name)
+    end
+  end)
+
+  it("H-31 can be any that the VM has", function()
+    local more = support.jit and { "base", "table", "bit", "jit", "ffi" } or { "base", "table", "utf8" }
+    local names = run(restricted({ libs = more }), globals)
+    for _, name in ipairs({ "string", "math", "coroutine", "io", "os", "debug", "package" }) do
+      assert.is_false(has(names, name), name)
+    end
+    for position = 2, #more do
+      local name = more[position]
+      assert.is_true(has(names, name) or name == "ffi", name)
+    end
+    names = run(restricted({ libs = { "base", "table", "io", "os", "debug", "package" } }), globals)
+    for _, name in ipairs({ "io", "os", "debug", "package", "dofile", "loadfile", "require" }) do
+      assert.is_true(has(names, name), name)
+    end
+  end)
+
+  it("H-31 work as ever", function()
+    local got = run(
+      restricted(),
+      [[
+        local co = coroutine.wrap(function(a) coroutine.yield(a + 1) return "end" end)
+        return {
+          ("x"):rep(3), table.concat({ 1, 2 }, ","), math.floor(2.5), co(1), co(), select("#", 1, 2), tostring(nil),
+          (load("return 1 + 1"))(), (pcall(error, "x")), getmetatable("").__index == string,
+        }
+      ]]
+    )
+    assert.same({ "xxx", "1,2", 2, 2, "end", 2, "nil", 2, false, true }, got)
+  end)
+
+  it("H-31 are found nowhere else: not by require, not in loaded modules, not behind an error object", function()
+    local got = run(
+      restricted({ libs = { "base", "table" } }),
+      [[
+        local found = {}
+        for _, name in ipairs({ "string", "io", "os", "debug", "package", "ffi", "jit", "jit.util", "math", "utf8" }) do
+          local ok, text = pcall(require, name)
+          found[#found + 1] = ok and name or nil
+          if name == "io" then found.text = text:gsub("^.-:%d+: ", "") end
+        end
+        local err = process.errors.new("x")
+        for _, name in ipairs({ "rep", "dump", "format", "gsub" }) do
+          found[#found + 1] = err[name] and name or nil
+        end
+        return found
+      ]]
+    )
+    -- Strings have no methods there either.
+    assert.same({}, { support.unpack(got) })
+  end)
+
+  it("H-31 H-42 without package leave require for this library's own modules, under their short and long names", function()
+    local got = run(
+      restricted(),
+      [[
+        local same = {}
+        for name, module in pairs({
+          ["process"] = process, ["process.core"] = process, ["channel"] = channel, ["process.channel"] = channel,
+          ["time"] = time, ["process.time"] = time, ["errors"] = errors, ["process.errors"] = errors,
+          ["process.ctx"] = process.ctx,
+        }) do
+          same[name] = require(name) == module
+        end
+        local ok, text = pcall(require, "spec.support")
+        return { same, ok, (text:gsub("^.-:%d+: ", "")) }
+      ]]
+    )
+    for name, same in pairs(got[1]) do
+      assert.is_true(same, name)
+    end
+    assert.is_false(got[2])
+    assert.equal("module 'spec.support' not found: this host grants no others", got[3])
+  end)
+
+  it("H-31 H-8 without package leave require for the imports of the entry", function()
+    assert(process.define("spec.restricted:util", "return { twice = function(n) return 2 * n end }"))
+    assert(process.define("spec.restricted:importing", {
+      source = "return { main = function(n) return require('util').twice(n) + (require('util') == require('util') and 0 or 1) end }",
+      imports = { util = "spec.restricted:util" },
+    }))
+    local pid = assert(process.spawn_monitored("spec.restricted:importing", restricted(), 21))
+    assert.equal(42, support.event_of(pid).result)
+  end)
+
+  it("H-31 without package leave no dofile, no loadfile and no search for entries on package.path", function()
+    support.with_folder({ ["spec_found.lua"] = "return { main = function() return 'found' end }" }, function(folder)
+      local path = package.path
+      package.path = folder .. "/?.lua;" .. folder .. "/spec/?.lua;" .. path
+      support.write(folder .. "/spec_found.lua", "return { main = function() return 'found' end }")
+      local host = restricted()
+      assert.same({ "nil", "nil" }, run(host, "return { tostring(dofile), tostring(loadfile) }"))
+      assert(process.define("spec.restricted:module", { module = "spec_found" }))
+      -- A process that is not restricted finds the module for them; they do not.
+      local pid = assert(process.spawn_monitored("spec.restricted:module", host))
+      assert.equal("found", support.event_of(pid).result)
+      local text = run(
+        host,
+        "local pid, err = process.spawn('spec.restricted:module', ...) return { tostring(err), #err:details().tried }",
+        host
+      )
+      package.path = path
+      assert.same({ "entry not found: spec.restricted:module", 0 }, text)
+    end)
+  end)
+
+  it("H-31 leave the compiler of LuaJIT on or off as `jit` says", function()
+    -- That it runs or not shows only in what it costs; that code with hot loops gives the same is what can be seen.
+    for _, jit in ipairs({ true, false }) do
+      local host = restricted({ libs = { "base" }, jit = jit })
+      assert.equal(5050000, run(host, "local n = 0 for i = 1, 1e4 do for j = 1, 100 do n = n + (j == 1 and i % 101 * 0 + 505 or 0) end end return n"))
+    end
+  end)
+end)
+
+describe("the code of a restricted process", function()
+  before_each(support.reset)
+  after_each(support.finish)
+
+  it("H-31 is text: load takes no binary chunk, whatever it is told", function()
+    local got = run(
+      restricted(),
+      [[
+        local chunk = string.dump(function() return 1 end)
+        local said = {}
+        local function try(...)
+          local f, text = load(...)
+          said[#said + 1] = f == nil and type(text) == "string" and "refused" or "loaded"
+        end
+        try(chunk)
+        try(chunk, "=x", "b")
+        try(chunk, "=x", "bt")
+        try("return 1", "=x", "b")
+        try(chunk, "=x", nil, {})
+        local at = 0
+        try(function() at = at + 1 return at <= #chunk and chunk:sub(at, at) or nil end, "=x", "bt")
+        if loadstring then
+          said[#said + 1] = loadstring(chunk) == nil and "refused" or "loaded"
+        end
+        -- Text is what it was.
+        local env = { answer = 42 }
+        local parts, n = { "return ", "answer" }, 0
+        local f = load(function() n = n + 1 return parts[n] end, "=x", "t", env)
+        said.answer = f()
+        said.none = select("#", load("return"))
+        said.syntax = select(2, load("x x", "=here"))
+        return said
+      ]]
+    )
+    for _, said in ipairs(got) do
+      assert.equal("refused", said)
+    end
+    assert.equal(42, got.answer)
+    assert.equal(1, got.none)
+    assert.is_truthy(got.syntax:find("^here:1: "))
+  end)
+
+  it("H-31 B-34 is text: a definition with a binary chunk does not run there", function()
+    local host = restricted()
+    local chunk = string.dump(assert((loadstring or load)("return { main = function() return 'ran' end }")))
+    assert(process.define("spec.restricted:binary", chunk))
+    local text = "entry %s: attempt to load a binary chunk (mode is 't')"
+    fails(text:format("spec.restricted:binary"), "INVALID", process.spawn("spec.restricted:binary", host))
+    local pid = assert(process.spawn_monitored("spec.restricted:binary", support.host))
+    assert.equal("ran", support.event_of(pid).result)
+    support.with_folder({ ["chunk.lua"] = chunk, ["comment.lua"] = "#!lua\n" .. chunk }, function(folder)
+      for _, file in ipairs({ "chunk", "comment" }) do
+        local entry = "spec.restricted:file_" .. file
+        assert(process.define(entry, { source = "file://" .. folder .. "/" .. file .. ".lua" }))
+        fails(text:format(entry), "INVALID", process.spawn(entry, host))
+        -- Also when others have run it, so that it is known already.
+        assert.equal("ran", support.event_of(assert(process.spawn_monitored(entry, support.host))).result)
+        fails(text:format(entry), "INVALID", process.spawn(entry, host))
+      end
+    end)
+  end)
+
+  it("H-31 B-100 is defined by others: define, define_host and load are not for them", function()
+    local host = restricted()
+    is_refused(host, "define", "return process.define('spec.restricted:mine', 'return function() end')")
+    is_refused(host, "define", "return process.define('spec.restricted:double', 'return function() end')")
+    is_refused(host, "define", "return process.define('no reference', 'x x')")
+    is_refused(host, "define_host", "return process.define_host('spec.restricted:host', {})")
+    is_refused(host, "load", "return process.load('.')")
+    fails("host not found: spec.restricted:host", "NOT_FOUND", process.host_info("spec.restricted:host"))
+    fails("entry not found: spec.restricted:mine", "NOT_FOUND", process.spawn("spec.restricted:mine", support.host))
+  end)
+
+  it("H-31 B-100 spawns nothing but what others have defined, and on its own host alone", function()
+    local host, other = restricted(), restricted()
+    for _, name in ipairs({ "spawn", "spawn_monitored", "spawn_linked", "spawn_linked_monitored", "exec" }) do
+      local body = "local entry, host = ... return %s" .. name .. "(entry == 'function' and function() end or entry, host)"
+      for _, call in ipairs({ "process.", "process.with_context({}):", "process.with_options({ memory_limit = 1000000 }):with_name('x'):" }) do
+        is_refused(host, name, body:format(call), "spec.restricted:idle", other)
+        is_refused(host, name, body:format(call), "spec.restricted:idle", "app:processes")
+        is_refused(host, name, body:format(call), "spec.entries:nobody", host)
+        is_refused(host, name, body:format(call), "function", host)
+      end
+    end
+    assert.equal(0, process.host_info(other).processes)
+  end)
+
+  it("H-31 spawns on its own host what others have defined", function()
+    local host = restricted()
+    assert.equal(42, run(host, "return (process.exec('spec.restricted:double', ..., 21))", host))
+    assert.equal(42, run(host, "return (process.with_context({}):exec('spec.restricted:double', ..., 21))", host))
+    local got = run(
+      host,
+      [[
+        local pid = process.spawn_monitored("spec.restricted:double", ..., 4)
+        return process.events():receive().result
+      ]],
+      host
+    )
+    assert.equal(8, got)
+  end)
+
+  it("H-31 B-100 P-56 P-57 is upgraded to what others have defined, and keeps its limits", function()
+    local host = restricted()
+    is_refused(host, "upgrade", "return process.upgrade('spec.entries:nobody')")
+    assert.equal(42, run(host, "return process.upgrade('spec.restricted:double', 21)"))
+    local again = [[
+      local turn = ...
+      if turn == 2 then return { pcall(string.rep, "x", 2e7) } end
+      process.upgrade(nil, 2)
+    ]]
+    local got = run(host, again, 1)
+    assert.is_false(got[1])
+    assert.is_truthy(got[2]:find("not enough memory", 1, true))
+  end)
+
+  it("H-31 P-18 P-56 may be a function that others have sent there, and start anew", function()
+    local host = restricted()
+    local pid = assert(process.spawn_monitored(function(turn)
+      if turn == 2 then
+        return "again"
+      end
+      return process.upgrade(nil, 2)
+    end, host, 1))
+    assert.equal("again", support.event_of(pid).result)
+  end)
+end)
+
+describe("a restricted process and others", function()
+  before_each(support.reset)
+  after_each(support.finish)
+
+  it("H-31 B-100 ends, cancels, links and monitors nobody but itself and what it has spawned", function()
+    local host = restricted()
+    local other = support.spawn(support.parked)
+    local beside = assert(process.spawn("spec.restricted:idle", host))
+    assert(process.registry.register("spec.restricted.named", other))
+    for _, name in ipairs({ "terminate", "cancel", "link", "monitor" }) do
+      for _, target in ipairs({ other, beside, process.pid(), "spec.restricted.named" }) do
+        is_refused(host, name, "return process." .. name .. "(...)", target)
+      end
+    end
+    is_refused(host, "cancel", "return process.cancel(..., 'why', '1h')", other)
+    assert.is_true(process.terminate(beside))
+    assert.is_true(process.terminate(other))
+  end)
+
+  it("H-31 B-10 B-11 B-30 are told first what is wrong with the call", function()
+    local got = run(
+      restricted(),
+      [[
+        local said = {}
+        for _, name in ipairs({ "terminate", "cancel", "link", "monitor" }) do
+          said[#said + 1] = tostring(select(2, process[name]("spec.restricted.nobody")))
+          said[#said + 1] = tostring(select(2, process[name]()))
+        end
+        return said
+      ]]
+    )
+    for position = 1, #got, 2 do
+      assert.equal("destination not found: spec.restricted.nobody", got[position])
+      assert.is_truthy(got[position + 1]:find(": destination is missing", 1, true))
+    end
+  end)
+
+  it("H-31 ends, cancels, links and monitors what it has spawned, but not what that has spawned", function()
+    local host = restricted()
+    assert(process.define("spec.restricted:parent", [[
+      return { main = function(host, to)
+        process.send(to, "child", assert(process.spawn("spec.restricted:idle", host)))
+        channel.new():receive()
+      end }
+    ]]))
+    local got = run(
+      host,
+      [[
+        local host = ...
+        process.set_options({ trap_links = true })
+        local said = {}
+        local function ask(name, first, err)
+          said[name] = first or tostring(err)
+        end
+        local child = assert(process.spawn("spec.restricted:idle", host))
+        ask("link", process.link(child))
+        ask("unlink", process.unlink(child))
+        ask("monitor", process.monitor(child))
+        ask("cancel", process.cancel(child))
+        ask("terminate", process.terminate(child))
+        said.event = process.events():receive().kind
+        assert(process.spawn("spec.restricted:parent", host, host, process.pid()))
+        local grandchild = process.inbox():receive():payload()
+        for _, name in ipairs({ "link", "monitor", "cancel", "terminate" }) do
+          ask(name .. " deeper", process[name](grandchild))
+        end
+        ask("cancel itself", process.cancel(process.pid()))
+        ask("link itself", process.link(process.pid()))
+        said.itself = process.events():receive().kind
+        return said
+      ]],
+      host
+    )
+    for _, name in ipairs({ "link", "unlink", "monitor", "cancel", "terminate", "cancel itself", "link itself" }) do
+      assert.is_true(got[name], name)
+    end
+    for _, name in ipairs({ "link", "monitor", "cancel", "terminate" }) do
+      assert.equal(("not allowed on host %s: %s"):format(host, name), got[name .. " deeper"])
+    end
+    assert.equal(process.event.EXIT, got.event)
+    assert.equal(process.event.CANCEL, got.itself)
+    assert.equal("process terminated", tostring(border.exit_of(host, "process.terminate(process.pid())").error))
+  end)
+
+  it("H-31 B-100 gives names to itself and to what it has spawned, and takes away no other", function()
+    local host = restricted()
+    local other = support.spawn(support.parked)
+    assert(process.registry.register("spec.restricted.other", other))
+    is_refused(host, "register", "return process.registry.register('spec.restricted.mine', ...)", other)
+    is_refused(host, "register", "return process.registry.register('spec.restricted.mine', ...)", process.pid())
+    is_refused(host, "unregister", "return process.registry.unregister('spec.restricted.other')")
+    assert.equal(other, process.registry.lookup("spec.restricted.other"))
+    fails("name not registered: spec.restricted.mine", "NOT_FOUND", process.registry.lookup("spec.restricted.mine"))
+    local got = run(
+      host,
+      [[
+        local r = process.registry
+        local child = assert(process.spawn("spec.restricted:idle", ...))
+        return {
+          r.register("spec.restricted.own"), r.lookup("spec.restricted.own") == process.pid(), r.unregister("spec.restricted.own"),
+          r.register("spec.restricted.child", child), r.lookup("spec.restricted.child") == child,
+          r.unregister("spec.restricted.child"), r.unregister("spec.restricted.nobody"),
+        }
+      ]],
+      host
+    )
+    assert.same({ true, true, true, true, true, true, false }, got)
+    local taken = run(host, "local _, err = process.registry.register('spec.restricted.other') return tostring(err)")
+    assert.equal("name already registered: spec.restricted.other", taken)
+  end)
+
+  it("H-31 sends to anybody, and receives from anybody", function()
+    local host = restricted()
+    local pid = assert(process.spawn(support.entry(support.echo), host))
+    assert.is_true(support.answers(pid))
+    assert.is_true(process.terminate(pid))
+  end)
+
+  it("H-31 P-83 with_name of a name that is taken only sends to its owner", function()
+    local host = restricted()
+    assert(process.registry.register("spec.restricted.main"))
+    local got = run(
+      host,
+      "return process.with_context({}):with_name('spec.restricted.main'):with_message('t', 1):spawn_linked('spec.restricted:idle', ...)",
+      host
+    )
+    assert.equal(process.pid(), got)
+    assert.equal(1, support.receive(process.inbox()):payload())
+    assert.is_true(process.registry.unregister("spec.restricted.main"))
+  end)
+
+  it("H-31 V-23 its functions are refused by processes that have more libraries", function()
+    local host = restricted()
+    local text, kind = support.unpack(
+      run(host, "local _, err = process.send(..., 't', function() end) return { tostring(err), err:kind() }", process.pid())
+    )
+    assert.equal("cannot send a function (argument 3) to host main", text)
+    assert.equal(process.errors.INVALID, kind)
+  end)
+end)
+
+describe("the limits of a restricted host", function()
+  before_each(support.reset)
+  after_each(support.finish)
+
+  local number = 0
+
+  -- What define_host says to these options.
+  local function refused(text, options)
+    number = number + 1
+    local host = "spec.restricted:refused" .. number
+    fails(text, "INVALID", process.define_host(host, options))
+    fails("host not found: " .. host, "NOT_FOUND", process.host_info(host))
+  end
+
+  local function with(changes)
+    local options = { libs = { "base" }, max_processes = 1, mailbox_limit = 1, memory_limit = 1000000 }
+    for name, value in pairs(changes) do
+      options[name] = value
+    end
+    return options
+  end
+
+  it("H-31 B-39 must be set", function()
+    for _, name in ipairs({ "max_processes", "mailbox_limit", "memory_limit" }) do
+      refused(name .. ": must be set on a host with libs", with({ [name] = 0 }))
+    end
+    refused("max_processes: must be set on a host with libs", { libs = { "base" } })
+    refused("memory_limit: must be set on a host with libs", { libs = { "base" }, max_processes = 1, mailbox_limit = 1 })
+  end)
+
+  it("H-31 B-39 say what is wrong with libs", function()
+    refused("libs: table expected, got string", with({ libs = "base" }))
+    refused("libs: table expected, got boolean", with({ libs = true }))
+    refused("libs: base must be among them", with({ libs = {} }))
+    refused("libs: base must be among them", with({ libs = { "string", "table" } }))
+    refused("libs: no such library: strin", with({ libs = { "base", "strin" } }))
+    refused("libs: no such library: 1", with({ libs = { "base", 1 } }))
+    refused("libs: no such library: table", with({ libs = { "base", {} } }))
+    refused("libs: no such library: boolean", with({ libs = { "base", string = {} } }):gsub("boolean", "table") and nil or with({ libs = { "base", false } }))
+    refused("libs: must be a list of names", with({ libs = { "base", x = "string" } }))
+    for _, name in ipairs(support.jit and { "utf8" } or { "bit", "jit", "ffi" }) do
+      refused("libs: no such library: " .. name, with({ libs = { "base", name } }))
+    end
+  end)
+
+  it("H-31 H-32 B-39 say what is wrong with init and functions", function()
+    refused("init: string expected, got number", { init = 1 })
+    refused("init: needs the library package", with({ init = "some.module" }))
+    refused("functions: boolean expected, got string", { functions = "no" })
+  end)
+
+  it("H-29 H-31 are shown by host_info, with the libraries", function()
+    local host = restricted({ libs = { "table", "base", "string", "package" }, init = "some.module", functions = false })
+    local info = process.host_info(host)
+    assert.same({ "base", "string", "table", "package" }, info.libs)
+    assert.equal("some.module", info.init)
+    assert.is_false(info.functions)
+    info = process.host_info(border.host({}))
+    assert.is_true(info.functions)
+    assert.is_nil(info.init)
+    local all = { "base", "string", "table", "math", "utf8", "coroutine", "io", "os", "debug", "package" }
+    if support.jit then
+      all = { "base", "string", "table", "math", "coroutine", "io", "os", "debug", "package", "bit", "jit", "ffi" }
+    end
+    assert.same(all, info.libs)
+  end)
+
+  it("H-31 P-82 are only lowered by with_options, on every host", function()
+    local parent = [[
+      local entry, host, options = ...
+      return (process.with_options(options):exec(entry, host))
+    ]]
+    local allocating = support.entry "local ok = pcall(string.rep, 'x', 3e6) return ok"
+    for _, host in ipairs({
+      restricted({ memory_limit = 2000000 }),
+      border.host({ memory_limit = 2000000 }),
+    }) do
+      for _, memory in ipairs({ 0, 2000001, 1e12 }) do
+        assert.is_false(run(host, parent, allocating, host, { memory_limit = memory }))
+      end
+    end
+    local host = restricted({ mailbox_limit = 3 })
+    for wanted, fit in pairs({ [0] = 3, [1] = 1, [1000] = 3 }) do
+      local pid = assert(process.with_options({ mailbox_limit = wanted }):spawn("spec.restricted:idle", host))
+      for _ = 1, fit do
+        assert.is_true(process.send(pid, "t"))
+      end
+      fails("mailbox full: " .. pid, "RATE_LIMITED", process.send(pid, "t"))
+      assert.is_true(process.terminate(pid))
+    end
+  end)
+
+  it("H-31 B-36 hold for the processes it spawns", function()
+    local host = restricted({ max_processes = 3 })
+    local text = run(
+      host,
+      "local pid, err repeat pid, err = process.spawn('spec.restricted:idle', ...) until not pid return tostring(err)",
+      host
+    )
+    assert.equal(("host is full: %s (limit 3)"):format(host), text)
+  end)
+
+  it("H-31 B-22 count the bytes that wait in a mailbox as memory", function()
+    local host = restricted({ memory_limit = 1000000 })
+    local pid = assert(process.spawn("spec.restricted:idle", host))
+    local sent = 0
+    local ok, err
+    repeat
+      ok, err = process.send(pid, "t", ("x"):rep(100000))
+      sent = sent + (ok and 1 or 0)
+    until not ok
+    assert.equal("mailbox full: " .. pid, tostring(err))
+    assert.is_true(err:retryable())
+    assert.is_true(sent >= 8 and sent < 10, sent)
+    assert.is_true(process.terminate(pid))
+  end)
+
+  it("H-31 count bytes no longer when they are received", function()
+    local host = restricted({ memory_limit = 2000000 })
+    local got = run(
+      host,
+      [[
+        local me, inbox, text = process.pid(), process.inbox(), ("x"):rep(300000)
+        for _ = 1, 100 do
+          assert(process.send(me, "t", text))
+          assert(inbox:receive():payload() == text)
+        end
+        return "done"
+      ]]
+    )
+    assert.equal("done", got)
+  end)
+
+  for what, body in pairs({
+    ["its timers"] = "kept[#kept + 1] = time.after('1h')",
+    ["its tickers"] = "kept[#kept + 1] = time.ticker('1h')",
+    ["its names"] = "assert(process.registry.register('spec.restricted.' .. process.pid() .. #kept)) kept[#kept + 1] = true",
+    ["its listeners"] = "kept[#kept + 1] = process.listen('topic' .. #kept)",
+    ["its channels"] = "kept[#kept + 1] = channel.new(1)",
+    ["its errors"] = "kept[#kept + 1] = errors.new('x')",
+    ["its messages"] = "process.send(process.pid(), 't') kept[#kept + 1] = process.inbox():receive()",
+    ["its builders"] = "kept[#kept + 1] = process.with_context({ a = 1 })",
+  }) do
+    it("H-31 H-27 count " .. what .. " as memory", function()
+      local host = restricted({ memory_limit = 1000000 })
+      local count = run(
+        host,
+        ([[
+          local kept, failed = {}, nil
+          local ok, text = pcall(function()
+            while true do %s end
+          end)
+          local count = #kept
+          kept = nil
+          collectgarbage()
+          return { count, tostring(text) }
+        ]]):format(body)
+      )
+      -- Each takes more than a hundred bytes.
+      assert.is_true(count[1] > 500 and count[1] < 10000, count[1])
+      assert.is_truthy(count[2]:find("not enough memory", 1, true))
+    end)
+  end
+
+  it("H-31 count the context that it has inherited as memory", function()
+    local host = restricted({ memory_limit = 1000000 })
+    local entry = support.entry "return #process.ctx.get('big')"
+    local function with_context(size)
+      return process.with_context({ big = ("x"):rep(size) })
+    end
+    assert.equal(100000, (with_context(100000):exec(entry, host)))
+    fails("cannot start process: not enough memory", "UNAVAILABLE", with_context(1100000):exec(entry, host))
+    assert.equal(0, process.host_info(host).processes)
+  end)
+end)

@@ -1,0 +1,62 @@
+//! Room in the memory that a process may use, for what Rust gives to Lua: pushing it must not raise while Rust owns it, since
+//! a raise passes over Rust's stack without dropping anything.
+
+use super::api::*;
+use super::context::Context;
+use crate::lua::error::raise_failure;
+use crate::runtime::failure::Failure;
+
+/// Whether so many bytes more are within the limit, after collecting garbage if need be. Finalizers may run: an allocation that
+/// runs short collects without them, and what values keep outside the state is freed by theirs.
+pub unsafe fn make(l: *mut lua_State, bytes: usize) -> bool {
+    let Some(context) = Context::find(l) else { return true };
+    context.memory.has_room(bytes) || {
+        collect(l, context);
+        context.memory.has_room(bytes)
+    }
+}
+
+/// What values keep outside the state has changed from `old` bytes to `new`. `false` if there is no room for that.
+pub unsafe fn reweigh(l: *mut lua_State, old: usize, new: usize) -> bool {
+    let Some(context) = Context::find(l) else { return true };
+    if context.memory.reweigh(old, new) {
+        collect(l, context);
+    }
+    new <= old || context.memory.has_room(0)
+}
+
+unsafe fn collect(l: *mut lua_State, context: &Context) {
+    lua_gc(l, LUA_GCCOLLECT, 0);
+    context.memory.collected();
+}
+
+/// Runs `push`, which pushes values of the library, so that no limit makes it raise, and no finalizer runs.
+pub unsafe fn unlimited<T>(l: *mut lua_State, push: impl FnOnce() -> T) -> T {
+    let Some(context) = Context::find(l).filter(|context| context.memory.is_limited()) else {
+        return push();
+    };
+    let limit = context.memory.set_limit(0);
+    let held = CollectorHeld::hold(l);
+    let pushed = push();
+    held.release(l);
+    context.memory.set_limit(limit);
+    pushed
+}
+
+/// As [`make`], for a string or a userdata with so many bytes that is to be pushed next. Raises, when `owned` is dropped, if there
+/// is no room.
+pub unsafe fn make_or_raise<T>(l: *mut lua_State, bytes: usize, owned: T) -> T {
+    /// What the VM adds to either.
+    const HEADER: usize = 128;
+    if !make(l, bytes + HEADER) {
+        drop(owned);
+        raise_failure(l, 1, Failure::OutOfMemory);
+    }
+    owned
+}
+
+/// Pushes bytes that Rust owns. Raises, when they are freed, if there is no room for them.
+pub unsafe fn push_owned(l: *mut lua_State, bytes: impl AsRef<[u8]>) {
+    let bytes = make_or_raise(l, bytes.as_ref().len(), bytes);
+    push_bytes(l, bytes.as_ref());
+}
