@@ -1,6 +1,6 @@
 //! `process.spawn` and its variants (P-10 to P-18), with and without a builder.
 
-use super::arguments::{string_at, wrong_type};
+use super::arguments::wrong_type_at;
 use super::error::return_failure;
 use super::messages::raise_no_memory;
 use super::restricted::allowed_to_run;
@@ -19,6 +19,7 @@ use crate::vm::birth::Startup;
 use crate::vm::chunk::{self, Code};
 use crate::vm::context::Context;
 use crate::vm::run;
+use crate::vm::standard;
 use std::ffi::c_int;
 use std::sync::Arc;
 
@@ -97,11 +98,14 @@ pub unsafe fn begin(l: *mut lua_State, way: Way, receiver: c_int, plan: &Plan) -
         let missing = if count <= 0 { "entry and host are" } else { "host is" };
         return Err(Failure::MissingArguments { function, missing });
     }
-    let entry = receiver + 1;
+    let (entry, host) = (receiver + 1, receiver + 2);
+    let level = if way.executed { BLOCKING_LEVEL } else { 1 };
     if !matches!(lua_type(l, entry), LUA_TSTRING | LUA_TFUNCTION) {
-        wrong_type(l, entry, 1, function, "string");
+        wrong_type_at(l, level, entry, 1, function, "string");
     }
-    let host = string_at(l, receiver + 2, 2, function);
+    let Some(host) = to_bytes(l, host) else {
+        wrong_type_at(l, level, host, 2, function, "string");
+    };
     luaL_checkstack(l, 12, std::ptr::null());
     let context = Context::of(l);
     let result = prepare(l, context, receiver, host, function, plan)
@@ -130,7 +134,7 @@ unsafe fn prepare(
     let entry = receiver + 1;
     let reference = match to_bytes(l, entry) {
         Some(text) => entry::checked(text)?.to_owned(),
-        None if lua_iscfunction(l, entry) != 0 => return Err(Failure::CFunctionEntry),
+        None if standard::is_native(l, context, entry) => return Err(Failure::CFunctionEntry),
         None => chunk::function_name(l, entry),
     };
     let host = host::lookup(host)?;
