@@ -11,6 +11,7 @@ use crate::runtime::envelope::Envelope;
 use crate::runtime::failure::Failure;
 use crate::runtime::host::Host;
 use crate::runtime::process::{ContextValues, Process, Undelivered};
+use crate::runtime::relations::Stage;
 use crate::runtime::wake::Sleeper;
 use crate::runtime::{directory, entry, exit, host, program, registry, relations};
 use crate::scheduling::ChannelId;
@@ -175,7 +176,8 @@ impl Order {
         if parent.realm.is_closing() {
             return Err(Failure::CannotStart("the program is ending".into()));
         }
-        if let Some(owner) = plan.name.as_deref().and_then(registry::find) {
+        let owner = plan.name.as_deref().and_then(registry::find);
+        if let Some(owner) = owner.filter(|owner| owner.stage() == Stage::Alive) {
             match send_first(parent, &owner, plan) {
                 Err(Failure::ProcessNotFound(_)) => {}
                 sent => return sent.map(|()| Spawned { process: owner, executed_on: None }),
@@ -233,7 +235,7 @@ impl Order {
     }
 }
 
-/// Puts the first messages of a plan into a mailbox (P-84).
+/// Puts the first messages of a plan into a mailbox (P-84), all or none.
 fn send_first(from: &Process, to: &Process, plan: &Plan) -> Result<(), Failure> {
     for (_, payload) in &plan.messages {
         if !to.host.takes(Needs::of(payload)) {
@@ -241,12 +243,10 @@ fn send_first(from: &Process, to: &Process, plan: &Plan) -> Result<(), Failure> 
             return Err(Failure::CannotSendTo { what: "function", place: "argument 2".into(), host });
         }
     }
-    for (topic, payload) in &plan.messages {
-        let message = Envelope::message(&from.pid, topic, payload).map_err(|_| Failure::OutOfMemory)?;
-        to.deliver(message).map_err(|undelivered| match undelivered {
-            Undelivered::Gone => Failure::ProcessNotFound(to.pid.as_bytes().to_vec()),
-            Undelivered::Full => Failure::MailboxFull(to.pid.to_string()),
-        })?;
-    }
-    Ok(())
+    let envelope = |(topic, payload): &(Vec<u8>, Vec<u8>)| Envelope::message(&from.pid, topic, payload);
+    let messages = plan.messages.iter().map(envelope).collect::<Result<_, _>>();
+    to.deliver_all(messages.map_err(|_| Failure::OutOfMemory)?).map_err(|undelivered| match undelivered {
+        Undelivered::Gone => Failure::ProcessNotFound(to.pid.as_bytes().to_vec()),
+        Undelivered::Full => Failure::MailboxFull(to.pid.to_string()),
+    })
 }
