@@ -17,6 +17,7 @@ use crate::runtime::host::Host;
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::object;
+use crate::vm::standard;
 use std::ffi::{c_int, c_void};
 use std::ptr;
 
@@ -49,6 +50,8 @@ pub struct Encoder {
     /// Functions may be met: everything is looked up for having a name. Only from the first function on, since without one
     /// there is nothing of the standard library either.
     functions: bool,
+    /// Tables that have names though no function in them shows it; none until the first table is met.
+    plain_tables: Option<[usize; 3]>,
     /// What the sequence needs so far.
     pub(super) needs: Needs,
     /// The encoding is made to find out what this host refuses.
@@ -82,7 +85,7 @@ pub(super) enum Refusal {
     Field,
     /// No memory for the bytes.
     Memory,
-    /// A function, the first one: to be encoded again with an eye for functions.
+    /// A function, the first one: to be encoded again with an eye for functions and names.
     Again,
 }
 
@@ -101,6 +104,7 @@ impl Encoder {
             aside: Vec::new(),
             out_of_memory: false,
             functions: false,
+            plain_tables: None,
             needs: Needs::default(),
             receiver: None,
         }
@@ -161,7 +165,8 @@ impl Encoder {
     ) -> Result<&[u8], Failure> {
         self.functions = self.receiver.is_some();
         match self.encode_once(l, first, count, start) {
-            Err(Failure::FunctionMet) => {}
+            // What cannot cross by itself may stand in a table that crosses by its name.
+            Err(Failure::FunctionMet | Failure::CannotSend { .. }) if !self.functions => {}
             Err(failure) => return Err(failure),
             Ok(()) => return Ok(&self.out),
         }
@@ -281,7 +286,7 @@ impl Encoder {
                 return self.scalar(l, index, kind).map_err(|refusal| refusal.failure(start().text));
             }
         }
-        if self.functions && self.named(l, index, &|| start().text)? {
+        if self.has_name(l, index, &|| start().text)? {
             return Ok(());
         }
         if !self.reference(lua_topointer(l, index)) {
@@ -295,6 +300,26 @@ impl Encoder {
             self.walk(l, base, start)?;
         }
         Ok(())
+    }
+
+    /// Writes the table at `index` by its name if it has one.
+    #[inline]
+    unsafe fn has_name(
+        &mut self,
+        l: *mut lua_State,
+        index: c_int,
+        place: &impl Fn() -> String,
+    ) -> Result<bool, Failure> {
+        if self.functions {
+            return self.named(l, index, place);
+        }
+        let address = lua_topointer(l, index) as usize;
+        let plain = match self.plain_tables {
+            Some(tables) => tables,
+            None if lua_checkstack(l, 4) == 0 => return Err(Failure::OutOfMemory),
+            None => *self.plain_tables.insert(standard::plain_tables(l)),
+        };
+        if plain.contains(&address) { Err(Failure::FunctionMet) } else { Ok(false) }
     }
 
     /// Encodes what the Payload object at `index` wraps.
@@ -361,8 +386,9 @@ impl Encoder {
                 lua_pop(l, 1);
                 continue;
             }
-            let named = self.functions && self.named(l, -1, &|| path(l, base, depth, start()))?;
-            if named || self.reference(lua_topointer(l, -1)) {
+            if self.has_name(l, -1, &|| path(l, base, depth, start()))?
+                || self.reference(lua_topointer(l, -1))
+            {
                 lua_pop(l, 1);
             } else if self.levels.len() < DEPTH && lua_checkstack(l, 8) != 0 {
                 self.begin_table();
@@ -422,7 +448,7 @@ impl Encoder {
             LUA_TFUNCTION if self.functions => return self.function(l, index, place),
             _ => return self.scalar(l, index, kind).map_err(|refusal| refusal.failure(place())),
         }
-        if self.functions && self.named(l, index, &place)? {
+        if self.has_name(l, index, &place)? {
             return Ok(());
         }
         if !self.reference(lua_topointer(l, index)) {

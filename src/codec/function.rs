@@ -30,7 +30,7 @@ impl Encoder {
         if self.named(l, index, &place)? {
             return Ok(());
         }
-        if lua_iscfunction(l, index) != 0 {
+        if lua_iscfunction(l, index) != 0 || standard::is_ours(l, index) {
             return Err(Refusal::Type("function").failure(place()));
         }
         if self.reference(lua_topointer(l, index)) {

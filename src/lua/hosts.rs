@@ -12,7 +12,7 @@ use crate::runtime::host::{self, LEAST_STACK, Settings};
 use crate::runtime::libraries::{self, Libraries};
 use crate::vm::api::*;
 use crate::vm::context::Context;
-use crate::vm::{chunk, object};
+use crate::vm::{chunk, object, standard};
 use std::ffi::{CStr, c_int};
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ pub unsafe extern "C-unwind" fn define(l: *mut lua_State) -> c_int {
 
 /// A function is encoded at once, what it has captured with it.
 unsafe fn encoded_function(l: *mut lua_State, index: c_int) -> Result<Source, Failure> {
-    if lua_iscfunction(l, index) != 0 {
+    if standard::is_native(l, Context::of(l), index) {
         return Err(Failure::CFunctionEntry);
     }
     let bytes = Context::of(l).encoder().encode(l, index, 1, Origin::Argument(2))?;

@@ -1,6 +1,6 @@
 //! `process.spawn` and its variants (P-10 to P-18), with and without a builder.
 
-use super::arguments::{string_at, wrong_type};
+use super::arguments::wrong_type_at;
 use super::error::return_failure;
 use super::messages::raise_no_memory;
 use super::restricted::allowed_to_run;
@@ -11,6 +11,7 @@ use crate::runtime::envelope::Envelope;
 use crate::runtime::failure::Failure;
 use crate::runtime::host::Host;
 use crate::runtime::process::{ContextValues, Process, Undelivered};
+use crate::runtime::relations::Stage;
 use crate::runtime::wake::Sleeper;
 use crate::runtime::{directory, entry, exit, host, program, registry, relations};
 use crate::scheduling::ChannelId;
@@ -18,7 +19,7 @@ use crate::vm::api::*;
 use crate::vm::birth::Startup;
 use crate::vm::chunk::{self, Code};
 use crate::vm::context::Context;
-use crate::vm::{room, run};
+use crate::vm::{room, run, standard};
 use std::ffi::c_int;
 use std::sync::Arc;
 
@@ -102,11 +103,14 @@ pub unsafe fn begin(l: *mut lua_State, way: Way, receiver: c_int, plan: &Plan) -
         let missing = if count <= 0 { "entry and host are" } else { "host is" };
         return Err(Failure::MissingArguments { function, missing });
     }
-    let entry = receiver + 1;
+    let (entry, host) = (receiver + 1, receiver + 2);
+    let level = if way.executed { BLOCKING_LEVEL } else { 1 };
     if !matches!(lua_type(l, entry), LUA_TSTRING | LUA_TFUNCTION) {
-        wrong_type(l, entry, 1, function, "string");
+        wrong_type_at(l, level, entry, 1, function, "string");
     }
-    let host = string_at(l, receiver + 2, 2, function);
+    let Some(host) = to_bytes(l, host) else {
+        wrong_type_at(l, level, host, 2, function, "string");
+    };
     luaL_checkstack(l, 12, std::ptr::null());
     let context = Context::of(l);
     // Ends of children that it does not read must not pile up.
@@ -140,7 +144,7 @@ unsafe fn prepare(
     let entry = receiver + 1;
     let reference = match to_bytes(l, entry) {
         Some(text) => entry::checked(text)?.to_owned(),
-        None if lua_iscfunction(l, entry) != 0 => return Err(Failure::CFunctionEntry),
+        None if standard::is_native(l, context, entry) => return Err(Failure::CFunctionEntry),
         None => chunk::function_name(l, entry),
     };
     let host = host::lookup(host)?;
@@ -181,7 +185,8 @@ impl Order {
         if parent.realm.is_closing() {
             return Err(Failure::CannotStart("the program is ending".into()));
         }
-        if let Some(owner) = plan.name.as_deref().and_then(registry::find) {
+        let owner = plan.name.as_deref().and_then(registry::find);
+        if let Some(owner) = owner.filter(|owner| owner.stage() == Stage::Alive) {
             match send_first(parent, &owner, plan) {
                 Err(Failure::ProcessNotFound(_)) => {}
                 sent => return sent.map(|()| Spawned { process: owner, executed_on: None }),
@@ -243,7 +248,7 @@ impl Order {
     }
 }
 
-/// Puts the first messages of a plan into a mailbox (P-84).
+/// Puts the first messages of a plan into a mailbox (P-84), all or none.
 fn send_first(from: &Process, to: &Process, plan: &Plan) -> Result<(), Failure> {
     for (_, payload) in &plan.messages {
         if !to.host.takes(Needs::of(payload)) {
@@ -251,12 +256,10 @@ fn send_first(from: &Process, to: &Process, plan: &Plan) -> Result<(), Failure> 
             return Err(Failure::CannotSendTo { what: "function", place: "argument 2".into(), host });
         }
     }
-    for (topic, payload) in &plan.messages {
-        let message = Envelope::message(&from.pid, topic, payload).map_err(|_| Failure::OutOfMemory)?;
-        to.deliver(message).map_err(|undelivered| match undelivered {
-            Undelivered::Gone => Failure::ProcessNotFound(to.pid.as_bytes().to_vec()),
-            Undelivered::Full => Failure::MailboxFull(to.pid.to_string()),
-        })?;
-    }
-    Ok(())
+    let envelope = |(topic, payload): &(Vec<u8>, Vec<u8>)| Envelope::message(&from.pid, topic, payload);
+    let messages = plan.messages.iter().map(envelope).collect::<Result<_, _>>();
+    to.deliver_all(messages.map_err(|_| Failure::OutOfMemory)?).map_err(|undelivered| match undelivered {
+        Undelivered::Gone => Failure::ProcessNotFound(to.pid.as_bytes().to_vec()),
+        Undelivered::Full => Failure::MailboxFull(to.pid.to_string()),
+    })
 }

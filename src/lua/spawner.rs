@@ -94,9 +94,9 @@ unsafe fn fill(l: *mut lua_State) {
     set_raw_field(l, -2, c"__index");
 }
 
-/// The builder that a method was called on.
-unsafe fn own<'a>(l: *mut lua_State, name: &str) -> &'a Plan {
-    &arguments::receiver::<SpawnerObject>(l, 1, name).0
+/// The builder that a method was called on; a wrong one is told at the position of the function at `level`.
+unsafe fn own<'a>(l: *mut lua_State, level: c_int, name: &str) -> &'a Plan {
+    &arguments::receiver::<SpawnerObject>(l, level, name).0
 }
 
 /// Returns a new builder: `plan` as `change` leaves it. `change` reads the stack, and raises nothing.
@@ -115,7 +115,7 @@ pub unsafe extern "C-unwind" fn with_context(l: *mut lua_State) -> c_int {
 }
 
 unsafe extern "C-unwind" fn with_context_again(l: *mut lua_State) -> c_int {
-    let plan = own(l, "with_context");
+    let plan = own(l, 1, "with_context");
     add_values(l, 1, plan)
 }
 
@@ -154,7 +154,7 @@ pub unsafe extern "C-unwind" fn with_options(l: *mut lua_State) -> c_int {
 }
 
 unsafe extern "C-unwind" fn with_options_again(l: *mut lua_State) -> c_int {
-    let plan = own(l, "with_options");
+    let plan = own(l, 1, "with_options");
     add_options(l, 1, plan)
 }
 
@@ -199,7 +199,7 @@ unsafe fn add_options(l: *mut lua_State, receiver: c_int, plan: &Plan) -> c_int 
 
 /// `spawner:with_name(name)` (P-83).
 unsafe extern "C-unwind" fn with_name(l: *mut lua_State) -> c_int {
-    let plan = own(l, "with_name");
+    let plan = own(l, 1, "with_name");
     let name = string_at(l, 2, 1, "with_name");
     if let Err(failure) = registry::check_name(name) {
         super::error::raise_failure(l, 1, failure);
@@ -209,7 +209,7 @@ unsafe extern "C-unwind" fn with_name(l: *mut lua_State) -> c_int {
 
 /// `spawner:with_message(topic, ...)` (P-84).
 unsafe extern "C-unwind" fn with_message(l: *mut lua_State) -> c_int {
-    let plan = own(l, "with_message");
+    let plan = own(l, 1, "with_message");
     let topic = string_at(l, 2, 1, "with_message");
     if let Err(failure) = messages::check_topic(topic) {
         super::error::raise_failure(l, 1, failure);
@@ -225,7 +225,7 @@ unsafe extern "C-unwind" fn with_message(l: *mut lua_State) -> c_int {
 macro_rules! spawning {
     ($name:ident, $way:expr) => {
         unsafe extern "C-unwind" fn $name(l: *mut lua_State) -> c_int {
-            let plan = own(l, $way.function);
+            let plan = own(l, 1, $way.function);
             spawn::spawn_with(l, $way, 1, plan)
         }
     };
@@ -238,6 +238,6 @@ spawning!(spawn_linked_monitored_as, spawn::SPAWN_LINKED_MONITORED);
 
 /// `spawner:exec(entry, host, ...)`, first half.
 pub unsafe extern "C-unwind" fn exec_as(l: *mut lua_State) -> c_int {
-    let plan = own(l, "exec");
+    let plan = own(l, BLOCKING_LEVEL, "exec");
     super::exec::exec_with(l, 1, plan)
 }

@@ -163,16 +163,34 @@ impl Process {
     /// # Errors
     /// [`Undelivered`]; nothing was delivered then.
     pub fn deliver(&self, message: Envelope) -> Result<(), Undelivered> {
+        self.make_room(1, message.size())?;
+        self.push(message).map_err(|_| Undelivered::Gone)
+    }
+
+    /// As [`Process::deliver`], for several messages: all of them, or none.
+    ///
+    /// # Errors
+    /// [`Undelivered`].
+    pub fn deliver_all(&self, messages: Vec<Envelope>) -> Result<(), Undelivered> {
+        self.make_room(messages.len(), messages.iter().map(Envelope::size).sum())?;
+        messages.into_iter().try_for_each(|message| self.push(message).map_err(|_| Undelivered::Gone))
+    }
+
+    /// Counts messages of so many bytes as waiting, if there may be so many.
+    fn make_room(&self, count: usize, size: usize) -> Result<(), Undelivered> {
         let limit = self.limits.mailbox;
-        let place = |waiting| (waiting < limit).then_some(waiting + 1);
-        if limit != 0 && self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, place).is_err() {
+        let places = |waiting| (waiting + count <= limit).then_some(waiting + count);
+        if limit != 0 && self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, places).is_err() {
             return Err(if self.mailbox.is_closed() { Undelivered::Gone } else { Undelivered::Full });
         }
-        if !self.charge(message.size()) {
-            self.envelope_left(&message);
-            return Err(Undelivered::Full);
+        if self.charge(size) {
+            return Ok(());
         }
-        self.push(message).map_err(|_| Undelivered::Gone)
+        if limit != 0 {
+            self.waiting.fetch_sub(count, Ordering::Relaxed);
+        }
+        self.discharge(size);
+        Err(Undelivered::Full)
     }
 
     /// To be called by the owner for each message and signal that waits no longer.

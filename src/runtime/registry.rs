@@ -26,16 +26,16 @@ pub fn releases() -> u64 {
 /// Gives `name` to a process.
 ///
 /// # Errors
-/// A malformed name, a name of another process, or a process that is ending or gone.
+/// A malformed name, a name of another process that is alive, or a process that is ending or gone.
 pub fn register(name: &[u8], process: &Arc<Process>) -> Result<(), Failure> {
     check_name(name)?;
     let mut names = NAMES.write();
-    if let Some(owner) = names.get(name) {
-        return if owner == process {
-            Ok(())
-        } else {
-            Err(Failure::NameTaken { name: name.to_vec(), owner: owner.pid.to_string() })
-        };
+    let owner = names.get(name);
+    if owner == Some(process) {
+        return Ok(());
+    }
+    if let Some(owner) = owner.filter(|owner| owner.stage() == Stage::Alive) {
+        return Err(Failure::NameTaken { name: name.to_vec(), owner: owner.pid.to_string() });
     }
     let alive = process.with_bonds(|bonds| {
         let alive = bonds.stage == Stage::Alive;
@@ -52,7 +52,10 @@ pub fn register(name: &[u8], process: &Arc<Process>) -> Result<(), Failure> {
     if !alive {
         return Err(Failure::ProcessNotFound(process.pid.as_bytes().to_vec()));
     }
-    names.insert(name.to_vec(), Arc::clone(process));
+    // It belonged to one that is ending, whose own release passes it over.
+    if names.insert(name.to_vec(), Arc::clone(process)).is_some() {
+        RELEASES.fetch_add(1, Ordering::Release);
+    }
     Ok(())
 }
 

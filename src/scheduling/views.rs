@@ -51,15 +51,16 @@ impl Scheduler {
         self.channels.remove(id);
     }
 
-    /// Everything that waits in the mailbox, messages in the order of arrival, then events; nothing is left.
+    /// Everything that waits in the mailbox, messages in the order of arrival, then events; nothing is left of it. An event that
+    /// a call of the library waits for is no mail.
     pub fn take_mail(&mut self) -> Vec<Envelope> {
         let mut messages = Vec::new();
         let mut events = Vec::new();
-        for channel in self.channels.values_mut() {
+        for (id, channel) in &mut self.channels {
             match &mut channel.source {
                 Source::Inbox(queue) | Source::Listener { queue, .. } => messages.extend(queue.drain(..)),
-                Source::Events(queue) => events.extend(queue.drain(..)),
-                Source::Plain(_) => {}
+                Source::Events(queue) if id == self.events => events.extend(queue.drain(..)),
+                Source::Events(_) | Source::Plain(_) => {}
             }
         }
         messages.sort_by_key(|message| message.arrival);

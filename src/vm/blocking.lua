@@ -28,6 +28,9 @@ local function of_any(first, again)
     while value == AGAIN do
       value, err = again(...)
     end
+    if err == nil then
+      return value
+    end
     return value, err
   end
 end

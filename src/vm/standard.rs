@@ -24,9 +24,14 @@ const OWN_TABLES: [&str; 7] = [
     "process.event",
 ];
 
-/// Functions that are put together for each state.
-const OWN_FUNCTIONS: [&str; 9] = [
+/// Functions that are put together for each state, by this library or, those with upvalues, by the interpreter. What has
+/// upvalues does not work without them.
+const OWN_FUNCTIONS: [&str; 13] = [
     "require",
+    "print",
+    "newproxy",
+    "math.random",
+    "math.randomseed",
     "collectgarbage",
     "coroutine.close",
     "coroutine.resume",
@@ -36,6 +41,9 @@ const OWN_FUNCTIONS: [&str; 9] = [
     "process.exec",
     "process.wait",
 ];
+
+/// Tables of ours in which nothing shows that they are more than data: they hold no function, or none as yet.
+const PLAIN_TABLES: [&str; 3] = ["process.time", "process.errors", "process.event"];
 
 /// What is anchored, in this order: the tables of all libraries but `base`, then the lists above.
 fn anchored_names() -> impl Iterator<Item = &'static str> {
@@ -265,12 +273,12 @@ struct Anchor {
 
 impl Anchored {
     /// Reads the anchors of a state. Runs no Lua code and does not raise.
-    unsafe fn read(l: *mut lua_State) -> Self {
+    unsafe fn read(l: *mut lua_State, context: &Context) -> Self {
         let mut anchored = Anchored::default();
         push_own_table(l, &ANCHORS);
         for (position, name) in (1..).zip(anchored_names()) {
             lua_rawgeti(l, -1, position);
-            anchored.note(l, NAMES.by_text[name.as_bytes()], Anchor { position, in_table: false });
+            anchored.note(l, context, NAMES.by_text[name.as_bytes()], Anchor { position, in_table: false });
         }
         #[cfg(feature = "luajit")]
         for (position, library) in (anchored_names().count() as lua_Integer + 1..).zip(WITH_BUILTINS) {
@@ -283,7 +291,7 @@ impl Anchored {
                         _ => [library.as_bytes(), b".", field].concat(),
                     };
                     match NAMES.by_text.get(&text) {
-                        Some(&name) => anchored.note(l, name, Anchor { position, in_table: true }),
+                        Some(&name) => anchored.note(l, context, name, Anchor { position, in_table: true }),
                         None => lua_pop(l, 1),
                     }
                 }
@@ -295,8 +303,8 @@ impl Anchored {
     }
 
     /// What is on top has this name and place. Pops it.
-    unsafe fn note(&mut self, l: *mut lua_State, name: usize, anchor: Anchor) {
-        if lua_type(l, -1) != LUA_TNIL {
+    unsafe fn note(&mut self, l: *mut lua_State, context: &Context, name: usize, anchor: Anchor) {
+        if lua_type(l, -1) != LUA_TNIL && is_stock(l, context, name) {
             self.names.insert(lua_topointer(l, -1) as usize, name);
             self.places.entry(name).or_insert(anchor);
         }
@@ -308,9 +316,71 @@ impl Anchored {
 unsafe fn anchored(l: *mut lua_State, context: &Context) -> &Anchored {
     if context.anchored.get().is_none() {
         // A finalizer may be faster.
-        let _ = context.anchored.set(Anchored::read(l));
+        let _ = context.anchored.set(Anchored::read(l, context));
     }
     context.anchored.get_or_init(Anchored::default)
+}
+
+/// Whether the value on top is what the interpreter or this library made for this name, and not what a main script has put in
+/// its place. A spawned state is anchored before any other code has run in it.
+unsafe fn is_stock(l: *mut lua_State, context: &Context, name: usize) -> bool {
+    if !context.process.is_main() || lua_type(l, -1) != LUA_TFUNCTION {
+        return true;
+    }
+    if lua_iscfunction(l, -1) == 0 {
+        return is_ours(l, -1) || is_builtin(l, -1);
+    }
+    let Some(function) = lua_tocfunction(l, -1) else {
+        return true;
+    };
+    NAMES.by_address.get(&(function as usize)).is_none_or(|&known| known == name)
+}
+
+/// The addresses of those of our own tables that look like data. Runs no Lua code.
+///
+/// # Safety
+/// The stack has room for two values.
+pub unsafe fn plain_tables(l: *mut lua_State) -> [usize; PLAIN_TABLES.len()] {
+    push_own_table(l, &ANCHORS);
+    let addresses = PLAIN_TABLES.map(|name| {
+        let position = anchored_names().position(|anchored| anchored == name).unwrap_or_default();
+        lua_rawgeti(l, -1, position as lua_Integer + 1);
+        let address = lua_topointer(l, -1) as usize;
+        lua_pop(l, 1);
+        address
+    });
+    lua_pop(l, 1);
+    addresses
+}
+
+/// Whether the function at an index is native: one of C, or one of the interpreter's or of this library, which have some in
+/// Lua on LuaJIT.
+///
+/// # Safety
+/// The stack has room for six values. Runs no Lua code.
+pub unsafe fn is_native(l: *mut lua_State, context: &Context, index: c_int) -> bool {
+    lua_iscfunction(l, index) != 0 || is_ours(l, index) || name_at(l, context, index).is_some()
+}
+
+/// Whether the Lua function at an index is a part of this library.
+///
+/// # Safety
+/// The stack has room for a value.
+pub unsafe fn is_ours(l: *mut lua_State, index: c_int) -> bool {
+    let mut debug = std::mem::zeroed::<lua_Debug>();
+    cfg!(feature = "luajit") && {
+        lua_pushvalue(l, index);
+        lua_getinfo(l, c">S".as_ptr(), &mut debug);
+        std::ffi::CStr::from_ptr(debug.source) == super::boot::CHUNK
+    }
+}
+
+/// Whether the Lua function at an index is one of LuaJIT's own.
+unsafe fn is_builtin(l: *mut lua_State, index: c_int) -> bool {
+    let mut debug = std::mem::zeroed::<lua_Debug>();
+    lua_pushvalue(l, index);
+    lua_getinfo(l, c">S".as_ptr(), &mut debug);
+    std::ffi::CStr::from_ptr(debug.short_src.as_ptr()).to_bytes().starts_with(b"[builtin:")
 }
 
 /// What stands at an index, if it crosses by name: the name, and its library.
