@@ -105,7 +105,7 @@ end
 -- Runs the script `times` times, `at_once` of them at once; a list of { number, code, out, err, seconds }.
 function ends.run(source, at_once)
   local runs = {}
-  support.with_folder({ ["script.lua"] = source, ["driver.sh"] = driver }, function(folder)
+  support.with_folder({ ["script.lua"] = support.prelude .. source, ["driver.sh"] = driver }, function(folder)
     os.execute(("sh %s/driver.sh %s '%s' %d %d %d >%s/codes 2>/dev/null"):format(
       folder, folder, support.lua, ends.times, at_once or width, limit, folder))
     for line in slurp(folder .. "/codes"):gmatch("[^\n]+") do

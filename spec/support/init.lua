@@ -12,12 +12,12 @@ support.host = "app:processes"
 -- The kind of host under test: with PROCESS_TEST_WORKERS=n all that is spawned on support.host runs on a pool of n
 -- workers, here and in the scripts of support.run.
 support.workers = tonumber(os.getenv("PROCESS_TEST_WORKERS")) or 0
-local prelude = ""
+support.prelude = ""
 if support.workers > 0 then
   local definition = ("define_host(%q, { workers = %d })"):format(support.host, support.workers)
   assert(process.define_host(support.host, { workers = support.workers }))
   -- On the first line of a script, so that its lines keep their numbers.
-  prelude = ("do require('process.core').%s end "):format(definition)
+  support.prelude = ("do require('process.core').%s end "):format(definition)
 end
 support.jit = rawget(_G, "jit") ~= nil
 support.unpack = table.unpack or unpack
@@ -219,7 +219,7 @@ end
 -- the library is loaded before its own first line.
 function support.run(source, limit, environment, bare)
   local base = os.tmpname()
-  support.write(base, bare and source or prelude .. source)
+  support.write(base, bare and source or support.prelude .. source)
   local start = time.now()
   local form = "{ (exec env %s timeout -s KILL %d %s %s >%s.out 2>%s.err); echo $? >%s.code; } 2>/dev/null"
   local command = form:format(environment or "", limit or 30, support.lua, base, base, base, base)
