@@ -38,13 +38,35 @@ function support.entry(body)
   return ref
 end
 
+-- A function as a script has it: its global names are the globals. busted puts a table of its own in their place, and a
+-- function takes what it has captured along when it crosses to another process.
+function support.code(fn)
+  if setfenv then
+    return setfenv(fn, _G)
+  end
+  local globals = load("return _ENV")
+  local number = 0
+  repeat
+    number = number + 1
+    local name = debug.getupvalue(fn, number)
+    if name == "_ENV" then
+      debug.upvaluejoin(fn, number, globals, 1)
+    end
+  until not name
+  return fn
+end
+
 local started = {}
+
+-- For after_each: `support.finish` ends this process as well. Returns its PID, or what a failed spawn has returned.
+function support.keep(pid, err)
+  started[#started + 1] = pid
+  return pid, err
+end
 
 local function starter(name)
   return function(body, ...)
-    local pid = assert(process[name](support.entry(body), support.host, ...))
-    started[#started + 1] = pid
-    return pid
+    return support.keep(assert(process[name](support.entry(body), support.host, ...)))
   end
 end
 
