@@ -578,7 +578,11 @@ impl Encoder {
     #[cold]
     unsafe fn rare(&mut self, l: *mut lua_State, index: c_int, kind: c_int) -> Result<(), Refusal> {
         match kind {
-            LUA_TUSERDATA => self.userdata(l, index)?,
+            LUA_TUSERDATA => match self.userdata(l, index) {
+                // It may be of a library, whose table crosses by its name.
+                Err(_) if !self.functions => return Err(Refusal::Again),
+                written => written?,
+            },
             LUA_TFUNCTION => return Err(Refusal::Again),
             LUA_TTHREAD => return Err(Refusal::Type("thread")),
             LUA_TLIGHTUSERDATA => return Err(Refusal::Type("lightuserdata")),

@@ -8,6 +8,7 @@ use crate::scheduling::{Case, ChannelId, Scheduler, Sending, Ticket};
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::object::{self, Class, Object};
+use crate::vm::room;
 use crate::vm::wait::{self, Done};
 use std::cell::Cell;
 use std::ffi::c_int;
@@ -280,7 +281,7 @@ unsafe extern "C-unwind" fn new(l: *mut lua_State) -> c_int {
 unsafe extern "C-unwind" fn to_string(l: *mut lua_State) -> c_int {
     own(l, 1, "tostring");
     let text = format!("channel: {:p}", lua_touserdata(l, 1));
-    push_bytes(l, text.as_bytes());
+    room::push_owned(l, text);
     1
 }
 

@@ -313,8 +313,8 @@ pub unsafe fn into_spawned(l: *mut lua_State, context: &Context) {
 /// Where the imports are found if the library `package` is not granted.
 static IMPORTS: u8 = 0;
 
-/// Pushes what `require` gives without the library `package`: what is loaded, or an import. `false`, and nothing pushed, for
-/// any other name.
+/// Pushes what `require` gives without the library `package`: what is loaded, an import, or a module of this library under its
+/// short name. `false`, and nothing pushed, for any other name.
 pub unsafe fn push_required(l: *mut lua_State, name: &[u8]) -> bool {
     luaL_checkstack(l, 8, ptr::null());
     push_loaded(l);
@@ -325,11 +325,17 @@ pub unsafe fn push_required(l: *mut lua_State, name: &[u8]) -> bool {
     lua_pop(l, 1);
     push_own_table(l, &IMPORTS);
     push_bytes(l, name);
-    if lua_rawget(l, -2) != LUA_TFUNCTION {
-        lua_pop(l, 3);
-        return false;
+    if lua_rawget(l, -2) == LUA_TFUNCTION {
+        lua_call(l, 0, 1);
+    } else {
+        lua_pop(l, 1);
+        let Some((short, ..)) = MODULES[..SHORT_NAMES].iter().find(|(short, ..)| short.to_bytes() == name)
+        else {
+            lua_pop(l, 2);
+            return false;
+        };
+        push_module(l, short);
     }
-    lua_call(l, 0, 1);
     if lua_type(l, -1) == LUA_TNIL {
         lua_pop(l, 1);
         lua_pushboolean(l, 1);

@@ -4,6 +4,7 @@ use super::{Functions, arguments, fill_metatable};
 use crate::runtime::failure::shown;
 use crate::vm::api::*;
 use crate::vm::object::{self, Class, Object};
+use crate::vm::room;
 use std::ffi::c_int;
 use std::ptr;
 
@@ -93,6 +94,6 @@ unsafe extern "C-unwind" fn to_string(l: *mut lua_State) -> c_int {
     push_value(l, 1);
     luaL_tolstring(l, -1, ptr::null_mut());
     let text = format!("process.Payload{{data={}}}", shown(to_bytes(l, -1).unwrap_or_default()));
-    push_bytes(l, text.as_bytes());
+    room::push_owned(l, text);
     1
 }

@@ -11,6 +11,7 @@ use crate::runtime::libraries::{self, Libraries};
 use crate::runtime::process::Process;
 use crate::vm::api::*;
 use crate::vm::context::Context;
+use crate::vm::room;
 use std::ffi::c_int;
 use std::sync::Arc;
 
@@ -173,7 +174,7 @@ unsafe extern "C-unwind" fn load_text(l: *mut lua_State) -> c_int {
     {
         let text = format!("attempt to load a text chunk (mode is '{}')", shown(mode));
         lua_pushnil(l);
-        push_bytes(l, text.as_bytes());
+        room::push_owned(l, text);
         return 2;
     }
     lua_pushstring(l, c"t".as_ptr());

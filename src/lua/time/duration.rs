@@ -8,6 +8,7 @@ use crate::runtime::duration;
 use crate::runtime::failure::Failure;
 use crate::vm::api::*;
 use crate::vm::object::{self, Class, Object};
+use crate::vm::room;
 use std::cmp::Ordering;
 use std::ffi::c_int;
 
@@ -113,7 +114,7 @@ unsafe extern "C-unwind" fn hours(l: *mut lua_State) -> c_int {
 
 unsafe extern "C-unwind" fn to_string(l: *mut lua_State) -> c_int {
     let text = duration::format(receiver::<DurationObject>(l, 1, "tostring").0);
-    push_bytes(l, text.as_bytes());
+    room::push_owned(l, text);
     1
 }
 
