@@ -82,7 +82,8 @@ describe("capacity", function()
       peaks[#peaks + 1] = tonumber(number)
     end
     assert.equal(6, #peaks)
-    local uncertainty = { memory = 0, threads = 2, descriptors = 1 } -- a thread may just be ending
+    -- An arena of the C library more, a thread that is just ending.
+    local uncertainty = { memory = 512, threads = 2, descriptors = 1 }
     for i, what in ipairs({ "memory", "threads", "descriptors" }) do
       assert.is_true(peaks[i + 3] <= peaks[i] * 1.05 + uncertainty[what], what .. " grew: " .. out)
     end

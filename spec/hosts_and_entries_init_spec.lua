@@ -1,3 +1,4 @@
+-- luacheck: no max line length
 -- Hosts with a module that every process requires first: for loaders of other languages, paths, or a common set-up.
 local support = require "spec.support"
 local border = require "spec.support.border"

@@ -1,8 +1,8 @@
+-- luacheck: no max line length
 -- What code might try that wants out of a restricted process, or wants to harm the program from inside it.
 local support = require "spec.support"
 local border = require "spec.support.border"
 local process = require "process"
-local time = require "process.time"
 
 local restricted, run, exit_of = border.restricted, border.run, border.exit_of
 

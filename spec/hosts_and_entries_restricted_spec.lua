@@ -1,3 +1,4 @@
+-- luacheck: no max line length
 -- Restricted hosts: processes with few libraries, which may do nothing to others. On Lua 5.4 a border for plain Lua code that is
 -- not trusted; on LuaJIT, whose own library can be crashed from Lua, a convenience.
 local support = require "spec.support"

@@ -92,8 +92,8 @@ describe("upgrade", function()
     support.with_folder({ ["spec_upgraded.lua"] = "return function() process.upgrade() end" }, function(folder)
       local file = folder .. "/spec_upgraded.lua"
       assert(process.define("spec.upgrade:file", { source = "file://" .. file }))
-      support.write(file, ("return function(pid) process.send(%q, 'old') process.inbox():receive() process.upgrade() end")
-        :format(process.pid()))
+      local waiting = "return function() process.send(%q, 'old') process.inbox():receive() process.upgrade() end"
+      support.write(file, waiting:format(process.pid()))
       local pid = assert(process.spawn_monitored("spec.upgrade:file", support.host))
       assert.equal("old", support.receive(process.inbox()):topic())
       support.write(file, "return function() return 'read again' end")

@@ -1,3 +1,4 @@
+-- luacheck: no max line length
 -- Functions that are refused: by hosts that take none, and by processes that do not trust the sender.
 local support = require "spec.support"
 local border = require "spec.support.border"
