@@ -148,7 +148,7 @@ describe("functions of restricted processes", function()
     assert.equal("last", support.receive(process.inbox()):payload())
   end)
 
-  it("V-23 are refused between restricted processes as well, if the receiver has a library that the sender has not", function()
+  it("V-23 are refused by a restricted process as well, if it has a library that the sender has not", function()
     local few = restricted({ libs = { "base", "table" } })
     local more = restricted({ libs = { "base", "table", "string" } })
     local other = restricted({ libs = { "base", "math" } })
