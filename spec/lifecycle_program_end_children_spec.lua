@@ -50,17 +50,16 @@ local works = {
     spawn("ready(parent) local t = {} while true do t[#t % 100 + 1] = tostring(#t) end")]] },
   ["compute without a compiler"] = { [[
     process.define_host("spec:plain", { jit = false })
-    process.define("spec:loop", "return function(parent) process.send(parent, 'ready') while true do end end")
-    spawned = 2
-    for _ = 1, 2 do process.spawn("spec:loop", "spec:plain", process.pid()) end]] },
+    host = "spec:plain"
+    for _ = 1, 2 do spawn("ready(parent) while true do end") end]] },
   ["catch errors in a loop"] = { [[
     spawn("ready(parent) while true do pcall(error, 'again') end")
     spawn("ready(parent) while true do pcall(coroutine.wrap(function() pcall(error) coroutine.yield() end)) end")]] },
   ["sit in os.execute"] = { "for _ = 1, 2 do spawn([[ ready(parent) os.execute('sleep 0.2') ]]) end", at_once = 25 },
   ["read from a pipe"] = { "spawn([[ ready(parent) io.popen('sleep 0.2'):read('*a') ]])", at_once = 25 },
   ["sit in a finalizer"] = { [[
-    spawn("finalizer(function() ready(parent) while true do end end) while true do collectgarbage() end")
-    spawn("KEEP = finalizer(function() ready(parent) while true do pcall(time.sleep, 1000) end end)")]] },
+    spawn("finalizer(function() there(parent) while true do end end) while true do collectgarbage() end")
+    spawn("KEEP = finalizer(function() there(parent) while true do pcall(time.sleep, 1000) end end)")]] },
   ["are just being spawned"] = {
     "for _ = 1, 10 do spawn('channel.new():receive()') end spawned = 0" },
   ["spawn others"] = { [[

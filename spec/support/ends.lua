@@ -28,8 +28,9 @@ local tools = [==[
 
 -- What every script begins with. `number` counts the runs, `delay` is a random number of nanoseconds.
 -- spawn(body, ...) runs a child whose main(parent, ...) has this body, on `host`: spec:brief has short graces. A child
--- says ready(parent), and ready() waits until all have said so. signal(name) has another program send the signal after
--- the delay (`os.execute` would ignore INT for a moment).
+-- calls ready(parent) or, where it may not wait, there(parent); ready() waits until all have done so and then lets
+-- those go on that wait in ready(parent). So all begin their work together, and none slows the start of others.
+-- signal(name) has another program send the signal after the delay (`os.execute` would ignore INT for a moment).
 ends.prelude = tools .. [==[
   local process = require "process"
   local channel, time = process.channel, process.time
@@ -40,17 +41,25 @@ ends.prelude = tools .. [==[
   assert(process.define_host("spec:brief", { exit_grace = "50ms", terminate_grace = "50ms" }))
   assert(process.define_host("spec:patient", { exit_grace = "5s" }))
   local host, spawned = "spec:brief", 0
+  local child = [=[
+    local function there(parent) process.send(parent, "ready") end
+    local function ready(parent)
+      there(parent)
+      process.listen("go"):receive()
+    end
+  ]=]
   local function spawn(body, ...)
     spawned = spawned + 1
     local entry = "spec:child" .. spawned
-    assert(process.define(entry, [=[]==] .. tools .. [==[]=]
-      .. "local function ready(parent) process.send(parent, 'ready') end "
-      .. "return { main = function(parent, ...) " .. body .. " end }"))
+    local main = "return { main = function(parent, ...) " .. body .. " end }"
+    assert(process.define(entry, [=[]==] .. tools .. [==[]=] .. child .. main))
     return assert(process.spawn(entry, host, process.pid(), ...))
   end
   local function ready()
     local said = process.listen("ready", { message = true })
-    for _ = 1, spawned do said:receive() end
+    local pids = {}
+    for i = 1, spawned do pids[i] = said:receive():from() end
+    for i = 1, spawned do process.send(pids[i], "go") end
   end
   local function signal(name)
     SENDER = io.popen(("sleep %.6f; kill -%s $PPID"):format(delay / 1e9, name))
