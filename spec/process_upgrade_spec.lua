@@ -5,8 +5,8 @@ local support = require "spec.support"
 local code = support.code
 local host = support.host
 
--- What an upgraded process runs: it tells its parent its PID, its entry and its arguments, and returns what waits for it:
--- "topic payload" of messages in the order of arrival, then "kind reason-or-PID" of events.
+-- What an upgraded process runs: it tells its parent its PID, its entry and its arguments, and returns what waits for
+-- it: "topic payload" of messages in the order of arrival, then "kind reason-or-PID" of events.
 assert(process.define(
   "spec.upgrade:next",
   [[
