@@ -1,112 +1,543 @@
--- process.exec, process.wait and process.id: processes for their results.
+-- process.md: process.id, functions as entries, process.exec, process.wait.
 local process = require "process"
 local channel = require "process.channel"
+local time = require "process.time"
+local errors = require "process.errors"
 local support = require "spec.support"
+local code = support.code
+local host = support.host
 
-local managed = coroutine.spawn
+-- Runs fn in a finalizer and returns what it returned.
+local function in_finalizer(fn)
+  local got
+  local function finalize()
+    got = support.pack(fn())
+  end
+  if rawget(_G, "newproxy") then
+    getmetatable(newproxy(true)).__gc = finalize -- luacheck: ignore
+  else
+    setmetatable({}, { __gc = finalize })
+  end
+  collectgarbage()
+  collectgarbage()
+  return support.unpack(got, 1, got.n)
+end
 
-describe("exec", function()
+-- True if an event waits in this process.
+local function has_event()
+  return support.waiting(process.events()) ~= nil
+end
+
+-- A child that answers with its PID, and returns what is sent to it, or fails with it.
+local returning = code(function(parent)
+  process.send(parent, "child", process.pid())
+  local msg = process.inbox():receive()
+  if msg:topic() == "fail" then
+    error(msg:payload(), 0)
+  end
+  return msg:payload()
+end)
+
+-- The PID that such a child sends first.
+local function child_of_exec()
+  local msg = support.receive(process.inbox())
+  assert.are.equal("child", msg:topic())
+  return msg:payload()
+end
+
+describe("a function as an entry", function()
   before_each(support.reset)
   after_each(support.finish)
 
-  it("P-55 returns the first result of main", function()
-    local entry = support.entry("return select('#', ...) + 1, 'dropped'")
-    assert.equal(4, (process.exec(entry, support.host, nil, 2, nil)))
-    assert.is_nil((process.exec(support.entry(""), support.host)))
-    assert.is_false((process.exec(support.entry("return false"), support.host)))
+  it("P-18 V-20 is the child's main", function()
+    local greeting = "hello"
+    local pid = support.keep(process.spawn_monitored(code(function(name, ...)
+      return ("%s %s, %d more"):format(greeting, name, select("#", ...))
+    end), host, "clerk", nil, nil))
+    assert.are.equal("hello clerk, 2 more", support.event_of(pid).result)
   end)
 
-  it("P-55 returns nil and the exit error", function()
-    support.fails("no stock", "INTERNAL", process.exec(support.entry("error('no stock', 0)"), support.host))
-    support.fails("no stock", "INTERNAL", process.exec(support.entry("return nil, 'no stock'"), support.host))
-    support.fails("process terminated", "CANCELED",
-      process.exec(support.entry("process.terminate(process.pid())"), support.host))
-  end)
-
-  it("P-55 the child's EXIT does not appear among the events", function()
-    process.exec(support.entry("return 1"), support.host)
-    assert.is_true(support.silent(process.events()))
-  end)
-
-  it("P-55 B-30 B-32 B-35 returns the errors of spawn", function()
-    support.fails("exec: entry and host are missing", "INVALID", process.exec())
-    support.fails("exec: host is missing", "INVALID", process.exec("a:b"))
-    support.fails("entry not found: no.such:entry", "NOT_FOUND", process.exec("no.such:entry", support.host))
-    support.fails("host not found: no.such:host", "NOT_FOUND", process.exec(support.entry(""), "no.such:host"))
-    assert.equal("#1 (string expected, got number)", support.bad_argument(process.exec, 5, support.host))
-  end)
-
-  it("P-55 C-33 lets other coroutines run, and works in plain coroutines and callbacks", function()
-    local entry = support.entry("time.sleep('5ms') return (...)")
-    local done = channel.new(3)
-    for i = 1, 3 do
-      managed(function() done:send((process.exec(entry, support.host, i))) end)
+  it("P-10 P-14 P-18 works in every form of spawn", function()
+    process.set_options({ trap_links = true })
+    local function fail()
+      error("no main", 0)
     end
-    local sum = 0
-    for _ = 1, 3 do
-      sum = sum + support.receive(done)
+    for _, form in ipairs({ "spawn_monitored", "spawn_linked", "spawn_linked_monitored" }) do
+      local pid = process[form](code(fail), host)
+      local kind = form == "spawn_linked" and process.event.LINK_DOWN or process.event.EXIT
+      assert.are.equal("no main", tostring(support.event_of(pid, kind).error))
     end
-    assert.equal(6, sum)
-    assert.equal(7, coroutine.wrap(function() return (process.exec(entry, support.host, 7)) end)())
-    assert.equal("abab", (("xx"):gsub(".", function() return (process.exec(entry, support.host, "ab")) end)))
+    support.reset()
+    local pid = process.spawn(returning, host, process.pid())
+    assert.are.equal(pid, child_of_exec())
+    process.send(pid, "return")
+    assert.is_true(process.wait("20s"))
   end)
 
-  it("P-55 goes on in the child when the caller ends first", function()
-    local me = process.pid()
-    local caller = support.spawn([[
-      local me, entry = ...
-      process.exec(entry, "app:processes", me)
-    ]], me, support.entry("process.send(..., 'started') process.inbox():receive() process.send(..., 'finished')"))
-    local child = support.receive(process.inbox()):from()
-    support.kill(caller)
-    assert.is_true(process.send(child, "go on"))
-    assert.equal("finished", support.receive(process.inbox()):topic())
+  it("P-8 P-18 names the process after its source and line", function()
+    local line = debug.getinfo(1, "l").currentline + 1
+    local id = process.exec(code(function()
+      return process.id()
+    end), host)
+    assert.are.equal("spec/process_exec_spec.lua:" .. line, (id:gsub("^%./", "")))
   end)
 
-  it("P-18 B-38 takes a function for the entry, not a C function", function()
-    local captured = 40
-    assert.equal(42, (process.exec(support.code(function(n) return captured + n end), support.host, 2)))
-    support.fails("entry function must not be a C function", "INVALID", process.exec(print, support.host))
+  it("H-5 P-18 finds modules where the spawner finds them", function()
+    support.with_folder({ ["shelf.lua"] = "return 'books'" }, function(folder)
+      local path = package.path
+      package.path = folder .. "/?.lua;" .. path
+      local got, err = process.exec(code(function()
+        return require "shelf"
+      end), host)
+      package.path = path
+      assert.is_nil(err)
+      assert.are.equal("books", got)
+    end)
   end)
 end)
 
-describe("wait", function()
+describe("process.id", function()
+  before_each(support.reset)
+
+  it("P-8 is the entry that the process was started from, main:main in the main process", function()
+    assert.are.equal("main:main", process.id())
+    assert(process.define("spec.exec:id", "return { main = function() return process.id() end }"))
+    assert.are.equal("spec.exec:id", (process.exec("spec.exec:id", host)))
+  end)
+
+  it("H-6 P-8 is the reference of an entry that was defined by a function", function()
+    assert(process.define("spec.exec:by_function", code(function()
+      return process.id()
+    end)))
+    assert.are.equal("spec.exec:by_function", (process.exec("spec.exec:by_function", host)))
+  end)
+
+  it("P-3 P-8 can be asked for in any coroutine", function()
+    assert.are.equal("main:main", coroutine.wrap(process.id)())
+    assert.are.equal("main:main", (("x"):gsub("x", process.id)))
+  end)
+end)
+
+describe("process.exec", function()
   before_each(support.reset)
   after_each(support.finish)
 
-  it("P-19 waits until no child is alive", function()
+  it("P-55 spawns, waits for the end and returns the first result of main", function()
+    local price = support.entry("local order = ... return order.qty * order.each, 'dropped'")
+    assert.are.equal(10, process.exec(price, host, { qty = 2, each = 5 }))
+    assert.are.equal(1, select("#", process.exec(price, host, { qty = 2, each = 5 })))
+  end)
+
+  it("L-11 P-55 returns false and nil as main does", function()
+    local result, err = process.exec(support.entry("return false"), host)
+    assert.is_false(result)
+    assert.is_nil(err)
+    result, err = process.exec(support.entry(""), host)
+    assert.is_nil(result)
+    assert.is_nil(err)
+  end)
+
+  it("L-11 P-55 returns nil and the exit error, with kind, details and stack", function()
+    local result, err = process.exec(support.entry("return nil, 'no stock'"), host)
+    assert.is_nil(result)
+    support.fails("no stock", "INTERNAL", nil, err)
+    err = support.fails(
+      "no such sku",
+      "NOT_FOUND",
+      process.exec(
+        support.entry(
+          "return false, errors.new({ message = 'no such sku', kind = errors.NOT_FOUND, details = { sku = 17 } })"
+        ),
+        host
+      )
+    )
+    assert.are.equal(17, err:details().sku)
+    err = select(2, process.exec(support.entry("local t = nil; return t.x"), host))
+    assert.is_truthy(err:stack():find("traceback", 1, true))
+    local suicide = support.entry("process.terminate(process.pid())")
+    support.fails("process terminated", "CANCELED", process.exec(suicide, host))
+    support.fails("cannot send a userdata (result)", "INVALID", process.exec(support.entry("return io.stderr"), host))
+    assert(process.define("spec.exec:methodless", "return {}"))
+    local missing = "entry spec.exec:methodless: no function main"
+    support.fails(missing, "NOT_FOUND", process.exec("spec.exec:methodless", host))
+  end)
+
+  it("L-41 P-55 does not show the child's end among the events", function()
+    process.exec(support.entry("return 1"), host)
+    process.exec(support.entry("error('x')"), host)
+    assert.is_true(process.wait("20s"))
+    assert.is_false(has_event())
+  end)
+
+  it("L-16 P-55 counts as watching: a failing child writes no report", function()
     local out = support.output_of([[
       local process = require "process"
-      print(process.wait())
-      for i = 1, 5 do
-        process.spawn(function() time.sleep(i .. "ms") end, "app:processes")
+      print((select(2, process.exec(function() error("oops", 0) end, "app:processes"))))
+    ]])
+    assert.are.equal("oops\n", out)
+  end)
+
+  it("L-20 L-23 P-55 gives an EXIT besides, if another coroutine monitors the child", function()
+    local monitored = channel.new(1)
+    coroutine.spawn(function()
+      local pid = child_of_exec()
+      monitored:send(process.monitor(pid))
+      process.send(pid, "return", "done")
+    end)
+    assert.are.equal("done", (process.exec(returning, host, process.pid())))
+    assert.is_true(monitored:receive())
+    assert.are.equal("done", support.receive(process.events()).result)
+    assert.is_false(has_event())
+  end)
+
+  it("L-24 P-55 still ends when another coroutine takes its monitor of the child away", function()
+    coroutine.spawn(function()
+      local pid = child_of_exec()
+      process.unmonitor(pid)
+      process.monitor(pid)
+      process.unmonitor(pid)
+      process.send(pid, "return", "done")
+    end)
+    assert.are.equal("done", (process.exec(returning, host, process.pid())))
+    assert.is_false(has_event())
+  end)
+
+  it("L-50 P-55 returns the error of a child that somebody terminates", function()
+    coroutine.spawn(function()
+      process.terminate(child_of_exec())
+    end)
+    support.fails("process terminated", "CANCELED", process.exec(returning, host, process.pid()))
+  end)
+
+  it("L-63 P-55 waits on after the failure of the child itself, if that is linked and trapped", function()
+    process.set_options({ trap_links = true })
+    coroutine.spawn(function()
+      local pid = child_of_exec()
+      process.link(pid)
+      process.send(pid, "fail", "broken")
+    end)
+    support.fails("broken", "INTERNAL", process.exec(returning, host, process.pid()))
+    assert.are.equal(process.event.LINK_DOWN, support.receive(process.events()).kind)
+  end)
+
+  it("C-33 P-3 P-55 works in plain coroutines, callbacks, metamethods and iterators", function()
+    local upper = support.entry("local c = ... return c:upper()")
+    local exec = process.exec
+    assert.are.equal("A", coroutine.wrap(function()
+      return (exec(upper, host, "a"))
+    end)())
+    assert.are.equal("ABC", (("abc"):gsub(".", function(c)
+      return (exec(upper, host, c))
+    end)))
+    local t = setmetatable({}, {
+      __index = function(_, key)
+        return (exec(upper, host, key))
+      end,
+    })
+    assert.are.equal("X", t.x)
+    local list = { 3, 1, 2 }
+    table.sort(list, function(a, b)
+      return (exec(support.entry("local a, b = ... return a < b"), host, a, b))
+    end)
+    assert.are.same({ 1, 2, 3 }, list)
+  end)
+
+  it("C-33 P-3 P-55 works there in spawned processes too", function()
+    assert.are.equal("A B C", support.result_of([[
+      local host = ...
+      local upper = function(c) return c:upper() end
+      local a = coroutine.wrap(function() return (process.exec(upper, host, "a")) end)()
+      local b = ("b"):gsub("b", function(c) return (process.exec(upper, host, c)) end)
+      local done = channel.new(1)
+      coroutine.spawn(function() done:send((process.exec(upper, host, "c"))) end)
+      return a .. " " .. b .. " " .. done:receive()
+    ]], host))
+  end)
+
+  it("C-30 P-55 runs in many managed coroutines at a time", function()
+    local results = channel.new(20)
+    for i = 1, 20 do
+      coroutine.spawn(function()
+        results:send((process.exec(returning, host, process.pid())))
+      end)
+      assert.is_truthy(i)
+    end
+    local children = {}
+    for i = 1, 20 do
+      children[i] = child_of_exec()
+    end
+    -- All of them live at the same time; they end in the opposite order.
+    for i = 20, 1, -1 do
+      process.send(children[i], "return", i)
+      assert.are.equal(i, (support.receive(results)))
+    end
+  end)
+
+  it("P-17 P-55 nests: a child executes another one, twenty deep", function()
+    local function go(n)
+      if n == 0 then
+        return "bottom"
       end
-      print(process.wait("20s"), process.host_info("app:processes").processes)
-    ]])
-    assert.equal("true\ntrue\t0\n", out)
+      return process.exec(function()
+        return go(n - 1)
+      end, host)
+    end
+    assert.are.equal("bottom", (go(20)))
   end)
 
-  it("P-19 gives up when the time is over", function()
-    local result = support.result_of([[
-      local child = process.spawn(function() channel.new():receive() end, "app:processes")
-      local first, now = process.wait("5ms"), process.wait(0)
-      process.terminate(child)
-      return { first, now, process.wait() }
-    ]])
-    assert.same({ false, false, true }, result)
+  it("P-16 P-55 leaves the child alone when the caller ends first", function()
+    local me = process.pid()
+    local caller = support.spawn(
+      [[
+        local host, parent, child = ...
+        process.exec(child, host, parent)
+      ]],
+      host,
+      me,
+      returning
+    )
+    local child = child_of_exec()
+    support.kill(caller)
+    assert.is_true(process.monitor(child))
+    process.send(child, "return", "goes on")
+    assert.are.equal("goes on", support.event_of(child).result)
   end)
 
-  it("P-19 B-40 raises for what is no duration", function()
-    support.raises("process.wait: invalid duration: soon", process.wait, "soon")
+  it("B-65 L-63 P-55 is left by the failure of a linked process, and the child goes on unnoticed", function()
+    local linked = process.spawn_linked(returning, host, process.pid())
+    assert.are.equal(linked, child_of_exec())
+    local child
+    coroutine.spawn(function()
+      child = child_of_exec()
+      process.send(linked, "fail", "broken")
+    end)
+    local ok, err = pcall(process.exec, returning, host, process.pid())
+    assert.is_false(ok)
+    support.raises(("linked process failed: %s: broken"):format(linked), error, err)
+    assert.is_true(process.send(child, "return"))
+    assert.is_true(process.wait("20s"))
+    assert.is_false(has_event())
+  end)
+
+  it("C-37 P-55 is no deadlock while the child lives", function()
+    assert.are.equal("late", (process.exec(support.entry("time.sleep('30ms') return 'late'"), host)))
+  end)
+
+  it("B-3 B-56 H-54 P-55 raises in a finalizer, and starts nothing", function()
+    local before = process.host_info(host).processes
+    local ok, err = in_finalizer(function()
+      return pcall(process.exec, support.entry("return 1"), host)
+    end)
+    assert.is_false(ok)
+    assert.are.equal("cannot wait in a finalizer", tostring(err))
+    assert.are.equal(before, process.host_info(host).processes)
+  end)
+
+  it("B-57 P-55 raises when too many waits nest, and starts nothing", function()
+    local entry = support.entry("return 1")
+    local before = process.host_info(host).processes
+    local function nest(depth)
+      local failure
+      local _ = ("x"):gsub("x", function()
+        coroutine.spawn(function()
+          time.sleep("1ms")
+        end)
+        local gate = channel.new()
+        coroutine.spawn(function()
+          failure = depth > 400 and "no limit" or nest(depth + 1)
+          gate:send(true)
+        end)
+        if not failure then
+          local ok, err = pcall(gate.receive, gate)
+          if not ok then
+            failure = tostring(err)
+          end
+        end
+      end)
+      return failure
+    end
+    assert.is_truthy(nest(1):find("too many nested waits", 1, true))
+    assert.are.equal(before, process.host_info(host).processes)
+    assert.are.equal(1, (process.exec(entry, host)))
+  end)
+
+  it("B-96 P-55 leaves nothing behind: 2,000 times", function()
+    local entry = support.entry("return ...")
+    local function run(n)
+      for i = 1, n do
+        if process.exec(entry, host, i) ~= i then
+          error("wrong result")
+        end
+      end
+      collectgarbage()
+      collectgarbage()
+      return collectgarbage("count")
+    end
+    local before = run(200)
+    assert.is_true(run(2000) < before * 1.05 + 20)
+    assert.is_true(process.wait("20s"))
+    assert.are.equal(0, process.host_info(host).processes)
   end)
 end)
 
-describe("id", function()
-  it("P-8 is the entry that the process was started from", function()
-    assert.equal("main:main", process.id())
-    local entry = support.entry("return process.id()")
-    assert.equal(entry, (process.exec(entry, support.host)))
-    local of_function = process.exec(support.code(function() return process.id() end), support.host)
-    assert.is_truthy(of_function:find("process_exec_spec.lua:%d+$"), of_function)
+describe("process.wait", function()
+  before_each(support.reset)
+  after_each(support.finish)
+
+  it("P-19 returns true at once if the caller has no live children", function()
+    assert.is_true(process.wait())
+    assert.is_true(process.wait("1h"))
+    assert.is_true(process.wait(0))
+  end)
+
+  it("P-19 waits until every child has ended, however it was spawned and however it ends", function()
+    process.set_options({ trap_links = true })
+    local pids = {
+      process.spawn(returning, host, process.pid()),
+      process.spawn_linked(returning, host, process.pid()),
+      process.spawn_monitored(returning, host, process.pid()),
+      process.with_context({}):spawn(returning, host, process.pid()),
+    }
+    local order = {}
+    coroutine.spawn(function()
+      for _ = 1, #pids do
+        child_of_exec()
+      end
+      process.send(pids[1], "return")
+      process.send(pids[2], "fail", "broken")
+      process.terminate(pids[3])
+      time.sleep("10ms")
+      order[#order + 1] = "last"
+      process.send(pids[4], "return")
+    end)
+    assert.is_true(process.wait("20s"))
+    assert.are.same({ "last" }, order)
+    for _, pid in ipairs(pids) do
+      assert.is_nil(process.send(pid, "x"))
+    end
+  end)
+
+  it("P-19 returns false when the time is over, and takes every duration", function()
+    support.spawn(support.parked)
+    assert.is_false(process.wait("5ms"))
+    assert.is_false(process.wait(5 * time.MILLISECOND))
+    assert.is_false(process.wait(time.parse_duration("5ms")))
+    assert.is_false(process.wait(0))
+    assert.is_false(process.wait("-1s"))
+  end)
+
+  it("P-19 does not wait for children of children", function()
+    local grandchild = support.keep(support.result_of(
+      [[
+        local host, parked = ...
+        return process.spawn(parked, host)
+      ]],
+      host,
+      code(function()
+        channel.new():receive()
+      end)
+    ))
+    assert.is_true(process.wait("20s"))
+    assert.is_true(process.terminate(grandchild))
+  end)
+
+  it("P-19 waits for children, too, that were started meanwhile", function()
+    local first = support.spawn("process.inbox():receive()")
+    local second
+    coroutine.spawn(function()
+      second = support.spawn("process.inbox():receive()")
+      process.send(first, "end")
+      support.eventually(function()
+        return not process.send(first, "again")
+      end)
+      process.send(second, "end")
+    end)
+    assert.is_true(process.wait("20s"))
+    assert.is_nil(process.send(second, "x"))
+  end)
+
+  it("P-19 may be called by several coroutines, each with its own limit", function()
+    local child = support.spawn(support.parked)
+    local short, long = channel.new(1), channel.new(5)
+    coroutine.spawn(function()
+      short:send(process.wait("5ms"))
+    end)
+    for _ = 1, 5 do
+      coroutine.spawn(function()
+        long:send(process.wait())
+      end)
+    end
+    assert.is_false((support.receive(short)))
+    assert.is_nil((support.waiting(long)))
+    process.terminate(child)
+    for _ = 1, 5 do
+      assert.is_true((support.receive(long)))
+    end
+  end)
+
+  it("L-14 P-19 returns when the children are gone: no send reaches one, no name is left", function()
+    for i = 1, 200 do
+      local name = "spec.exec.wait" .. i
+      local pid = process.with_context({}):with_name(name):spawn(support.entry(""), host)
+      assert.is_true(process.wait("20s"))
+      assert.is_nil(process.send(pid, "x"))
+      assert.is_nil(process.registry.lookup(name))
+    end
+  end)
+
+  it("L-65 P-19 is how a script sees its children through", function()
+    local out = support.output_of([[
+      local process = require "process"
+      for i = 1, 3 do
+        process.spawn(function() time.sleep("20ms") io.write(i) end, "app:processes")
+      end
+      process.wait()
+      io.write(" all done")
+    ]])
+    assert.are.equal("123", (function(digits)
+      table.sort(digits)
+      return table.concat(digits)
+    end)({ out:match("^(%d)(%d)(%d) all done$") }))
+  end)
+
+  it("C-33 P-3 P-19 works in plain coroutines and callbacks, in spawned processes too", function()
+    local body = [[
+      local host = ...
+      local nap = function() time.sleep("2ms") end
+      process.spawn(nap, host)
+      local a = coroutine.wrap(function() return process.wait() end)()
+      process.spawn(nap, host)
+      local b = ("x"):gsub("x", function() return tostring(process.wait()) end)
+      return tostring(a) .. b
+    ]]
+    assert.are.equal("truetrue", support.result_of(body, host))
+    assert.are.equal("truetrue", assert((loadstring or load)(body))(host))
+  end)
+
+  it("B-65 P-19 is left by the failure of a linked process", function()
+    support.spawn(support.parked)
+    local linked = process.spawn_linked(support.entry("error('broken', 0)"), host)
+    support.raises(("linked process failed: %s: broken"):format(linked), process.wait)
+  end)
+
+  it("B-56 P-19 raises in a finalizer if there is anything to wait for", function()
+    support.spawn(support.parked)
+    local ok, err = in_finalizer(function()
+      return pcall(process.wait)
+    end)
+    assert.is_false(ok)
+    assert.are.equal("cannot wait in a finalizer", tostring(err))
+  end)
+
+  it("B-40 P-19 raises for what is no duration", function()
+    for _, value in ipairs({ true, {}, "soon", "5 s", 0 / 0 }) do
+      local shown = type(value) == "table" and "" or tostring(value)
+      support.raises("process.wait: invalid duration: " .. shown, process.wait, value)
+    end
+  end)
+
+  it("L-11 P-55 errors.is recognizes what exec returns", function()
+    local _, err = process.exec("spec.exec:unknown", host)
+    assert.is_true(errors.is(err, errors.NOT_FOUND))
   end)
 end)

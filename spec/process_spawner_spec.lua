@@ -1,160 +1,446 @@
--- The spawn builder: name, context, first messages and limits of a process that is going to be spawned.
+-- process.md: the spawn builder, and the context that a process hands on to what it spawns.
 local process = require "process"
-local errors = require "process.errors"
+local ctx = require "process.ctx"
 local support = require "spec.support"
+local code = support.code
+local host = support.host
+
+local plain = process.with_context({})
+
+-- A child that returns its context as sorted text: "key=value, key=value".
+local shown = code(function()
+  local list = {}
+  for key, value in pairs(require("process.ctx").all()) do
+    list[#list + 1] = key .. "=" .. tostring(value)
+  end
+  table.sort(list)
+  return table.concat(list, ", ")
+end)
+
+-- A child that lives until it is told to end, and returns the topics of the messages before that.
+local listening = code(function()
+  local topics = {}
+  for msg in
+    function()
+      return process.inbox():receive()
+    end
+  do
+    if msg:topic() == "end" then
+      return table.concat(topics, " ")
+    end
+    topics[#topics + 1] = msg:topic()
+  end
+end)
+
+-- How many messages a process takes until its mailbox is full.
+local function room(pid)
+  local count = 0
+  while process.send(pid, "x") do
+    count = count + 1
+    assert.is_true(count < 1000)
+  end
+  return count
+end
 
 describe("the spawn builder", function()
   before_each(support.reset)
   after_each(support.finish)
 
-  local read_context = support.entry([[
-    local ctx = require "process.ctx"
-    return { all = ctx.all(), request = ctx.get("request") }
-  ]])
-
-  local function result_of(spawner, entry, ...)
-    local pid = assert(spawner:spawn_monitored(entry, support.host, ...))
-    local ev = support.event_of(pid)
-    assert.is_nil(ev.error, tostring(ev.error))
-    return ev.result
-  end
-
-  it("P-80 is immutable: every method returns a new one", function()
-    local first = process.with_context({ request = "r-1" })
-    local second = first:with_context({ request = "r-2", day = 3 })
-    assert.is_true(first ~= second)
-    assert.same({ request = "r-1" }, result_of(first, read_context).all)
-    assert.same({ request = "r-2", day = 3 }, result_of(second, read_context).all)
-  end)
-
-  it("P-80 has the ways of spawning of the module", function()
-    local spawner = process.with_context({})
-    for _, name in ipairs({ "spawn", "spawn_monitored", "spawn_linked", "spawn_linked_monitored", "exec" }) do
-      assert.equal("function", type(spawner[name]), name)
-    end
-    assert.equal(42, spawner:exec(support.code(function(n) return 2 * n end), support.host, 21))
+  it("P-80 spawns as the module's functions do, in every form", function()
+    local entry = support.entry("return ...")
+    local pid = support.keep(plain:spawn(listening, host))
+    assert.is_true(process.send(pid, "end"))
+    pid = plain:spawn_monitored(entry, host, "monitored")
+    assert.are.equal("monitored", support.event_of(pid).result)
+    assert.are.equal("executed", (plain:exec(entry, host, "executed")))
     process.set_options({ trap_links = true })
-    local pid = assert(spawner:spawn_linked(support.code(function() error("oops", 0) end), support.host))
-    assert.equal("oops", tostring(support.event_of(pid, process.event.LINK_DOWN).error))
+    local failing = support.entry("error('broken', 0)")
+    pid = plain:spawn_linked(failing, host)
+    assert.are.equal("broken", tostring(support.event_of(pid, process.event.LINK_DOWN).error))
+    pid = plain:spawn_linked_monitored(failing, host)
+    assert.are.equal("broken", tostring(support.event_of(pid).error))
+    assert.are.equal("broken", tostring(support.event_of(pid, process.event.LINK_DOWN).error))
   end)
 
-  it("P-81 H-42 passes context on through generations; the builder's values win", function()
-    local grandchild = process.with_context({ request = "r-9", day = 1 }):exec(support.code(function()
-      return process.with_context({ day = 2 }):exec(function()
-        return process.exec(function()
-          return require("process.ctx").all()
-        end, "app:processes")
-      end, "app:processes")
-    end), support.host)
-    assert.same({ request = "r-9", day = 2 }, grandchild)
+  it("P-11 P-80 hands on arguments with nil in the middle and at the end", function()
+    local count = support.entry("return select('#', ...) .. tostring((select(2, ...)))")
+    assert.are.equal("4nil", (plain:exec(count, host, 1, nil, 3, nil)))
   end)
 
-  it("P-81 B-80 gets values by key; an unknown key is an error", function()
-    local ctx = require "process.ctx"
-    assert.equal(process.ctx, ctx)
-    support.fails("context key not found: nothing", "NOT_FOUND", ctx.get("nothing"))
-    support.fails("context key cannot be empty", "INVALID", ctx.get(""))
-    assert.same({}, ctx.all())
-    assert.equal("#1 (string expected, got number)", support.bad_argument(ctx.get, 5))
-    local found = process.with_context({ t = { 1, { 2 } } }):exec(support.code(function()
-      local own = require "process.ctx"
-      own.get("t")[1] = "changed"
-      return own.get("t")
-    end), support.host)
-    assert.same({ 1, { 2 } }, found)
-  end)
-
-  it("P-84 puts the first messages into the new mailbox, in order, from the spawner", function()
-    local spawner = process.with_context({}):with_message("start", { day = 3 }):with_message("more", 1, 2)
-    local got = result_of(spawner, support.entry([[
-      local seen = {}
-      for i = 1, 2 do
-        local msg = process.inbox():receive()
-        seen[i] = { msg:topic(), msg:payload(), msg:from() }
-      end
-      return seen
-    ]]))
-    assert.same({ { "start", { day = 3 }, process.pid() }, { "more", { 1, 2, n = 2 }, process.pid() } }, got)
-  end)
-
-  it("P-83 registers the name before the process runs; a live owner gets the messages instead", function()
-    local named = process.with_context({}):with_name("spec.builder"):with_message("hello", "you")
-    local body = support.entry([[
-      local seen = { process.registry.lookup("spec.builder") == process.pid() }
-      for i = 1, 2 do
-        seen[#seen + 1] = process.inbox():receive():payload()
-      end
-      return seen
-    ]])
-    local owner = assert(named:spawn_monitored(body, support.host))
-    local again = assert(named:spawn_linked(body, support.host))
-    assert.equal(owner, again)
-    assert.same({ true, "you", "you" }, support.event_of(owner).result)
-    local free = process.with_context({}):with_name("spec.builder")
-    local fresh = assert(free:spawn(support.entry("return 1"), support.host))
-    assert.is_true(fresh ~= owner)
-  end)
-
-  it("P-82 gives limits of its own, which can only be lower than those of the host", function()
-    local ended = support.event_of(assert(process.with_options({ memory_limit = 8 * 1024 * 1024 })
-      :spawn_monitored(support.entry("local s = 'x' while true do s = s .. s end"), support.host)))
-    assert.equal("not enough memory", tostring(ended.error))
-    local pid = assert(process.with_options({ mailbox_limit = 2 })
-      :spawn(support.entry(support.parked), support.host))
-    assert.is_true(process.send(pid, "t"))
-    assert.is_true(process.send(pid, "t"))
-    support.fails("mailbox full: " .. pid, "RATE_LIMITED", process.send(pid, "t"))
-    support.kill(pid)
-    assert(process.define_host("spec.builder:narrow", { mailbox_limit = 1 }))
-    pid = assert(process.with_options({ mailbox_limit = 100 })
-      :spawn(support.entry(support.parked), "spec.builder:narrow"))
-    assert.is_true(process.send(pid, "t"))
-    support.fails("mailbox full: " .. pid, "RATE_LIMITED", process.send(pid, "t"))
-    support.kill(pid)
-  end)
-
-  it("P-80 B-1 B-12 B-14 B-61 B-71 raises for wrong arguments", function()
-    local spawner = process.with_context({})
-    assert.equal("#1 (table expected, got number)", support.bad_argument(process.with_context, 5))
-    assert.equal("#1 (table expected, got no value)", support.bad_argument(process.with_options))
-    assert.equal("#1 (string expected, got nil)", support.bad_argument(spawner.with_name, spawner, nil))
-    assert.equal("#1 (string expected, got table)", support.bad_argument(spawner.with_message, spawner, {}))
-    support.raises("keys must be strings", process.with_context, { 1 })
-    support.raises("unknown option: surprise", process.with_options, { surprise = 1 })
-    support.raises("option memory_limit must be a", process.with_options, { memory_limit = "9" })
-    support.raises("option mailbox_limit must be a", process.with_options, { mailbox_limit = -1 })
-    support.raises("option stack_size must be a", process.with_options, { stack_size = 1 })
-    support.raises("name cannot be empty", spawner.with_name, spawner, "")
-    support.raises("name must not look like a PID: {x}", spawner.with_name, spawner, "{x}")
-    support.raises("empty topic", spawner.with_message, spawner, "")
-    support.raises("reserved topic (begins with @): @t", spawner.with_message, spawner, "@t")
-    support.raises("bad self", spawner.with_name, 5, "name")
-  end)
-
-  it("P-80 B-20 B-3 tells of values that cannot cross when it spawns, and starts nothing", function()
-    assert(process.define_host("spec.builder:empty", {}))
-    local entry = support.entry(support.parked)
-    for text, spawner in pairs({
-      ["cannot send a userdata (context, .db[1])"] = process.with_context({ db = { io.stdout } }),
-      ["cannot send a userdata (argument 3, .x)"] =
-        process.with_context({}):with_message("t", 1, { x = io.stdout }):with_name("spec.builder.never"),
-    }) do
-      support.fails(text, "INVALID", spawner:spawn(entry, "spec.builder:empty"))
-      support.fails(text, "INVALID", spawner:exec(entry, "spec.builder:empty"))
+  it("P-80 is immutable: every with_ method returns a new one", function()
+    local first = process.with_context({ x = 1 })
+    local second = first:with_context({ x = 2, y = 3 })
+    local third = first:with_name("spec.spawner.third")
+    local fourth = first:with_message("topic")
+    local fifth = first:with_options({ mailbox_limit = 1 })
+    for _, other in ipairs({ second, third, fourth, fifth }) do
+      assert.are_not.equal(first, other)
     end
-    support.fails("spawn: entry and host are missing", "INVALID", process.with_context({}):spawn())
-    support.fails("exec: host is missing", "INVALID", process.with_context({}):exec(entry))
-    assert.equal(0, process.host_info("spec.builder:empty").processes)
-    assert.is_nil((process.registry.lookup("spec.builder.never")))
-    support.fails("cannot send a spawner (argument 3)", "INVALID",
-      process.send(process.pid(), "t", process.with_context({})))
+    assert.are.equal("x=1", (first:exec(shown, host)))
+    assert.are.equal("x=2, y=3", (second:exec(shown, host)))
+    local pid = support.keep(first:spawn(listening, host))
+    assert.is_nil(process.registry.lookup("spec.spawner.third"))
+    assert(process.send(pid, "a"))
+    assert(process.send(pid, "b"))
+    assert(process.monitor(pid))
+    process.send(pid, "end")
+    assert.are.equal("a b", support.event_of(pid).result)
   end)
 
-  it("P-85 has neither actors nor security scopes", function()
-    local spawner = process.with_context({})
-    assert.is_nil(spawner.with_actor)
-    assert.is_nil(spawner.with_scope)
-    assert.is_nil(process.with_actor)
-    assert.is_true(errors.is(select(2, spawner:spawn("no.such:entry", support.host)), errors.NOT_FOUND))
+  it("P-80 can be used any number of times, and from what it was made of before", function()
+    local builder = process.with_context({ x = 1 }):with_message("hello")
+    collectgarbage()
+    collectgarbage()
+    for _ = 1, 3 do
+      assert.are.equal("hello", (builder:exec(support.entry("return process.inbox():receive():topic()"), host)))
+    end
+  end)
+
+  it("V-1 P-80 copies what it is given", function()
+    local values, payload = { list = { 1 } }, { 1 }
+    local builder = process.with_context(values):with_message("topic", payload)
+    values.list[1], values.more, payload[1] = 2, true, 2
+    assert.are.same({ 1, "nil", 1 }, (builder:exec(code(function()
+      local get = require("process.ctx").get
+      return { get("list")[1], tostring((get("more"))), process.inbox():receive():payload()[1] }
+    end), host)))
+  end)
+
+  it("P-85 has no with_actor and no with_scope; a name and messages are given to a builder only", function()
+    for _, name in ipairs({ "with_actor", "with_scope" }) do
+      assert.is_nil(process[name])
+      assert.is_nil(plain[name])
+    end
+    for _, name in ipairs({ "with_context", "with_options", "with_name", "with_message" }) do
+      assert.is_function(plain[name])
+    end
+  end)
+
+  it("B-25 P-80 is an object of this process and does not cross", function()
+    support.fails("cannot send a spawner (argument 3)", "INVALID", process.send(process.pid(), "t", plain))
+    assert.is_false(pcall(function()
+      plain.field = 1
+    end))
+  end)
+end)
+
+describe("the context", function()
+  before_each(support.reset)
+  after_each(support.finish)
+
+  it("P-81 is read in the child by process.ctx", function()
+    local got = process.with_context({ request = "r-9", tries = 3, flags = { debug = true }, off = false })
+      :exec(code(function()
+        local get = require("process.ctx").get
+        return { get("request"), get("tries"), get("flags").debug, get("off") }
+      end), host)
+    assert.are.same({ "r-9", 3, true, false }, got)
+  end)
+
+  it("P-81 is empty in the main process and in what it spawns without a builder", function()
+    assert.is_nil(next(ctx.all()))
+    assert.are.equal("", (process.exec(shown, host)))
+  end)
+
+  it("P-81 is handed on to children, by spawn and exec alike; values of a builder win", function()
+    local me = process.pid()
+    local result = process.with_context({ a = 1, b = 1 }):exec(code(function()
+      local child = process.exec(code(function()
+        return process.with_context({ b = 2, c = 3 }):exec(code(function()
+          process.spawn(code(function()
+            process.send(me, "grandchild", shown())
+          end), host)
+          process.wait()
+          return shown()
+        end), host)
+      end), host)
+      return child .. "; " .. shown()
+    end), host)
+    assert.are.equal("a=1, b=2, c=3; a=1, b=1", result)
+    assert.are.equal("a=1, b=2, c=3", support.receive(process.inbox()):payload())
+  end)
+
+  it("P-80 P-81 merges: later values win, others stay", function()
+    local builder = process.with_context({ a = 1, b = 1 }):with_context({ b = 2 }):with_context({})
+    assert.are.equal("a=1, b=2", (builder:exec(shown, host)))
+  end)
+
+  it("P-81 gives a copy each time: changes of one are seen by nobody", function()
+    assert.are.equal(1, (process.with_context({ list = { 1 } }):exec(code(function()
+      local own = require "process.ctx"
+      own.get("list")[1] = 2
+      local all = own.all()
+      all.list[1], all.more = 3, true
+      return own.get("more") == nil and own.get("list")[1]
+    end), host)))
+  end)
+
+  it("P-81 V-1 holds any value that crosses, under any key that is a string", function()
+    local long = ("k"):rep(100000)
+    local shared = { 1 }
+    local builder = process.with_context({ ["a\0b"] = 1, [long] = 2, [" "] = { shared, shared }, f = math.floor })
+    assert.are.same({ 1, 2, true, true }, (builder:exec(code(function()
+      local get = require("process.ctx").get
+      local pair = get(" ")
+      return { get("a\0b"), get(long), pair[1] == pair[2], get("f") == math.floor }
+    end), host)))
+  end)
+
+  it("P-81 survives the end of those it came from", function()
+    local me = process.pid()
+    local pid = support.keep(process.with_context({ key = "kept" }):spawn_monitored(code(function()
+      process.spawn(code(function()
+        process.send(me, "ready", process.pid())
+        process.inbox():receive()
+        process.send(me, "context", (require("process.ctx").get("key")))
+      end), host)
+    end), host))
+    local child = support.receive(process.inbox()):payload()
+    support.event_of(pid)
+    collectgarbage()
+    process.send(child, "go on")
+    assert.are.equal("kept", support.receive(process.inbox()):payload())
+  end)
+
+  it("B-80 P-81 says which key is unknown or empty", function()
+    support.fails("context key not found: request", "NOT_FOUND", ctx.get("request"))
+    support.fails("context key cannot be empty", "INVALID", ctx.get(""))
+    -- No rule forbids the empty key; only `get` does.
+    assert.are.equal("=1", (process.with_context({ [""] = 1 }):exec(shown, host)))
+    local _, err = process.with_context({ [""] = 1 }):exec(code(function()
+      return nil, select(2, require("process.ctx").get(""))
+    end), host)
+    support.fails("context key cannot be empty", "INVALID", nil, err)
+  end)
+end)
+
+describe("options of the builder", function()
+  before_each(support.reset)
+  after_each(support.finish)
+
+  it("P-82 P-25 limit the mailbox of this process only", function()
+    local parked = support.entry(support.parked)
+    local small = support.keep(process.with_options({ mailbox_limit = 2 }):spawn(parked, host))
+    local other = support.keep(process.spawn(parked, host))
+    assert.are.equal(2, room(small))
+    local full = support.fails("mailbox full: " .. small, "RATE_LIMITED", process.send(small, "x"))
+    assert.is_true(full:retryable())
+    for _ = 1, 10 do
+      assert(process.send(other, "x"))
+    end
+  end)
+
+  it("P-82 H-27 limit the memory of this process only", function()
+    local big = support.entry("return #('x'):rep(20000000)")
+    support.fails("not enough memory", "INTERNAL", process.with_options({ memory_limit = 8000000 }):exec(big, host))
+    assert.are.equal(20000000, (process.exec(big, host)))
+  end)
+
+  it("P-82 give this process a bigger C stack, if the host has one", function()
+    assert.are.equal("fits", (process.with_options({ stack_size = 128 * 1024 * 1024 }):exec(
+      support.entry("local function f(n) if n == 0 then return 'fits' end return (f(n - 1)) end return f(5000)"),
+      host
+    )))
+  end)
+
+  it("P-80 P-82 merge", function()
+    local parked = support.entry(support.parked)
+    local builder = process.with_options({ mailbox_limit = 5, memory_limit = 8000000 })
+      :with_options({ mailbox_limit = 2 })
+      :with_options({})
+    assert.are.equal(2, room(support.keep(builder:spawn(parked, host))))
+    local big = support.entry("return #('x'):rep(20000000)")
+    support.fails("not enough memory", "INTERNAL", builder:exec(big, host))
+  end)
+
+  it("P-82 H-31 only lower the host's limits", function()
+    local limited = "spec.spawner:limited"
+    local settings = { mailbox_limit = 2, memory_limit = 8000000, workers = support.workers }
+    assert(process.define_host(limited, settings))
+    local parked, big = support.entry(support.parked), support.entry("return #('x'):rep(20000000)")
+    for _, options in ipairs({ { mailbox_limit = 10, memory_limit = 1e9 }, { mailbox_limit = 0, memory_limit = 0 } }) do
+      local builder = process.with_options(options)
+      assert.are.equal(2, room(support.keep(builder:spawn(parked, limited))))
+      support.fails("not enough memory", "INTERNAL", builder:exec(big, limited))
+    end
+    assert.are.equal(1, room(support.keep(process.with_options({ mailbox_limit = 1 }):spawn(parked, limited))))
+  end)
+end)
+
+describe("the name of the builder", function()
+  before_each(support.reset)
+  after_each(support.finish)
+
+  it("P-83 is registered before the child runs", function()
+    local builder = plain:with_name("spec.spawner.first")
+    assert.is_true(builder:exec(code(function()
+      return process.registry.lookup("spec.spawner.first") == process.pid()
+    end), host))
+    local pid = support.keep(builder:spawn(listening, host))
+    assert.are.equal(pid, process.registry.lookup("spec.spawner.first"))
+  end)
+
+  it("P-83 of a live process: nothing is started, and the owner gets the messages", function()
+    local owner = support.keep(plain:with_name("spec.spawner.owner"):spawn_monitored(listening, host))
+    local before = process.host_info(host).processes
+    local builder = plain:with_name("spec.spawner.owner"):with_message("first", 1):with_message("second")
+    local never = code(function()
+      error("this must not run")
+    end)
+    for _, form in ipairs({ "spawn", "spawn_monitored", "spawn_linked", "spawn_linked_monitored", "exec" }) do
+      assert.are.equal(owner, (builder[form](builder, never, host)), form)
+    end
+    assert.are.equal(before, process.host_info(host).processes)
+    process.send(owner, "end")
+    local ev = support.event_of(owner)
+    assert.are.equal("first second first second first second first second first second", ev.result)
+    assert.is_nil(support.waiting(process.events()))
+  end)
+
+  it("P-83 L-42 of a live process: no link and no monitor is set up", function()
+    assert(process.define_host("spec.spawner:silent", { report = false, workers = support.workers }))
+    local owner = support.keep(process.spawn(code(function()
+      process.registry.register("spec.spawner.alone")
+      process.inbox():receive()
+      error("broken", 0)
+    end), "spec.spawner:silent"))
+    support.eventually(function()
+      return process.registry.lookup("spec.spawner.alone") == owner
+    end)
+    local builder = plain:with_name("spec.spawner.alone"):with_message("fail")
+    assert.are.equal(owner, builder:spawn_linked_monitored(listening, host))
+    assert.is_true(process.wait("20s"))
+    assert.is_nil(support.waiting(process.events()))
+  end)
+
+  it("P-83 may belong to the caller, who then gets the messages", function()
+    assert(process.registry.register("spec.spawner.me"))
+    local pid = plain:with_name("spec.spawner.me"):with_message("hello", 5):spawn(listening, host)
+    process.registry.unregister("spec.spawner.me")
+    assert.are.equal(process.pid(), pid)
+    local msg = support.receive(process.inbox())
+    assert.are.same({ "hello", 5, process.pid() }, { msg:topic(), msg:payload(), msg:from() })
+  end)
+
+  it("P-76 P-83 of a process that has ended is free", function()
+    local builder = plain:with_name("spec.spawner.again")
+    local first = builder:exec(support.entry("return process.pid()"), host)
+    local second = builder:exec(support.entry("return process.pid()"), host)
+    assert.is_string(second)
+    assert.are_not.equal(first, second)
+    assert.is_nil(process.registry.lookup("spec.spawner.again"))
+  end)
+
+  it("L-1 P-83 of a process that is ending is free: nobody is sent to it any more", function()
+    local owner = support.keep(process.spawn_monitored(
+      support.entry([[
+        local parent = ...
+        local function busy()
+          local start = os.clock()
+          while os.clock() - start < 0.1 do end
+        end
+        if newproxy then
+          keep = newproxy(true)
+          getmetatable(keep).__gc = busy
+        else
+          keep = setmetatable({}, { __gc = busy })
+        end
+        process.registry.register("spec.spawner.ending")
+        process.send(parent, "ready")
+        process.inbox():receive()
+      ]]),
+      host,
+      process.pid()
+    ))
+    support.receive(process.inbox())
+    process.terminate(owner)
+    local heir = support.keep(plain:with_name("spec.spawner.ending"):spawn(listening, host))
+    assert.are_not.equal(owner, heir)
+    assert.are.equal(heir, process.registry.lookup("spec.spawner.ending"))
+    support.event_of(owner)
+    assert.are.equal(heir, process.registry.lookup("spec.spawner.ending"))
+  end)
+
+  it("P-77 P-83 asked for by many at once: one process is started, the others send to it", function()
+    local start = code(function()
+      process.inbox():receive()
+      return (process
+        .with_context({})
+        :with_name("spec.spawner.race")
+        :with_message("hello")
+        :spawn(listening, host))
+    end)
+    local starters = {}
+    for number = 1, 8 do
+      starters[number] = support.keep(process.spawn_monitored(start, host))
+    end
+    for _, pid in ipairs(starters) do
+      process.send(pid, "go")
+    end
+    local winners = {}
+    for _ = 1, #starters do
+      local ev = support.receive(process.events())
+      assert.is_nil(ev.error)
+      winners[ev.result] = true
+    end
+    local winner = next(winners)
+    assert.is_nil(next(winners, winner))
+    support.keep(winner)
+    assert(process.monitor(winner))
+    process.send(winner, "end")
+    assert.are.equal(("hello "):rep(8):sub(1, -2), support.event_of(winner).result)
+  end)
+end)
+
+describe("the messages of the builder", function()
+  before_each(support.reset)
+  after_each(support.finish)
+
+  it("P-84 are in the mailbox first, in order, from the caller, before any other", function()
+    local me = process.pid()
+    local builder = plain:with_message("x", 1):with_message("x", 2, nil):with_message("y")
+    local got = builder:exec(code(function()
+      process.send(process.pid(), "later")
+      local list = {}
+      for number = 1, 4 do
+        local msg = process.inbox():receive()
+        local payload = msg:payload()
+        payload = type(payload) == "table" and payload.n or payload
+        list[number] = ("%s %s %s"):format(msg:topic(), tostring(payload), msg:from() == me and "caller" or "self")
+      end
+      return list
+    end), host)
+    assert.are.same({ "x 1 caller", "x 2 caller", "y nil caller", "later nil self" }, got)
+  end)
+
+  it("P-31 P-84 belong to listeners like any other message", function()
+    local entry = support.entry("return process.listen('start'):receive()")
+    assert.are.equal(7, (plain:with_message("start", 7):exec(entry, host)))
+  end)
+
+  it("P-84 V-15 are copied for each process that is spawned", function()
+    local builder = plain:with_message("list", { 1 })
+    local change = code(function()
+      local list = process.inbox():receive():payload()
+      list[#list + 1] = 2
+      return #list
+    end)
+    assert.are.equal(2, (builder:exec(change, host)))
+    assert.are.equal(2, (builder:exec(change, host)))
+  end)
+
+  it("P-30 P-84 may be a thousand", function()
+    local builder = plain
+    for number = 1, 1000 do
+      builder = builder:with_message("n", number)
+    end
+    local sum = builder:exec(code(function()
+      local sum, numbers = 0, process.listen("n")
+      for _ = 1, 1000 do
+        sum = sum + numbers:receive()
+      end
+      return sum
+    end), host)
+    assert.are.equal(500500, sum)
   end)
 end)

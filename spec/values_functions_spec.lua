@@ -295,7 +295,7 @@ describe("functions", function()
     assert.are.equal(300000, (process.exec(sum, host, 100000)))
   end)
 
-  it("V-20 cross every border: arguments, payloads, results, details, raised values, context, messages", function()
+  it("V-20 cross every border: arguments, payloads, results, errors, context, first messages", function()
     local n = 40
     local function add(more)
       return n + more
@@ -419,8 +419,7 @@ describe("functions and tables of the standard library and of this one", functio
   before_each(support.reset)
   after_each(support.finish)
 
-  -- Whether this is a function of the interpreter or of the library under its own name, and not one that another has
-  -- added.
+  -- Whether this is a function of the interpreter or of the library under its own name; other modules add some.
   local function is_native(value)
     return type(value) == "function"
       and value ~= rawget(_G, "unpack")
