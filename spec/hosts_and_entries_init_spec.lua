@@ -60,7 +60,7 @@ describe("the init module of a host", function()
     end)
   end)
 
-  it("H-32 P-18 is required before a function that is the entry", function()
+  it("H-32 is required before a function that is the entry", function()
     with_init("ready = 'ready'", function(host)
       local main = assert((loadstring or load)("return ready"))
       assert.equal("ready", result_of(process.spawn_monitored(main, host)))
@@ -69,7 +69,7 @@ describe("the init module of a host", function()
     end)
   end)
 
-  it("H-32 P-56 is required again when the process is upgraded", function()
+  it("H-32 is required again when the process is upgraded", function()
     with_init("ready = 'ready'", function(host)
       local entry = support.entry [[
         local turn = ...

@@ -277,7 +277,7 @@ describe("the code of a restricted process", function()
     assert.equal(8, got)
   end)
 
-  it("H-31 B-100 P-56 P-57 is upgraded to what others have defined, and keeps its limits", function()
+  it("H-31 B-100 is upgraded to what others have defined, and keeps its limits", function()
     local host = restricted()
     is_refused(host, "upgrade", "return process.upgrade('spec.entries:nobody')")
     assert.equal(42, run(host, "return process.upgrade('spec.restricted:double', 21)"))
@@ -291,7 +291,7 @@ describe("the code of a restricted process", function()
     assert.is_truthy(got[2]:find("not enough memory", 1, true))
   end)
 
-  it("H-31 P-18 P-56 may be a function that others have sent there, and start anew", function()
+  it("H-31 may be a function that others have sent there, and start anew", function()
     local host = restricted()
     local pid = assert(process.spawn_monitored(function(turn)
       if turn == 2 then
@@ -421,7 +421,7 @@ describe("a restricted process and others", function()
     assert.is_true(process.terminate(pid))
   end)
 
-  it("H-31 P-83 with_name of a name that is taken only sends to its owner", function()
+  it("H-31 with_name of a name that is taken only sends to its owner", function()
     local host = restricted()
     assert(process.registry.register("spec.restricted.main"))
     local got = run(
@@ -515,7 +515,7 @@ describe("the limits of a restricted host", function()
     assert.same(all, info.libs)
   end)
 
-  it("H-31 P-82 are only lowered by with_options, on every host", function()
+  it("H-31 are only lowered by with_options, on every host", function()
     local parent = [[
       local entry, host, options = ...
       return (process.with_options(options):exec(entry, host))

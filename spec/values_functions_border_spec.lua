@@ -158,7 +158,7 @@ describe("functions of restricted processes", function()
     assert.is_true(process.terminate(pid))
   end)
 
-  it("V-23 V-20 are taken by processes that have the same libraries or fewer", function()
+  it("V-23 are taken by processes that have the same libraries or fewer", function()
     local more = restricted({ libs = { "base", "table", "string" } })
     for _, libs in ipairs({ { "base", "table", "string" }, { "base", "table" }, { "base" } }) do
       local host = restricted({ libs = libs })
@@ -184,7 +184,7 @@ describe("functions of restricted processes", function()
     assert.equal(42, support.receive(process.inbox()):payload()())
   end)
 
-  it("V-21 H-31 B-20 a receiver that lacks what is named refuses it, whoever sends", function()
+  it("H-31 B-20 a receiver that lacks what is named refuses it, whoever sends", function()
     local host = restricted()
     local pid = caller(host)
     for _, value in ipairs({ io.open, os.getenv, debug.getinfo, loadfile, dofile }) do
@@ -206,7 +206,7 @@ describe("functions of restricted processes", function()
     assert.is_true(process.terminate(pid))
   end)
 
-  it("V-21 V-23 H-31 a function as an entry, as a definition or as an import does not bring a library along", function()
+  it("V-23 H-31 a function as an entry, as a definition or as an import does not bring a library along", function()
     local host = restricted()
     local open = io.open
     local function opening()

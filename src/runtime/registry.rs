@@ -9,11 +9,12 @@ use super::process::Process;
 use super::relations::Stage;
 use once_cell::sync::Lazy;
 use parking_lot::RwLock;
-use rustc_hash::FxHashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-static NAMES: Lazy<RwLock<FxHashMap<Vec<u8>, Arc<Process>>>> = Lazy::new(Default::default);
+/// Hashed with keys that nobody knows: who could choose names of one hash would slow down all who look up a name.
+static NAMES: Lazy<RwLock<HashMap<Vec<u8>, Arc<Process>>>> = Lazy::new(Default::default);
 
 /// Counts the changes that could make a remembered answer wrong: releases of names.
 static RELEASES: AtomicU64 = AtomicU64::new(0);
@@ -40,12 +41,12 @@ pub fn register(name: &[u8], process: &Arc<Process>) -> Result<(), Failure> {
     let alive = process.with_bonds(|bonds| {
         let alive = bonds.stage == Stage::Alive;
         if alive {
-            bonds.names.push(name.to_vec());
+            bonds.names.insert(name.to_vec());
         }
         alive
     });
     if alive && !process.charge(cost(name)) {
-        process.with_bonds(|bonds| bonds.names.retain(|own| own != name));
+        process.with_bonds(|bonds| bonds.names.remove(name));
         process.discharge(cost(name));
         return Err(Failure::OutOfMemory);
     }
@@ -96,7 +97,7 @@ pub fn unregister(
     allowed(&owner)?;
     names.remove(name);
     RELEASES.fetch_add(1, Ordering::Release);
-    owner.with_bonds(|bonds| bonds.names.retain(|own| own != name));
+    owner.with_bonds(|bonds| bonds.names.remove(name));
     owner.discharge(cost(name));
     Ok(true)
 }
@@ -107,7 +108,7 @@ fn cost(name: &[u8]) -> usize {
 }
 
 /// Takes away the names of a process that is gone.
-pub(super) fn release(process: &Process, owned: Vec<Vec<u8>>) {
+pub(super) fn release(process: &Process, owned: HashSet<Vec<u8>>) {
     if owned.is_empty() {
         return;
     }

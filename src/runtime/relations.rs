@@ -14,6 +14,7 @@ use super::pid::ProcessId;
 use super::process::Process;
 use parking_lot::MutexGuard;
 use rustc_hash::FxHashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -51,7 +52,7 @@ pub struct Bonds {
     /// Processes that want an EXIT.
     pub watchers: FxHashMap<ProcessId, Arc<Process>>,
     /// Names it owns.
-    pub names: Vec<Vec<u8>>,
+    pub names: HashSet<Vec<u8>>,
     /// Live processes that it has spawned.
     pub children: usize,
     /// It wants to hear when it has no children left.
