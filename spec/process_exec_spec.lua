@@ -1,48 +1,14 @@
--- process.md: process.id, functions as entries, process.exec, process.wait.
+-- process.md: process.id, functions as entries, process.exec.
 local process = require "process"
 local channel = require "process.channel"
 local time = require "process.time"
-local errors = require "process.errors"
 local support = require "spec.support"
 local code = support.code
 local host = support.host
 
--- Runs fn in a finalizer and returns what it returned.
-local function in_finalizer(fn)
-  local got
-  local function finalize()
-    got = support.pack(fn())
-  end
-  if rawget(_G, "newproxy") then
-    getmetatable(newproxy(true)).__gc = finalize -- luacheck: ignore
-  else
-    setmetatable({}, { __gc = finalize })
-  end
-  collectgarbage()
-  collectgarbage()
-  return support.unpack(got, 1, got.n)
-end
-
 -- True if an event waits in this process.
 local function has_event()
   return support.waiting(process.events()) ~= nil
-end
-
--- A child that answers with its PID, and returns what is sent to it, or fails with it.
-local returning = code(function(parent)
-  process.send(parent, "child", process.pid())
-  local msg = process.inbox():receive()
-  if msg:topic() == "fail" then
-    error(msg:payload(), 0)
-  end
-  return msg:payload()
-end)
-
--- The PID that such a child sends first.
-local function child_of_exec()
-  local msg = support.receive(process.inbox())
-  assert.are.equal("child", msg:topic())
-  return msg:payload()
 end
 
 describe("a function as an entry", function()
@@ -68,8 +34,8 @@ describe("a function as an entry", function()
       assert.are.equal("no main", tostring(support.event_of(pid, kind).error))
     end
     support.reset()
-    local pid = process.spawn(returning, host, process.pid())
-    assert.are.equal(pid, child_of_exec())
+    local pid = process.spawn(support.returning, host, process.pid())
+    assert.are.equal(pid, support.child())
     process.send(pid, "return")
     assert.is_true(process.wait("20s"))
   end)
@@ -180,11 +146,11 @@ describe("process.exec", function()
   it("L-20 L-23 P-55 gives an EXIT besides, if another coroutine monitors the child", function()
     local monitored = channel.new(1)
     coroutine.spawn(function()
-      local pid = child_of_exec()
+      local pid = support.child()
       monitored:send(process.monitor(pid))
       process.send(pid, "return", "done")
     end)
-    assert.are.equal("done", (process.exec(returning, host, process.pid())))
+    assert.are.equal("done", (process.exec(support.returning, host, process.pid())))
     assert.is_true(monitored:receive())
     assert.are.equal("done", support.receive(process.events()).result)
     assert.is_false(has_event())
@@ -192,31 +158,31 @@ describe("process.exec", function()
 
   it("L-24 P-55 still ends when another coroutine takes its monitor of the child away", function()
     coroutine.spawn(function()
-      local pid = child_of_exec()
+      local pid = support.child()
       process.unmonitor(pid)
       process.monitor(pid)
       process.unmonitor(pid)
       process.send(pid, "return", "done")
     end)
-    assert.are.equal("done", (process.exec(returning, host, process.pid())))
+    assert.are.equal("done", (process.exec(support.returning, host, process.pid())))
     assert.is_false(has_event())
   end)
 
   it("L-50 P-55 returns the error of a child that somebody terminates", function()
     coroutine.spawn(function()
-      process.terminate(child_of_exec())
+      process.terminate(support.child())
     end)
-    support.fails("process terminated", "CANCELED", process.exec(returning, host, process.pid()))
+    support.fails("process terminated", "CANCELED", process.exec(support.returning, host, process.pid()))
   end)
 
   it("L-63 P-55 waits on after the failure of the child itself, if that is linked and trapped", function()
     process.set_options({ trap_links = true })
     coroutine.spawn(function()
-      local pid = child_of_exec()
+      local pid = support.child()
       process.link(pid)
       process.send(pid, "fail", "broken")
     end)
-    support.fails("broken", "INTERNAL", process.exec(returning, host, process.pid()))
+    support.fails("broken", "INTERNAL", process.exec(support.returning, host, process.pid()))
     assert.are.equal(process.event.LINK_DOWN, support.receive(process.events()).kind)
   end)
 
@@ -258,13 +224,13 @@ describe("process.exec", function()
     local results = channel.new(20)
     for i = 1, 20 do
       coroutine.spawn(function()
-        results:send((process.exec(returning, host, process.pid())))
+        results:send((process.exec(support.returning, host, process.pid())))
       end)
       assert.is_truthy(i)
     end
     local children = {}
     for i = 1, 20 do
-      children[i] = child_of_exec()
+      children[i] = support.child()
     end
     -- All of them live at the same time; they end in the opposite order.
     for i = 20, 1, -1 do
@@ -294,9 +260,9 @@ describe("process.exec", function()
       ]],
       host,
       me,
-      returning
+      support.returning
     )
-    local child = child_of_exec()
+    local child = support.child()
     support.kill(caller)
     assert.is_true(process.monitor(child))
     process.send(child, "return", "goes on")
@@ -304,14 +270,14 @@ describe("process.exec", function()
   end)
 
   it("B-65 L-63 P-55 is left by the failure of a linked process, and the child goes on unnoticed", function()
-    local linked = process.spawn_linked(returning, host, process.pid())
-    assert.are.equal(linked, child_of_exec())
+    local linked = process.spawn_linked(support.returning, host, process.pid())
+    assert.are.equal(linked, support.child())
     local child
     coroutine.spawn(function()
-      child = child_of_exec()
+      child = support.child()
       process.send(linked, "fail", "broken")
     end)
-    local ok, err = pcall(process.exec, returning, host, process.pid())
+    local ok, err = pcall(process.exec, support.returning, host, process.pid())
     assert.is_false(ok)
     support.raises(("linked process failed: %s: broken"):format(linked), error, err)
     assert.is_true(process.send(child, "return"))
@@ -325,7 +291,7 @@ describe("process.exec", function()
 
   it("B-3 B-56 H-54 P-55 raises in a finalizer, and starts nothing", function()
     local before = process.host_info(host).processes
-    local ok, err = in_finalizer(function()
+    local ok, err = support.in_finalizer(function()
       return pcall(process.exec, support.entry("return 1"), host)
     end)
     assert.is_false(ok)
@@ -377,167 +343,5 @@ describe("process.exec", function()
     assert.is_true(run(2000) < before * 1.05 + 20)
     assert.is_true(process.wait("20s"))
     assert.are.equal(0, process.host_info(host).processes)
-  end)
-end)
-
-describe("process.wait", function()
-  before_each(support.reset)
-  after_each(support.finish)
-
-  it("P-19 returns true at once if the caller has no live children", function()
-    assert.is_true(process.wait())
-    assert.is_true(process.wait("1h"))
-    assert.is_true(process.wait(0))
-  end)
-
-  it("P-19 waits until every child has ended, however it was spawned and however it ends", function()
-    process.set_options({ trap_links = true })
-    local pids = {
-      process.spawn(returning, host, process.pid()),
-      process.spawn_linked(returning, host, process.pid()),
-      process.spawn_monitored(returning, host, process.pid()),
-      process.with_context({}):spawn(returning, host, process.pid()),
-    }
-    local order = {}
-    coroutine.spawn(function()
-      for _ = 1, #pids do
-        child_of_exec()
-      end
-      process.send(pids[1], "return")
-      process.send(pids[2], "fail", "broken")
-      process.terminate(pids[3])
-      time.sleep("10ms")
-      order[#order + 1] = "last"
-      process.send(pids[4], "return")
-    end)
-    assert.is_true(process.wait("20s"))
-    assert.are.same({ "last" }, order)
-    for _, pid in ipairs(pids) do
-      assert.is_nil(process.send(pid, "x"))
-    end
-  end)
-
-  it("P-19 returns false when the time is over, and takes every duration", function()
-    support.spawn(support.parked)
-    assert.is_false(process.wait("5ms"))
-    assert.is_false(process.wait(5 * time.MILLISECOND))
-    assert.is_false(process.wait(time.parse_duration("5ms")))
-    assert.is_false(process.wait(0))
-    assert.is_false(process.wait("-1s"))
-  end)
-
-  it("P-19 does not wait for children of children", function()
-    local grandchild = support.keep(support.result_of(
-      [[
-        local host, parked = ...
-        return process.spawn(parked, host)
-      ]],
-      host,
-      code(function()
-        channel.new():receive()
-      end)
-    ))
-    assert.is_true(process.wait("20s"))
-    assert.is_true(process.terminate(grandchild))
-  end)
-
-  it("P-19 waits for children, too, that were started meanwhile", function()
-    local first = support.spawn("process.inbox():receive()")
-    local second
-    coroutine.spawn(function()
-      second = support.spawn("process.inbox():receive()")
-      process.send(first, "end")
-      support.eventually(function()
-        return not process.send(first, "again")
-      end)
-      process.send(second, "end")
-    end)
-    assert.is_true(process.wait("20s"))
-    assert.is_nil(process.send(second, "x"))
-  end)
-
-  it("P-19 may be called by several coroutines, each with its own limit", function()
-    local child = support.spawn(support.parked)
-    local short, long = channel.new(1), channel.new(5)
-    coroutine.spawn(function()
-      short:send(process.wait("5ms"))
-    end)
-    for _ = 1, 5 do
-      coroutine.spawn(function()
-        long:send(process.wait())
-      end)
-    end
-    assert.is_false((support.receive(short)))
-    assert.is_nil((support.waiting(long)))
-    process.terminate(child)
-    for _ = 1, 5 do
-      assert.is_true((support.receive(long)))
-    end
-  end)
-
-  it("L-14 P-19 returns when the children are gone: no send reaches one, no name is left", function()
-    for i = 1, 200 do
-      local name = "spec.exec.wait" .. i
-      local pid = process.with_context({}):with_name(name):spawn(support.entry(""), host)
-      assert.is_true(process.wait("20s"))
-      assert.is_nil(process.send(pid, "x"))
-      assert.is_nil(process.registry.lookup(name))
-    end
-  end)
-
-  it("L-65 P-19 is how a script sees its children through", function()
-    local out = support.output_of([[
-      local process = require "process"
-      for i = 1, 3 do
-        process.spawn(function() time.sleep("20ms") io.write(i) end, "app:processes")
-      end
-      process.wait()
-      io.write(" all done")
-    ]])
-    assert.are.equal("123", (function(digits)
-      table.sort(digits)
-      return table.concat(digits)
-    end)({ out:match("^(%d)(%d)(%d) all done$") }))
-  end)
-
-  it("C-33 P-3 P-19 works in plain coroutines and callbacks, in spawned processes too", function()
-    local body = [[
-      local host = ...
-      local nap = function() time.sleep("2ms") end
-      process.spawn(nap, host)
-      local a = coroutine.wrap(function() return process.wait() end)()
-      process.spawn(nap, host)
-      local b = ("x"):gsub("x", function() return tostring(process.wait()) end)
-      return tostring(a) .. b
-    ]]
-    assert.are.equal("truetrue", support.result_of(body, host))
-    assert.are.equal("truetrue", assert((loadstring or load)(body))(host))
-  end)
-
-  it("B-65 P-19 is left by the failure of a linked process", function()
-    support.spawn(support.parked)
-    local linked = process.spawn_linked(support.entry("error('broken', 0)"), host)
-    support.raises(("linked process failed: %s: broken"):format(linked), process.wait)
-  end)
-
-  it("B-56 P-19 raises in a finalizer if there is anything to wait for", function()
-    support.spawn(support.parked)
-    local ok, err = in_finalizer(function()
-      return pcall(process.wait)
-    end)
-    assert.is_false(ok)
-    assert.are.equal("cannot wait in a finalizer", tostring(err))
-  end)
-
-  it("B-40 P-19 raises for what is no duration", function()
-    for _, value in ipairs({ true, {}, "soon", "5 s", 0 / 0 }) do
-      local shown = type(value) == "table" and "" or tostring(value)
-      support.raises("process.wait: invalid duration: " .. shown, process.wait, value)
-    end
-  end)
-
-  it("L-11 P-55 errors.is recognizes what exec returns", function()
-    local _, err = process.exec("spec.exec:unknown", host)
-    assert.is_true(errors.is(err, errors.NOT_FOUND))
   end)
 end)

@@ -1,51 +1,11 @@
--- process.md: process.upgrade, and what survives it.
+-- process.md: process.upgrade, from wherever it is called, and when it fails.
 local process = require "process"
 local time = require "process.time"
 local support = require "spec.support"
+local upgrade = require "spec.support.upgrade"
+local spawn, report, result = upgrade.spawn, upgrade.report, upgrade.result
 local code = support.code
 local host = support.host
-
--- What an upgraded process runs: it tells its parent its PID, its entry and its arguments, and returns what waits for
--- it: "topic payload" of messages in the order of arrival, then "kind reason-or-PID" of events.
-assert(process.define(
-  "spec.upgrade:next",
-  [[
-  local function waiting(ch)
-    local got = channel.select({ ch:case_receive(), default = true })
-    return got.value
-  end
-  return { main = function(parent, ...)
-    process.send(parent, "upgraded", process.pid(), process.id(), select("#", ...), ...)
-    local mail = {}
-    for msg in waiting, process.inbox() do
-      mail[#mail + 1] = msg:topic() .. " " .. tostring(msg:payload())
-    end
-    for event in waiting, process.events() do
-      mail[#mail + 1] = event.kind .. " " .. (event.reason or event.from)
-    end
-    return mail
-  end }
-]]
-))
-
--- Spawns a child with this body, which gets this process's PID as `parent`.
-local function spawn(body)
-  return support.spawn_monitored("local parent = ... " .. body, process.pid())
-end
-
--- What the upgraded child has sent: { pid, id, number of arguments, arguments… }.
-local function report()
-  local msg = support.receive(process.inbox())
-  assert.are.equal("upgraded", msg:topic())
-  return msg:payload()
-end
-
--- The result of a child; a child that fails fails the test.
-local function result(pid)
-  local ev = support.event_of(pid)
-  assert.is_nil(ev.error)
-  return ev.result
-end
 
 -- A piece of Lua source: calls fn when what it returns is collected, at the latest when the state closes.
 local finalized = [[
@@ -132,6 +92,20 @@ describe("process.upgrade", function()
     assert.are.equal("the new code", (process.exec("spec.upgrade:again", host)))
   end)
 
+  it("H-4 P-56 with nil reads the file of the present entry again", function()
+    support.with_folder({ ["clerk.lua"] = "" }, function(folder)
+      local file = folder .. "/clerk.lua"
+      assert(process.define("spec.upgrade:file", { source = "file://" .. file }))
+      local old = "return function() process.send(%q, 'old') process.inbox():receive() process.upgrade() end"
+      support.write(file, old:format(process.pid()))
+      local pid = support.keep(process.spawn_monitored("spec.upgrade:file", host))
+      assert.are.equal("old", support.receive(process.inbox()):topic())
+      support.write(file, "return function() return 'the new code' end")
+      process.send(pid, "go on")
+      assert.are.equal("the new code", result(pid))
+    end)
+  end)
+
   it("P-18 P-56 with nil starts a function again, with its captured locals as they were at the spawn", function()
     local starts = 0
     local function count(n)
@@ -165,220 +139,6 @@ describe("process.upgrade", function()
         return n
       end)
     end), host)))
-  end)
-
-  it("P-57 keeps the messages, those of listeners too, in the order in which they came", function()
-    local pid = spawn([[
-      local a = process.listen("a")
-      process.listen("b", { message = true })
-      local go = process.listen("go")
-      process.send(parent, "ready")
-      a:receive()
-      go:receive()
-      -- Looks at the mailbox: every message is with its view now.
-      channel.select({ process.events():case_receive(), default = true })
-      process.upgrade("spec.upgrade:next", parent)
-    ]])
-    support.receive(process.inbox())
-    for number, topic in ipairs({ "a", "b", "a", "c", "b", "a", "c" }) do
-      process.send(pid, topic, number)
-    end
-    process.send(pid, "go")
-    report()
-    assert.are.same({ "b 2", "a 3", "c 4", "b 5", "a 6", "c 7" }, result(pid))
-  end)
-
-  it("P-57 keeps messages that nobody has looked at yet, and those that come meanwhile", function()
-    assert(process.define(
-      "spec.upgrade:counting",
-      [[
-      return function(seen)
-        for _ = 1, 10 do
-          if process.inbox():receive():payload() ~= seen + 1 then
-            return "out of order"
-          end
-          seen = seen + 1
-        end
-        return seen == 2000 and "all" or process.upgrade(nil, seen)
-      end
-    ]]
-    ))
-    local pid = support.keep(process.spawn_monitored("spec.upgrade:counting", host, 0))
-    for number = 1, 2000 do
-      assert(process.send(pid, "count", number))
-    end
-    assert.are.equal("all", result(pid))
-  end)
-
-  it("P-57 keeps the events: EXIT, LINK_DOWN and CANCEL", function()
-    local pid = spawn([[
-      process.set_options({ trap_links = true })
-      local function fail() error("broken", 0) end
-      local watched = process.spawn_monitored(fail, "app:processes")
-      local linked = process.spawn_linked(fail, "app:processes")
-      process.wait()
-      process.send(parent, "ready", watched, linked)
-      process.listen("go"):receive()
-      process.upgrade("spec.upgrade:next", parent)
-    ]])
-    local children = support.receive(process.inbox()):payload()
-    process.cancel(pid, "closing time")
-    process.send(pid, "go")
-    report()
-    local mail = result(pid)
-    table.sort(mail)
-    local expected = { "pid.exit " .. children[1], "pid.link.down " .. children[2], "pid.cancel closing time" }
-    table.sort(expected)
-    assert.are.same(expected, mail)
-  end)
-
-  it("P-57 keeps watching and being watched, links and names", function()
-    local watched = support.spawn("process.inbox():receive()")
-    assert(process.define(
-      "spec.upgrade:relations",
-      [[
-      return function(parent, watched)
-        process.send(parent, "upgraded", process.registry.lookup("spec.upgrade.name") == process.pid())
-        process.send(watched, "end")
-        local ev = process.events():receive()
-        process.send(parent, "exit", ev.from == watched)
-        process.inbox():receive()
-        error("broken", 0)
-      end
-    ]]
-    ))
-    process.set_options({ trap_links = true })
-    local pid = support.keep(process.spawn_linked_monitored(
-      support.entry([[
-        local parent, watched = ...
-        process.registry.register("spec.upgrade.name")
-        process.monitor(watched)
-        process.upgrade("spec.upgrade:relations", parent, watched)
-      ]]),
-      host,
-      process.pid(),
-      watched
-    ))
-    assert.is_true(support.receive(process.inbox()):payload())
-    assert.is_true(support.receive(process.inbox()):payload())
-    assert.is_true(process.send("spec.upgrade.name", "end"))
-    local exit, down = support.receive(process.events()), support.receive(process.events())
-    assert.are.same({ "pid.exit", pid, "broken" }, { exit.kind, exit.from, tostring(exit.error) })
-    assert.are.same({ "pid.link.down", pid }, { down.kind, down.from })
-  end)
-
-  it("P-57 keeps the context, the options and the limits", function()
-    assert(process.define(
-      "spec.upgrade:kept",
-      [[
-      return function()
-        local big = pcall(string.rep, "x", 20000000)
-        return { key = require("process.ctx").get("key"), options = process.get_options(), big = big }
-      end
-    ]]
-    ))
-    local builder = process.with_context({ key = "value" }):with_options({ memory_limit = 8000000 })
-    local got, err = builder:exec(code(function()
-      process.set_options({ trap_links = true, wrapped = true })
-      process.upgrade("spec.upgrade:kept")
-    end), host)
-    assert.is_nil(err)
-    assert.are.same({ key = "value", options = { trap_links = true, wrapped = true }, big = false }, got)
-  end)
-
-  it("P-25 P-57 keeps count of the waiting messages", function()
-    assert(process.define_host("spec.upgrade:limited", { mailbox_limit = 5, workers = support.workers }))
-    assert(process.define(
-      "spec.upgrade:parked",
-      [[
-      return function(parent, n)
-        process.listen("x")
-        if n > 0 then
-          process.upgrade(nil, parent, n - 1)
-        end
-        process.send(parent, "ready")
-        process.listen("end"):receive()
-      end
-    ]]
-    ))
-    local pid = support.keep(process.spawn_monitored("spec.upgrade:parked", "spec.upgrade:limited", process.pid(), 50))
-    assert(process.send(pid, "x", 1))
-    assert(process.send(pid, "y", 2))
-    support.receive(process.inbox())
-    for _ = 1, 3 do
-      assert(process.send(pid, "x"))
-    end
-    support.fails("mailbox full: " .. pid, "RATE_LIMITED", process.send(pid, "x"))
-  end)
-
-  it("P-19 P-57 keeps its children", function()
-    assert(process.define(
-      "spec.upgrade:parent",
-      [[
-      return function(child)
-        local before = process.wait("1ms")
-        process.terminate(child)
-        return { before, process.wait("20s") }
-      end
-    ]]
-    ))
-    local parked = code(function()
-      process.inbox():receive()
-    end)
-    assert.are.same(
-      { false, true },
-      (process.exec(code(function()
-        local child = process.spawn(parked, host)
-        coroutine.spawn(process.wait)
-        coroutine.yield()
-        process.upgrade("spec.upgrade:parent", child)
-      end), host))
-    )
-  end)
-
-  it("P-57 drops listeners, timers, coroutines and globals", function()
-    assert(process.define(
-      "spec.upgrade:fresh",
-      [[
-      return function()
-        process.send(process.pid(), "topic", "in the inbox")
-        local got = process.inbox():receive():payload()
-        time.sleep("20ms")
-        local mail = channel.select({ process.inbox():case_receive(), default = true })
-        return { got = got, mail = mail.default, leak = tostring(leak), loaded = package.loaded.leak == nil }
-      end
-    ]]
-    ))
-    local got = process.exec(code(function()
-      process.listen("topic")
-      rawset(_G, "leak", 1)
-      package.loaded.leak = true
-      time.timer("5ms")
-      coroutine.spawn(function()
-        while true do
-          time.sleep("1ms")
-          process.send(process.pid(), "from the old code")
-        end
-      end)
-      process.upgrade("spec.upgrade:fresh")
-    end), host)
-    assert.are.same({ got = "in the inbox", mail = true, leak = "nil", loaded = true }, got)
-  end)
-
-  it("P-55 P-57 takes no EXIT over that an exec of the old code was to get", function()
-    local pid = spawn([[
-      local me = process.pid()
-      coroutine.spawn(function()
-        process.exec(function() process.send(me, "ending") end, "app:processes")
-      end)
-      process.listen("ending"):receive()
-      process.wait()
-      -- Looks at the mailbox without a turn for the other coroutine.
-      channel.select({ process.inbox():case_receive(), default = true })
-      process.upgrade("spec.upgrade:next", parent)
-    ]])
-    report()
-    assert.are.same({}, result(pid))
   end)
 
   it("H-54 P-56 runs the finalizers of the old code, in which nothing waits and nothing is upgraded", function()
@@ -506,6 +266,13 @@ describe("an upgrade that fails", function()
     refused("cannot send a thread (argument 2)", "Invalid", "nil, coroutine.create(print)")
     local received = "(process.send(process.pid(), 't') and process.inbox():receive()).topic"
     refused("cannot send a message field (argument 2): call it, as in msg:topic()", "Invalid", "nil, " .. received)
+  end)
+
+  it("P-56 B-3 V-23 leaves the old code running: functions for a host that takes none", function()
+    assert(process.define_host("spec.upgrade:closed", { functions = false, workers = support.workers }))
+    local entry = support.entry('return nil, select(2, process.upgrade("spec.upgrade:next", 1, { print }))')
+    local text = "cannot send a function (argument 3, [1]) to host spec.upgrade:closed"
+    support.fails(text, "INVALID", process.exec(entry, "spec.upgrade:closed"))
   end)
 
   it("P-56 P-57 B-3 keeps listeners, timers and coroutines then", function()

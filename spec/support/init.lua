@@ -210,6 +210,40 @@ function support.bad_argument(fn, ...)
   return (support.raised(fn, ...):gsub("^bad argument (#%d+) to '[^']*' (%(.*%))$", "%1 %2"))
 end
 
+-- Calls fn in a finalizer, now, and returns its results.
+function support.in_finalizer(fn)
+  local got
+  local function finalize()
+    got = support.pack(fn())
+  end
+  if rawget(_G, "newproxy") then
+    getmetatable(newproxy(true)).__gc = finalize -- luacheck: ignore
+  else
+    setmetatable({}, { __gc = finalize })
+  end
+  collectgarbage()
+  collectgarbage()
+  return support.unpack(got, 1, got.n)
+end
+
+-- A function for an entry: sends its PID to the parent, and returns the payload that it gets, or with the topic `fail`
+-- raises it.
+support.returning = support.code(function(parent)
+  process.send(parent, "child", process.pid())
+  local msg = process.inbox():receive()
+  if msg:topic() == "fail" then
+    error(msg:payload(), 0)
+  end
+  return msg:payload()
+end)
+
+-- The PID that the next such child has sent.
+function support.child()
+  local msg = support.receive(process.inbox())
+  luassert.are.equal("child", msg:topic())
+  return msg:payload()
+end
+
 -- Throws away whatever waits in the mailbox of the process that runs the specs.
 function support.reset()
   process.set_options({ trap_links = false, wrapped = false })
