@@ -4,8 +4,9 @@
 //! nesting needs no recursion.
 
 use super::decode::Decoder;
-use super::encode::{Encoder, Place, Refusal};
-use super::place;
+use super::encode::Encoder;
+use super::place::{self, Place};
+use super::scalar::Refusal;
 use super::{Needs, put_bytes, tag};
 use crate::runtime::failure::{Failure, shown};
 use crate::runtime::libraries::Libraries;
@@ -45,11 +46,10 @@ impl Encoder {
             return Err(Refusal::Type("function").failure(place()));
         }
         let id = self.share(lua_topointer(l, index));
-        self.put(&[tag::FUNCTION]);
-        self.put(&id.to_le_bytes());
+        self.out.put_tagged(tag::FUNCTION, id);
         let mut bytes = Vec::with_capacity(chunk.len() + 10);
         put_bytes(&mut bytes, &chunk);
-        self.put(&bytes);
+        self.out.put_slice(&bytes);
         if has_captures(l, index) {
             self.keep_aside(l, index, id, place());
         }
@@ -74,7 +74,7 @@ impl Encoder {
         if globals {
             self.refuse_function(l, place)?;
             self.need(l, Libraries::NONE);
-            self.put(&[tag::GLOBALS]);
+            self.out.put([tag::GLOBALS]);
             return Ok(true);
         }
         let Some((name, library)) = standard::name_at(l, context, index) else {
@@ -86,10 +86,10 @@ impl Encoder {
             return Err(Refusal::Type(what).failure(place()));
         }
         self.need(l, library);
-        self.put(&[tag::NAMED]);
+        self.out.put([tag::NAMED]);
         let mut bytes = Vec::with_capacity(name.len() + 2);
         put_bytes(&mut bytes, name);
-        self.put(&bytes);
+        self.out.put_slice(&bytes);
         Ok(true)
     }
 
@@ -117,8 +117,7 @@ impl Encoder {
         place: &str,
     ) -> Result<(), Failure> {
         let function = lua_gettop(l);
-        self.put(&[tag::FILL_FUNCTION]);
-        self.put(&id.to_le_bytes());
+        self.out.put_tagged(tag::FILL_FUNCTION, id);
         let mut number = 1;
         loop {
             let name = lua_getupvalue(l, function, number);
@@ -128,28 +127,28 @@ impl Encoder {
             let local = upvalue_id(l, function, number);
             let known = self.shared_id(local);
             let id = known.unwrap_or_else(|| self.share(local));
-            self.put(&[1]);
-            self.put(&id.to_le_bytes());
+            self.out.put_tagged(1, id);
             if known.is_none() {
                 let name = CStr::from_ptr(name).to_string_lossy();
                 let name = if name.is_empty() || name.starts_with('(') { "?".into() } else { name };
-                self.value(l, lua_gettop(l), || {
+                self.value_inside(l, lua_gettop(l), &|| {
                     Place::begun(place::inside(place, &format!("local {}", shown(name.as_bytes()))))
                 })?;
             }
             lua_settop(l, function);
             number += 1;
         }
-        self.put(&[0]);
+        self.out.put([0]);
         #[cfg(feature = "luajit")]
         {
             lua_getfenv(l, function);
             push_globals(l);
             let usual = lua_rawequal(l, -1, -2) != 0;
             lua_pop(l, 1);
-            self.put(&[u8::from(!usual)]);
+            self.out.put([u8::from(!usual)]);
             if !usual {
-                self.value(l, lua_gettop(l), || Place::begun(place::inside(place, "environment")))?;
+                let environment = || Place::begun(place::inside(place, "environment"));
+                self.value_inside(l, lua_gettop(l), &environment)?;
             }
         }
         lua_settop(l, function - 1);

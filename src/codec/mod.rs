@@ -21,17 +21,25 @@
 //! The bytes never leave the program, so there is no version and no promise about them; chunks are never read from elsewhere.
 
 #[cfg(not(test))]
+mod aside;
+#[cfg(not(test))]
 pub mod decode;
 #[cfg(not(test))]
 pub mod encode;
 #[cfg(not(test))]
 pub mod function;
+mod output;
 #[cfg(not(test))]
 mod place;
 pub mod plain;
 #[cfg(not(test))]
+mod scalar;
+mod strings;
+#[cfg(not(test))]
 mod tables;
 pub mod time;
+#[cfg(not(test))]
+mod walk;
 
 use crate::runtime::error::ErrorData;
 use crate::runtime::libraries::Libraries;

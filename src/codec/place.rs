@@ -63,6 +63,63 @@ pub unsafe fn step(path: &mut String, l: *mut lua_State, index: c_int) {
     path.push_str(&format!("[{key}]"));
 }
 
+/// The place of the value on top of a walk through the table at `base`: the keys on the stack are the way to it.
+///
+/// # Safety
+/// As [`step`], for the keys of `depth` levels from `base` on.
+pub unsafe fn path(l: *mut lua_State, base: c_int, depth: usize, start: Place) -> String {
+    let mut steps = String::new();
+    for level in 0..depth {
+        step(&mut steps, l, base + 1 + 2 * level as c_int);
+        if steps.len() > LONG_ENOUGH {
+            break;
+        }
+    }
+    start.followed_by(&steps)
+}
+
+/// The place of a key in such a walk: the way to its table.
+///
+/// # Safety
+/// As [`path`].
+pub unsafe fn key_path(l: *mut lua_State, base: c_int, depth: usize, start: Place) -> String {
+    let mut steps = String::new();
+    for level in 0..depth - 1 {
+        step(&mut steps, l, base + 1 + 2 * level as c_int);
+        if steps.len() > LONG_ENOUGH {
+            break;
+        }
+    }
+    if start.text.len() > LONG_ENOUGH {
+        return start.text;
+    }
+    let start = start.text;
+    if steps.is_empty() { format!("{start}, key of the table") } else { format!("{start}, key of {steps}") }
+}
+
+/// Where a walk begins, as error texts show it.
+pub struct Place {
+    /// `argument 3`, or how far the path has come.
+    pub text: String,
+    /// The path inside tables has begun: further steps follow without a comma.
+    pub under_way: bool,
+}
+
+impl Place {
+    /// A place inside which a path of its own begins.
+    pub fn begun(text: String) -> Self {
+        Place { text, under_way: false }
+    }
+
+    fn followed_by(self, steps: &str) -> String {
+        if self.text.len() > LONG_ENOUGH {
+            return self.text;
+        }
+        let comma = if self.under_way || steps.is_empty() { "" } else { ", " };
+        format!("{}{comma}{steps}", self.text)
+    }
+}
+
 fn is_name(bytes: &[u8]) -> bool {
     !bytes.is_empty()
         && !bytes[0].is_ascii_digit()

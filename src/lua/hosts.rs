@@ -62,7 +62,7 @@ unsafe fn encoded_function(l: *mut lua_State, index: c_int) -> Result<Source, Fa
         return Err(Failure::CFunctionEntry);
     }
     let bytes = Context::of(l).encoder().encode(l, index, 1, Origin::Argument(2))?;
-    Ok(Source::Function(bytes.into()))
+    Ok(Source::Function(bytes.into_owned().into()))
 }
 
 /// Source text is compiled at once, so that a syntax error is found where it is written.

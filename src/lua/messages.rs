@@ -45,7 +45,7 @@ pub unsafe extern "C-unwind" fn send(l: *mut lua_State) -> c_int {
     let result = check_topic(topic).and_then(|()| {
         // Encoding may raise; nothing is borrowed meanwhile.
         let payload = context.encoder().encode(l, 3, count - 2, Origin::Argument(3))?;
-        let needs = Needs::of(payload);
+        let needs = Needs::of(&payload);
         context.with_destination(destination, |process| {
             if !process.host.takes(needs) {
                 refusing = Some(Arc::clone(&process.host));

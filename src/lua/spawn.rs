@@ -162,7 +162,7 @@ unsafe fn prepare(
         return Err(failure.clone());
     }
     let count = lua_gettop(l) - first + 1;
-    let arguments = context.encoder().encode(l, first, count, origin)?.to_vec();
+    let arguments = context.encoder().encode(l, first, count, origin)?.into_owned();
     if !host.takes(Needs::of(&arguments)) {
         return Err(context.encoder().refusal_by(l, first, count, origin, &host));
     }
@@ -256,7 +256,7 @@ fn send_first(from: &Process, to: &Process, plan: &Plan) -> Result<(), Failure> 
             return Err(Failure::CannotSendTo { what: "function", place: "argument 2".into(), host });
         }
     }
-    let envelope = |(topic, payload): &(Vec<u8>, Vec<u8>)| Envelope::message(&from.pid, topic, payload);
+    let envelope = |(topic, payload): &(Vec<u8>, Vec<u8>)| Envelope::message(&from.pid, topic, &payload[..]);
     let messages = plan.messages.iter().map(envelope).collect::<Result<_, _>>();
     to.deliver_all(messages.map_err(|_| Failure::OutOfMemory)?).map_err(|undelivered| match undelivered {
         Undelivered::Gone => Failure::ProcessNotFound(to.pid.as_bytes().to_vec()),

@@ -139,7 +139,7 @@ unsafe fn add_values(l: *mut lua_State, receiver: c_int, plan: &Plan) -> c_int {
             let key = to_bytes(l, -2).unwrap_or_default().to_vec();
             match context.encoder().encode_field(l, lua_gettop(l), Origin::Context) {
                 Ok(bytes) => {
-                    plan.values.insert(key, bytes.into());
+                    plan.values.insert(key, bytes.into_owned().into());
                 }
                 Err(failure) => plan.failure = plan.failure.take().or(Some(failure)),
             }
@@ -217,7 +217,7 @@ unsafe extern "C-unwind" fn with_message(l: *mut lua_State) -> c_int {
     luaL_checkstack(l, 12, ptr::null());
     let (context, count) = (Context::of(l), lua_gettop(l) - 2);
     return_changed(l, plan, |plan| match context.encoder().encode(l, 3, count, Origin::Argument(2)) {
-        Ok(payload) => plan.messages.push((topic.to_vec(), payload.to_vec())),
+        Ok(payload) => plan.messages.push((topic.to_vec(), payload.into_owned())),
         Err(failure) => plan.failure = plan.failure.take().or(Some(failure)),
     })
 }

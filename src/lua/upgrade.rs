@@ -59,7 +59,7 @@ unsafe fn prepare(
         }
     };
     let count = (lua_gettop(l) - 1).max(0);
-    let arguments = context.encoder().encode(l, 2, count, Origin::Argument(2))?.to_vec();
+    let arguments = context.encoder().encode(l, 2, count, Origin::Argument(2))?.into_owned();
     let host = &context.process.host;
     if !host.takes(Needs::of(&arguments)) {
         return Err(context.encoder().refusal_by(l, 2, count, Origin::Argument(2), host));

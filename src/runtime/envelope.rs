@@ -1,9 +1,11 @@
 //! What travels from one process to another: one allocation that holds the link of the mailbox's list, the sender, the
-//! topic and the encoded payload; or, without bytes, a signal of the runtime.
+//! topic and the encoded payload; or, without bytes, a signal of the runtime. A large payload stays in the buffer that it was
+//! written into.
 
 use super::clock::Timestamp;
 use super::exit::ExitRecord;
 use std::alloc::{Layout, alloc, dealloc};
+use std::borrow::Cow;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
@@ -50,15 +52,23 @@ pub struct CancelRequest {
 /// An owned message or signal. Thin: one pointer.
 pub struct Envelope(NonNull<Header>);
 
-/// The beginning of the allocation; `sender`, `topic` and `payload` bytes follow it, in that order.
+/// The beginning of the allocation; the bytes of sender, topic and payload follow it, in that order.
 #[repr(C)]
 pub(super) struct Header {
     /// The node below in the mailbox; meaningful only while the mailbox owns the envelope.
     pub(super) next: *mut Header,
-    signal: Option<Signal>,
+    content: Content,
     sender_len: u32,
     topic_len: u32,
     payload_len: usize,
+}
+
+enum Content {
+    /// A message whose payload follows the topic.
+    Message,
+    /// A message with its payload elsewhere.
+    Large(Vec<u8>),
+    Signal(Signal),
 }
 
 /// The system has no memory for a message.
@@ -69,12 +79,22 @@ pub struct NoMemory;
 unsafe impl Send for Envelope {}
 
 impl Envelope {
-    /// A message of `sender` on `topic`; `payload` as the codec wrote it.
+    /// A message of `sender` on `topic`; `payload` as the codec wrote it. Owned bytes are not copied.
     ///
     /// # Errors
     /// [`NoMemory`] if the allocation fails.
-    pub fn message(sender: &str, topic: &[u8], payload: &[u8]) -> Result<Self, NoMemory> {
-        Self::of_parts(sender.as_bytes(), topic, payload)
+    pub fn message<'a>(
+        sender: &str,
+        topic: &[u8],
+        payload: impl Into<Cow<'a, [u8]>>,
+    ) -> Result<Self, NoMemory> {
+        match payload.into() {
+            Cow::Borrowed(payload) => Self::of_parts(sender.as_bytes(), topic, payload, Content::Message),
+            Cow::Owned(payload) => {
+                let large = Content::Large(payload);
+                Self::of_parts(sender.as_bytes(), topic, b"", large)
+            }
+        }
     }
 
     /// The same message without its payload.
@@ -82,11 +102,11 @@ impl Envelope {
     /// # Errors
     /// [`NoMemory`] if the allocation fails.
     pub fn without_payload(&self) -> Result<Self, NoMemory> {
-        Self::of_parts(self.sender(), self.topic(), b"")
+        Self::of_parts(self.sender(), self.topic(), b"", Content::Message)
     }
 
-    fn of_parts(sender: &[u8], topic: &[u8], payload: &[u8]) -> Result<Self, NoMemory> {
-        let envelope = Self::allocate(None, sender.len(), topic.len(), payload.len())?;
+    fn of_parts(sender: &[u8], topic: &[u8], payload: &[u8], content: Content) -> Result<Self, NoMemory> {
+        let envelope = Self::allocate(content, sender.len(), topic.len(), payload.len())?;
         // SAFETY: `allocate` made room for exactly these three lengths behind the header.
         unsafe {
             let mut end = envelope.bytes();
@@ -100,22 +120,17 @@ impl Envelope {
 
     /// A signal. Signals are promised, so that a system without the memory for one ends the program.
     pub fn signal(signal: Signal) -> Self {
-        Self::allocate(Some(signal), 0, 0, 0)
+        Self::allocate(Content::Signal(signal), 0, 0, 0)
             .unwrap_or_else(|NoMemory| std::alloc::handle_alloc_error(Layout::new::<Header>()))
     }
 
-    fn allocate(
-        signal: Option<Signal>,
-        sender: usize,
-        topic: usize,
-        payload: usize,
-    ) -> Result<Self, NoMemory> {
+    fn allocate(content: Content, sender: usize, topic: usize, payload: usize) -> Result<Self, NoMemory> {
         let total = sender.checked_add(topic).and_then(|n| n.checked_add(payload)).ok_or(NoMemory)?;
         let layout = Self::layout(total).ok_or(NoMemory)?;
         let (Ok(sender_len), Ok(topic_len)) = (u32::try_from(sender), u32::try_from(topic)) else {
             return Err(NoMemory);
         };
-        let header = Header { next: ptr::null_mut(), signal, sender_len, topic_len, payload_len: payload };
+        let header = Header { next: ptr::null_mut(), content, sender_len, topic_len, payload_len: payload };
         // SAFETY: the layout has the size of a header at least; it is written before anybody reads it.
         unsafe {
             let start = NonNull::new(alloc(layout).cast::<Header>()).ok_or(NoMemory)?;
@@ -127,9 +142,13 @@ impl Envelope {
     /// Bytes of memory it takes, what a signal refers to included.
     pub fn size(&self) -> usize {
         let header = self.header();
-        let signal = header.signal.as_ref().map_or(0, Signal::size);
+        let elsewhere = match &header.content {
+            Content::Message => 0,
+            Content::Large(payload) => payload.len(),
+            Content::Signal(signal) => signal.size(),
+        };
         size_of::<Header>()
-            + signal
+            + elsewhere
             + header.sender_len as usize
             + header.topic_len as usize
             + header.payload_len
@@ -157,7 +176,10 @@ impl Envelope {
 
     /// The signal, `None` if this is a message.
     pub fn as_signal(&self) -> Option<&Signal> {
-        self.header().signal.as_ref()
+        match &self.header().content {
+            Content::Signal(signal) => Some(signal),
+            Content::Message | Content::Large(_) => None,
+        }
     }
 
     /// PID of the sender.
@@ -174,7 +196,10 @@ impl Envelope {
     /// Encoded payload of the message.
     pub fn payload(&self) -> &[u8] {
         let header = self.header();
-        self.part(header.sender_len as usize + header.topic_len as usize, header.payload_len)
+        match &header.content {
+            Content::Large(payload) => payload,
+            _ => self.part(header.sender_len as usize + header.topic_len as usize, header.payload_len),
+        }
     }
 
     /// Gives the allocation away; [`Envelope::from_raw`] takes it back.
@@ -213,11 +238,21 @@ mod tests {
 
     #[test]
     fn a_message_keeps_its_three_parts() {
-        let envelope = Envelope::message("{main|1}", b"jobs", b"\x01\x02").unwrap();
+        let envelope = Envelope::message("{main|1}", b"jobs", &b"\x01\x02"[..]).unwrap();
         assert_eq!(envelope.sender(), b"{main|1}");
         assert_eq!(envelope.topic(), b"jobs");
         assert_eq!(envelope.payload(), b"\x01\x02");
         assert!(envelope.as_signal().is_none());
+    }
+
+    #[test]
+    fn a_payload_that_is_owned_stays_where_it_is() {
+        let payload = vec![7; 100];
+        let (place, len) = (payload.as_ptr(), payload.len());
+        let envelope = Envelope::message("{main|1}", b"jobs", payload).unwrap();
+        assert_eq!(envelope.payload().as_ptr(), place);
+        assert_eq!(envelope.size(), Envelope::message("{main|1}", b"jobs", &[7; 100][..]).unwrap().size());
+        assert_eq!((envelope.payload().len(), envelope.topic()), (len, &b"jobs"[..]));
     }
 
     #[test]

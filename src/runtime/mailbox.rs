@@ -225,7 +225,7 @@ mod tests {
                 let mailbox = Arc::clone(&mailbox);
                 thread::spawn(move || {
                     for number in 0..count {
-                        let envelope = Envelope::message("", &[sender], &number.to_le_bytes()).unwrap();
+                        let envelope = Envelope::message("", &[sender], &number.to_le_bytes()[..]).unwrap();
                         assert!(mailbox.push(envelope).is_ok());
                     }
                 })

@@ -77,7 +77,7 @@ unsafe extern "C-unwind" fn take_result(l: *mut lua_State) -> c_int {
         Err(Arc::clone(&error.0))
     } else {
         match context.encoder().encode(co, 1, 1, Origin::Result) {
-            Ok(bytes) => Ok(bytes.to_vec()),
+            Ok(bytes) => Ok(bytes.into_owned()),
             Err(failure) => {
                 context.reportable.set(true);
                 Err(Arc::new(failure.into()))

@@ -85,7 +85,7 @@ impl World {
     fn send(&mut self, sender: Sender) -> Option<Sender> {
         match sender {
             Sender::Push => {
-                let pushed = self.mailbox.push(Envelope::message("", b"t", b"").unwrap());
+                let pushed = self.mailbox.push(Envelope::message("", b"t", &b""[..]).unwrap());
                 Some(if pushed.is_ok_and(|owner| owner == Owner::Parked) {
                     Sender::Wake
                 } else {

@@ -1,0 +1,192 @@
+//! Values that hold no other values as bytes: numbers, strings, truth values, and the library's own objects.
+
+use super::encode::Encoder;
+use super::strings::{Met, SHORT};
+use super::time::{put_time, put_zone};
+use super::{Needs, put_error, put_varint, tag, zigzag};
+use crate::lua::error::ErrorObject;
+use crate::lua::field::FIELD;
+use crate::lua::time::{DurationObject, LocationObject, TimeObject};
+use crate::runtime::failure::{Failure, shown};
+use crate::vm::api::*;
+use crate::vm::object;
+use std::ffi::c_int;
+use std::ptr;
+
+/// Why a value cannot be encoded.
+pub(super) enum Refusal {
+    /// A value of this type name.
+    Type(&'static str),
+    /// A view of a message that was not called.
+    Field,
+    /// No memory for the bytes.
+    Memory,
+    /// A function, the first one: to be encoded again with an eye for functions and names.
+    Again,
+}
+
+impl Refusal {
+    #[cold]
+    pub(super) fn failure(self, place: String) -> Failure {
+        match self {
+            Refusal::Type(what) => Failure::CannotSend { what, place: shown(place.as_bytes()) },
+            Refusal::Field => Failure::UncalledField { place: shown(place.as_bytes()) },
+            Refusal::Memory => Failure::OutOfMemory,
+            Refusal::Again => Failure::FunctionMet,
+        }
+    }
+}
+
+impl Encoder {
+    /// Writes the value at `index`, which is not a table, of the type `kind`. Whether there was memory for it is seen later,
+    /// unless it is long.
+    #[inline(always)]
+    pub(super) unsafe fn scalar(
+        &mut self,
+        l: *mut lua_State,
+        index: c_int,
+        kind: c_int,
+    ) -> Result<(), Refusal> {
+        match kind {
+            LUA_TSTRING => {
+                let mut len = 0;
+                let start = lua_tolstring(l, index, &mut len);
+                // SAFETY: a string, which stays on the stack.
+                return self.string(std::slice::from_raw_parts(start.cast(), len));
+            }
+            LUA_TNUMBER => self.number(l, index),
+            LUA_TBOOLEAN => self.out.put([if lua_toboolean(l, index) != 0 { tag::TRUE } else { tag::FALSE }]),
+            LUA_TNIL => self.out.put([tag::NIL]),
+            _ => return self.rare(l, index, kind),
+        }
+        Ok(())
+    }
+
+    #[cold]
+    unsafe fn rare(&mut self, l: *mut lua_State, index: c_int, kind: c_int) -> Result<(), Refusal> {
+        match kind {
+            LUA_TUSERDATA => match self.userdata(l, index) {
+                // It may be of a library, whose table crosses by its name.
+                Err(_) if !self.functions => Err(Refusal::Again),
+                written => written,
+            },
+            LUA_TFUNCTION => Err(Refusal::Again),
+            LUA_TTHREAD => Err(Refusal::Type("thread")),
+            LUA_TLIGHTUSERDATA => Err(Refusal::Type("lightuserdata")),
+            // The only type left is LuaJIT's own.
+            _ => Err(Refusal::Type("cdata")),
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn number(&mut self, l: *mut lua_State, index: c_int) {
+        #[cfg(feature = "lua54")]
+        let whole = if lua_isinteger(l, index) != 0 {
+            Ok(lua_tointeger(l, index))
+        } else {
+            Err(lua_tonumber(l, index))
+        };
+        #[cfg(feature = "luajit")]
+        let whole = whole_of(lua_tonumber(l, index));
+        match whole {
+            Ok(whole) => self.integer(zigzag(whole)),
+            Err(number) => {
+                let [a, b, c, d, e, f, g, h] = number.to_le_bytes();
+                self.out.put([tag::FLOAT, a, b, c, d, e, f, g, h]);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn integer(&mut self, number: u64) {
+        match number {
+            0..0x80 => self.out.put([tag::INTEGER, number as u8]),
+            0x80..0x4000 => self.out.put([tag::INTEGER, number as u8 | 0x80, (number >> 7) as u8]),
+            _ => self.large_integer(number),
+        }
+    }
+
+    fn large_integer(&mut self, mut number: u64) {
+        let mut bytes = [tag::INTEGER; 11];
+        let mut len = 1;
+        while number >= 0x80 {
+            bytes[len] = number as u8 | 0x80;
+            number >>= 7;
+            len += 1;
+        }
+        bytes[len] = number as u8;
+        self.out.put_slice(&bytes[..=len]);
+    }
+
+    #[inline(always)]
+    fn string(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+        if bytes.len() > SHORT {
+            return self.long_string(bytes);
+        }
+        match self.strings.meet(bytes.as_ptr() as usize, self.out.len()) {
+            Met::New => {
+                // Room for all of it at once.
+                if self.out.has_room(SHORT + 3) {
+                    self.out.put([tag::STRING, 0, bytes.len() as u8]);
+                    self.out.put_slice(bytes);
+                } else {
+                    return Err(Refusal::Memory);
+                }
+            }
+            Met::Known { slot } => self.out.put([tag::STRING_REF, slot]),
+            Met::Again { first, slot } => {
+                self.out.patch(first, tag::STRING_DEF);
+                self.out.patch(first + 1, slot);
+                self.out.put([tag::STRING_REF, slot]);
+            }
+        }
+        Ok(())
+    }
+
+    fn long_string(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+        let mut length = Vec::new();
+        put_varint(&mut length, bytes.len() as u64);
+        self.out.put([tag::STRING, 0]);
+        self.out.put_slice(&length);
+        self.out.put_slice(bytes);
+        if self.out.has_failed() { Err(Refusal::Memory) } else { Ok(()) }
+    }
+
+    unsafe fn userdata(&mut self, l: *mut lua_State, index: c_int) -> Result<(), Refusal> {
+        let mut bytes = Vec::new();
+        if let Some(error) = object::get::<ErrorObject>(l, index) {
+            if let Some(details) = &error.0.details {
+                self.needs = self.needs.and(Needs::of(details));
+            }
+            bytes.push(tag::ERROR);
+            put_error(&mut bytes, &error.0);
+        } else if let Some(time) = object::get::<TimeObject>(l, index) {
+            bytes.push(tag::TIME);
+            put_time(&mut bytes, &time.0);
+        } else if let Some(duration) = object::get::<DurationObject>(l, index) {
+            bytes.push(tag::DURATION);
+            bytes.extend_from_slice(&duration.0.to_le_bytes());
+        } else if let Some(location) = object::get::<LocationObject>(l, index) {
+            bytes.push(tag::LOCATION);
+            put_zone(&mut bytes, &location.0);
+        } else {
+            return Err(match object::class_of(l, index) {
+                Some(class) if ptr::eq(class, &FIELD) => Refusal::Field,
+                Some(class) => Refusal::Type(class.name),
+                None => Refusal::Type("userdata"),
+            });
+        }
+        self.out.put_slice(&bytes);
+        if self.out.has_failed() { Err(Refusal::Memory) } else { Ok(()) }
+    }
+}
+
+/// Doubles that are whole and exact travel as integers, except minus zero.
+#[cfg(feature = "luajit")]
+#[inline(always)]
+fn whole_of(number: f64) -> Result<i64, f64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let whole = number as i64;
+    let same = whole as f64 == number && number.abs() < EXACT && (whole != 0 || number.is_sign_positive());
+    if same { Ok(whole) } else { Err(number) }
+}

@@ -1,0 +1,269 @@
+//! Tables as bytes: a walk without recursion, with `lua_next` and the Lua stack as work stack, a table and the key that is being
+//! worked on for each level. What stands deeper than [`DEPTH`] is put aside and written behind the values.
+
+use super::encode::{DEPTH, Encoder};
+use super::place::{self, Place};
+use super::scalar::Refusal;
+use super::tag;
+use crate::lua::payload::{self, PayloadObject};
+use crate::runtime::failure::Failure;
+use crate::vm::api::*;
+use crate::vm::object;
+use crate::vm::standard;
+use std::ffi::{c_int, c_void};
+
+/// So many levels are walked before the Lua stack is asked for more room: a table and a key for each, and some to work with.
+const LEVELS: usize = 16;
+const ROOM_FOR_LEVELS: c_int = 2 * LEVELS as c_int + 8;
+
+/// A table that is being written.
+pub(super) struct Level {
+    /// Where its counts stand.
+    counts: usize,
+    items: u32,
+    pairs: u32,
+}
+
+impl Encoder {
+    /// Encodes the value at `index` and everything in it.
+    #[inline(always)]
+    pub(super) unsafe fn value(
+        &mut self,
+        l: *mut lua_State,
+        index: c_int,
+        start: impl Fn() -> Place,
+    ) -> Result<(), Failure> {
+        match lua_type(l, index) {
+            LUA_TTABLE => {}
+            LUA_TFUNCTION if self.functions => return self.function(l, index, || start().text),
+            LUA_TUSERDATA if object::get::<PayloadObject>(l, index).is_some() => {
+                return self.wrapped(l, index, &start);
+            }
+            kind => {
+                return self.scalar(l, index, kind).map_err(|refusal| refusal.failure(start().text));
+            }
+        }
+        let address = lua_topointer(l, index);
+        if self.has_name(l, index, address, &|| start().text)? || self.reference(address) {
+            return Ok(());
+        }
+        if lua_checkstack(l, 1) == 0 {
+            return Err(Failure::OutOfMemory);
+        }
+        lua_pushvalue(l, index);
+        self.walk(l, start)
+    }
+
+    /// Writes the table at `index` by its name if it has one.
+    #[inline(always)]
+    unsafe fn has_name(
+        &mut self,
+        l: *mut lua_State,
+        index: c_int,
+        address: *const c_void,
+        place: &impl Fn() -> String,
+    ) -> Result<bool, Failure> {
+        if self.functions {
+            return self.named(l, index, place);
+        }
+        let plain = match self.plain_tables {
+            Some(tables) => tables,
+            None if lua_checkstack(l, 4) == 0 => return Err(Failure::OutOfMemory),
+            None => *self.plain_tables.insert(standard::plain_tables(l)),
+        };
+        if plain.contains(&(address as usize)) { Err(Failure::FunctionMet) } else { Ok(false) }
+    }
+
+    /// Encodes what the Payload object at `index` wraps.
+    #[cold]
+    unsafe fn wrapped(
+        &mut self,
+        l: *mut lua_State,
+        index: c_int,
+        start: &dyn Fn() -> Place,
+    ) -> Result<(), Failure> {
+        if lua_checkstack(l, 8) == 0 {
+            return Err(Failure::OutOfMemory);
+        }
+        lua_pushvalue(l, index);
+        match payload::unwrap(l) {
+            LUA_TUSERDATA => {
+                self.scalar(l, -1, LUA_TUSERDATA).map_err(|refusal| refusal.failure(start().text))?;
+            }
+            _ => self.value_inside(l, lua_gettop(l), start)?,
+        }
+        lua_pop(l, 1);
+        Ok(())
+    }
+
+    /// As [`Encoder::value`], for calls from inside one.
+    pub(super) unsafe fn value_inside(
+        &mut self,
+        l: *mut lua_State,
+        index: c_int,
+        start: &dyn Fn() -> Place,
+    ) -> Result<(), Failure> {
+        self.value(l, index, start)
+    }
+
+    /// Writes the table on top and everything in it. Pops it.
+    pub(super) unsafe fn walk(
+        &mut self,
+        l: *mut lua_State,
+        start: impl Fn() -> Place,
+    ) -> Result<(), Failure> {
+        if lua_checkstack(l, ROOM_FOR_LEVELS) == 0 {
+            return Err(Failure::OutOfMemory);
+        }
+        let base = lua_gettop(l);
+        lua_pushnil(l);
+        let bottom = self.levels.len();
+        let mut level = self.begin_table();
+        loop {
+            if lua_next(l, -2) == 0 {
+                lua_settop(l, -2);
+                self.out.patch_u32(level.counts, level.items);
+                self.out.patch_u32(level.counts + 4, level.pairs);
+                if self.levels.len() == bottom {
+                    return Ok(());
+                }
+                if let Some(outer) = self.levels.pop() {
+                    level = outer;
+                }
+                continue;
+            }
+            let depth = self.levels.len() - bottom + 1;
+            // Items from 1 on come first and in order; from the first other key on everything is a pair.
+            let kind = lua_type(l, -2);
+            if kind == LUA_TNUMBER && level.pairs == 0 && is_whole(l, -2, level.items + 1) {
+                level.items += 1;
+            } else {
+                level.pairs += 1;
+                self.key(l, kind, depth, base, &start)?;
+            }
+            let mut kind = lua_type(l, -1);
+            if kind == LUA_TUSERDATA {
+                kind = payload::unwrap(l);
+            }
+            if kind != LUA_TTABLE {
+                if self.functions && kind == LUA_TFUNCTION {
+                    self.function(l, -1, || place::path(l, base, depth, start()))?;
+                } else if let Err(refusal) = self.scalar(l, -1, kind) {
+                    return Err(refusal.failure(place::path(l, base, depth, start())));
+                }
+                lua_settop(l, -2);
+                continue;
+            }
+            let address = lua_topointer(l, -1);
+            if self.has_name(l, -1, address, &|| place::path(l, base, depth, start()))?
+                || self.reference(address)
+            {
+                lua_settop(l, -2);
+            } else if self.levels.len() + 1 < DEPTH
+                && (!depth.is_multiple_of(LEVELS) || lua_checkstack(l, ROOM_FOR_LEVELS) != 0)
+            {
+                lua_pushnil(l);
+                self.levels.push(level);
+                level = self.begin_table();
+            } else {
+                self.put_aside(l, -1, || place::path(l, base, depth, start()));
+                lua_settop(l, -2);
+            }
+            if self.out.has_failed() {
+                return Err(Failure::OutOfMemory);
+            }
+        }
+    }
+
+    /// Writes the key below the top.
+    #[inline(always)]
+    unsafe fn key(
+        &mut self,
+        l: *mut lua_State,
+        kind: c_int,
+        depth: usize,
+        base: c_int,
+        start: impl Fn() -> Place,
+    ) -> Result<(), Failure> {
+        let place = || place::key_path(l, base, depth, start());
+        if kind != LUA_TUSERDATA {
+            return self.key_at(l, -2, kind, place);
+        }
+        // The key itself stays where it is: the walk through the table goes on from it.
+        lua_pushvalue(l, -2);
+        let kind = payload::unwrap(l);
+        let impossible = match kind {
+            LUA_TNIL => Some("nil"),
+            LUA_TNUMBER if lua_tonumber(l, -1).is_nan() => Some("NaN"),
+            _ => None,
+        };
+        match impossible {
+            Some(what) => return Err(Refusal::Type(what).failure(place())),
+            None => self.key_at(l, -1, kind, place)?,
+        }
+        lua_pop(l, 1);
+        Ok(())
+    }
+
+    /// Writes the value at `index`, of the type `kind`, as a key.
+    #[inline(always)]
+    unsafe fn key_at(
+        &mut self,
+        l: *mut lua_State,
+        index: c_int,
+        kind: c_int,
+        place: impl Fn() -> String,
+    ) -> Result<(), Failure> {
+        match kind {
+            LUA_TTABLE => {}
+            LUA_TFUNCTION if self.functions => return self.function(l, index, place),
+            _ => return self.scalar(l, index, kind).map_err(|refusal| refusal.failure(place())),
+        }
+        let address = lua_topointer(l, index);
+        if !self.has_name(l, index, address, &place)? && !self.reference(address) {
+            self.put_aside(l, index, place);
+        }
+        Ok(())
+    }
+
+    /// Writes a reference if the table at this address was written before; else remembers that it is written now.
+    #[inline(always)]
+    pub(super) fn reference(&mut self, address: *const c_void) -> bool {
+        let at = self.out.len();
+        match self.tables.find_or_insert(address, at) {
+            None => false,
+            Some(known) => {
+                let (first, id) = (known.at, known.id);
+                self.refer(address, first, id);
+                true
+            }
+        }
+    }
+
+    #[cold]
+    fn refer(&mut self, address: *const c_void, first: usize, mut id: u32) {
+        if id == 0 {
+            id = self.share(address);
+            self.out.patch(first, tag::TABLE_DEF);
+            self.out.patch_u32(first + 9, id);
+        }
+        self.out.put_tagged(tag::TABLE_REF, id);
+    }
+
+    #[inline(always)]
+    fn begin_table(&mut self) -> Level {
+        let counts = self.out.len() + 1;
+        self.out.put([tag::TABLE, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        Level { counts, items: 0, pairs: 0 }
+    }
+}
+
+/// Whether the number at `index`, which is a key of a table, is this whole number.
+#[inline(always)]
+unsafe fn is_whole(l: *mut lua_State, index: c_int, whole: u32) -> bool {
+    // Lua 5.4 has no keys that are floats but whole, and a fraction counts as 0 here.
+    #[cfg(feature = "lua54")]
+    return lua_tointegerx(l, index, std::ptr::null_mut()) == lua_Integer::from(whole);
+    #[cfg(feature = "luajit")]
+    return lua_tonumber(l, index) == f64::from(whole);
+}
