@@ -2,7 +2,7 @@
 
 use super::encode::DEPTH;
 use super::time::{read_time, read_zone};
-use super::{HEADER, NEEDS, Reader, read_error, tag, unzigzag};
+use super::{FLAT, LEVELS, NEEDS, Reader, read_error, tag, unzigzag};
 use crate::lua::error::ErrorObject;
 use crate::lua::time::{DurationObject, LocationObject, TimeObject};
 use crate::vm::api::*;
@@ -56,6 +56,8 @@ pub(super) struct Decoder<'a> {
     pub(super) l: *mut lua_State,
     pub(super) reader: Reader<'a>,
     values: u32,
+    /// There are more than [`FLAT`] levels of nesting.
+    is_deep: bool,
     /// Index below the first string slot.
     slots: c_int,
     /// Index of the table of shared tables, functions and captured locals, 0 if there is none.
@@ -64,20 +66,22 @@ pub(super) struct Decoder<'a> {
     base: c_int,
 }
 
-/// The tables on the stack that are not complete, with what they still lack, but for the innermost. At most as many as the encoder writes inside
-/// each other; no destructor, since decoding may raise.
-struct Levels {
-    list: [MaybeUninit<Level>; DEPTH + 1],
+/// The tables on the stack that are not complete, with what they still lack, but for the innermost. No destructor, since
+/// decoding may raise.
+struct Levels<const N: usize> {
+    list: [MaybeUninit<Level>; N],
     len: usize,
 }
 
-impl Levels {
+impl<const N: usize> Levels<N> {
+    #[inline(always)]
     fn push(&mut self, level: Level) -> Option<()> {
         self.list.get_mut(self.len)?.write(level);
         self.len += 1;
         Some(())
     }
 
+    #[inline(always)]
     fn pop(&mut self) -> Option<Level> {
         self.len = self.len.checked_sub(1)?;
         // SAFETY: the first `len` levels were written by `push`.
@@ -99,19 +103,26 @@ impl<'a> Decoder<'a> {
     unsafe fn new(l: *mut lua_State, bytes: &'a [u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         let (strings, tables, values) = (reader.byte()?, reader.u32()?, reader.u32()?);
-        reader.take(HEADER - NEEDS)?;
+        reader.take(LEVELS - NEEDS)?;
+        let levels = usize::from(u16::from_le_bytes([reader.byte()?, reader.byte()?]));
         let slots = lua_gettop(l);
         let room = c_int::try_from(values).ok()?.checked_add(c_int::from(strings))?.checked_add(12)?;
         luaL_checkstack(l, room, c"too many values in a message".as_ptr());
+        // A table and a key for each level.
+        if lua_checkstack(l, room + 2 * levels.max(FLAT) as c_int) == 0 {
+            raise(l, 0, b"stack overflow (a message is nested too deeply here)");
+        }
         let mut base = slots + c_int::from(strings);
-        lua_settop(l, base);
+        if strings > 0 {
+            lua_settop(l, base);
+        }
         let mut shared = 0;
         if tables > 0 {
             lua_createtable(l, c_int::try_from(tables).ok()?, 0);
             base += 1;
             shared = base;
         }
-        Some(Decoder { l, reader, values, slots, shared, base })
+        Some(Decoder { l, reader, values, is_deep: levels > FLAT, slots, shared, base })
     }
 
     unsafe fn run(&mut self) -> Option<c_int> {
@@ -159,13 +170,25 @@ impl<'a> Decoder<'a> {
     }
 
     unsafe fn walk(&mut self, first: Level) -> Option<()> {
+        if self.is_deep { self.walk_deep(first) } else { self.walk_within::<FLAT>(first) }
+    }
+
+    /// Kept apart, since its list takes pages of the C stack.
+    #[cold]
+    #[inline(never)]
+    unsafe fn walk_deep(&mut self, first: Level) -> Option<()> {
+        self.walk_within::<DEPTH>(first)
+    }
+
+    #[inline(always)]
+    unsafe fn walk_within<const N: usize>(&mut self, first: Level) -> Option<()> {
         if first.is_done() {
             if first.fill {
                 lua_pop(self.l, 1);
             }
             return Some(());
         }
-        let mut outer = Levels { list: [const { MaybeUninit::uninit() }; DEPTH + 1], len: 0 };
+        let mut outer = Levels::<N> { list: [const { MaybeUninit::uninit() }; N], len: 0 };
         let mut level = first;
         loop {
             let code = self.reader.byte()?;
@@ -214,13 +237,10 @@ impl<'a> Decoder<'a> {
     }
 
     /// Pushes an empty table of the size that its header says.
+    #[inline(always)]
     unsafe fn table(&mut self, first: u8) -> Option<Level> {
         let l = self.l;
-        if lua_checkstack(l, 8) == 0 {
-            raise(l, 0, b"stack overflow (a message is nested too deeply here)");
-        }
-        let mut ahead = Reader::new(self.reader.take(12)?);
-        let (items, pairs, id) = (ahead.u32()?, ahead.u32()?, ahead.u32()?);
+        let (items, pairs, id) = self.reader.three()?;
         lua_createtable(l, c_int::try_from(items).ok()?, c_int::try_from(pairs).ok()?);
         if first == tag::TABLE_DEF {
             lua_pushvalue(l, -1);
@@ -234,7 +254,7 @@ impl<'a> Decoder<'a> {
         if first != tag::TABLE {
             return None;
         }
-        let (items, pairs, _) = (self.reader.u32()?, self.reader.u32()?, self.reader.u32()?);
+        let (items, pairs, _) = self.reader.three()?;
         Some(Level { items, next: 1, pairs, has_key: false, fill: false })
     }
 
@@ -250,7 +270,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     unsafe fn scalar(&mut self, first: u8) -> Option<()> {
         let l = self.l;
         match first {
@@ -276,6 +296,15 @@ impl<'a> Decoder<'a> {
                 let id = self.reader.u32()?;
                 self.known(id);
             }
+            _ => return self.rare(first),
+        }
+        Some(())
+    }
+
+    #[cold]
+    unsafe fn rare(&mut self, first: u8) -> Option<()> {
+        let l = self.l;
+        match first {
             tag::ERROR => {
                 let place = object::reserve::<ErrorObject>(l);
                 ptr::write(place, ErrorObject(Arc::new(read_error(&mut self.reader)?)));

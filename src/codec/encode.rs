@@ -7,7 +7,7 @@ use super::place::{self, Place};
 use super::strings::Strings;
 use super::tables::Tables;
 use super::walk::Level;
-use super::{HEADER, NEEDS, Needs};
+use super::{FLAT, HEADER, LEVELS, NEEDS, Needs};
 use crate::runtime::failure::Failure;
 use crate::runtime::host::Host;
 use crate::vm::api::*;
@@ -23,6 +23,8 @@ pub const DEPTH: usize = 1000;
 pub struct Encoder {
     pub(super) out: Output,
     pub(super) levels: Vec<Level>,
+    /// The most levels that stood inside each other.
+    pub(super) deepest: usize,
     pub(super) tables: Tables,
     shared: u32,
     pub(super) strings: Strings,
@@ -46,6 +48,7 @@ impl Encoder {
         Encoder {
             out: Output::within(limit.unwrap_or(usize::MAX)),
             levels: Vec::new(),
+            deepest: 0,
             tables: Tables::default(),
             shared: 0,
             strings: Strings::default(),
@@ -181,6 +184,11 @@ impl Encoder {
         }
         self.out.patch(0, self.strings.slots());
         self.out.patch_u32(1, self.shared);
+        if self.deepest > FLAT {
+            let [low, high] = (self.deepest as u16).to_le_bytes();
+            self.out.patch(LEVELS, low);
+            self.out.patch(LEVELS + 1, high);
+        }
         if !self.needs.is_nothing() {
             let [needs, from] = self.needs.words();
             self.out.patch_u32(NEEDS, needs);
@@ -192,6 +200,7 @@ impl Encoder {
     fn reset(&mut self) {
         self.out.clear();
         self.levels.clear();
+        self.deepest = 0;
         self.tables.clear();
         self.strings.clear();
         self.shared = 0;

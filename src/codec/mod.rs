@@ -3,7 +3,8 @@
 //! An encoded sequence is
 //!
 //! ```text
-//! header   string slots (u8), shared tables (u32), number of values (u32), what it needs ([`Needs`], twice u32)
+//! header   string slots (u8), shared tables (u32), number of values (u32), what it needs ([`Needs`], twice u32),
+//!          levels of nesting if there are more than [`FLAT`], else 0 (u16)
 //! values   one after the other
 //! fills    FILL id table-body, for tables that stand further down or serve as keys,
 //!          or FILL_FUNCTION id captured-locals environment, until the end
@@ -46,10 +47,18 @@ use crate::runtime::libraries::Libraries;
 use std::borrow::Cow;
 
 /// Bytes of the header.
-pub const HEADER: usize = 17;
+pub const HEADER: usize = 19;
 
 /// Where the needs stand in the header.
 const NEEDS: usize = 9;
+
+/// Where the levels of nesting stand in the header.
+#[cfg(not(test))]
+const LEVELS: usize = 17;
+
+/// Levels of nesting up to which nothing is said of them.
+#[cfg(not(test))]
+const FLAT: usize = 16;
 
 /// The first byte of a value. The byte after `STRING` and `STRING_DEF` is the slot; the twelve bytes after `TABLE` and
 /// `TABLE_DEF` are the number of items from 1 on, the number of other pairs, and the id, each a `u32`.
@@ -198,6 +207,17 @@ impl<'a> Reader<'a> {
         self.array().map(u32::from_le_bytes)
     }
 
+    /// Three `u32`, one after the other.
+    #[inline]
+    pub fn three(&mut self) -> Option<(u32, u32, u32)> {
+        let [a, b, c, d, e, f, g, h, i, j, k, l] = self.array()?;
+        Some((
+            u32::from_le_bytes([a, b, c, d]),
+            u32::from_le_bytes([e, f, g, h]),
+            u32::from_le_bytes([i, j, k, l]),
+        ))
+    }
+
     /// An `i64`.
     pub fn i64(&mut self) -> Option<i64> {
         self.array().map(i64::from_le_bytes)
@@ -212,8 +232,13 @@ impl<'a> Reader<'a> {
     /// What [`put_varint`] wrote.
     #[inline]
     pub fn varint(&mut self) -> Option<u64> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
+        let first = self.byte()?;
+        if first < 0x80 { Some(u64::from(first)) } else { self.rest_of_varint(first) }
+    }
+
+    fn rest_of_varint(&mut self, first: u8) -> Option<u64> {
+        let mut value = u64::from(first & 0x7f);
+        for shift in (7..64).step_by(7) {
             let byte = self.byte()?;
             value |= u64::from(byte & 0x7f) << shift;
             if byte & 0x80 == 0 {

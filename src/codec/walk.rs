@@ -4,7 +4,7 @@
 use super::encode::{DEPTH, Encoder};
 use super::place::{self, Place};
 use super::scalar::Refusal;
-use super::tag;
+use super::{FLAT, tag};
 use crate::lua::payload::{self, PayloadObject};
 use crate::runtime::failure::Failure;
 use crate::vm::api::*;
@@ -12,9 +12,8 @@ use crate::vm::object;
 use crate::vm::standard;
 use std::ffi::{c_int, c_void};
 
-/// So many levels are walked before the Lua stack is asked for more room: a table and a key for each, and some to work with.
-const LEVELS: usize = 16;
-const ROOM_FOR_LEVELS: c_int = 2 * LEVELS as c_int + 8;
+/// [`FLAT`] levels are walked before the Lua stack is asked for more room: a table and a key for each, and some to work with.
+const ROOM_FOR_LEVELS: c_int = 2 * FLAT as c_int + 8;
 
 /// A table that is being written.
 pub(super) struct Level {
@@ -160,10 +159,11 @@ impl Encoder {
             {
                 lua_settop(l, -2);
             } else if self.levels.len() + 1 < DEPTH
-                && (!depth.is_multiple_of(LEVELS) || lua_checkstack(l, ROOM_FOR_LEVELS) != 0)
+                && (!depth.is_multiple_of(FLAT) || lua_checkstack(l, ROOM_FOR_LEVELS) != 0)
             {
                 lua_pushnil(l);
                 self.levels.push(level);
+                self.deepest = self.deepest.max(self.levels.len() + 1);
                 level = self.begin_table();
             } else {
                 self.put_aside(l, -1, || place::path(l, base, depth, start()));

@@ -309,7 +309,7 @@ unsafe extern "C-unwind" fn receive(l: *mut lua_State) -> c_int {
             let done = wait::settle(context, crate::scheduling::Finish::Received(received));
             received_one(l, context, 0, done)
         }
-        None => wait::wait(l, context, vec![Case::Receive(channel.id)], None, receive_again, received_one),
+        None => wait::wait(l, context, [Case::Receive(channel.id)].into(), None, receive_again, received_one),
     }
 }
 
@@ -344,7 +344,7 @@ unsafe extern "C-unwind" fn send(l: *mut lua_State) -> c_int {
             sent(l, context, 0, Done::SendOnClosed)
         }
         Sending::MustWait => {
-            wait::wait(l, context, vec![Case::Send(channel.id, ticket)], None, send_again, sent)
+            wait::wait(l, context, [Case::Send(channel.id, ticket)].into(), None, send_again, sent)
         }
     }
 }

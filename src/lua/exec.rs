@@ -39,7 +39,7 @@ pub unsafe fn exec_with(l: *mut lua_State, receiver: c_int, plan: &Plan) -> c_in
         return 1;
     };
     drop(spawned);
-    wait::wait(l, context, vec![Case::Receive(channel)], None, exec_again, executed)
+    wait::wait(l, context, [Case::Receive(channel)].into(), None, exec_again, executed)
 }
 
 second_half!(exec_again, executed);
@@ -92,7 +92,7 @@ pub unsafe extern "C-unwind" fn wait_for_children(l: *mut lua_State) -> c_int {
     }
     let channel = context.childless_channel();
     let deadline = span.and_then(instant_after);
-    wait::wait(l, context, vec![Case::Receive(channel)], deadline, wait_again, waited)
+    wait::wait(l, context, [Case::Receive(channel)].into(), deadline, wait_again, waited)
 }
 
 second_half!(wait_again, waited);

@@ -163,7 +163,7 @@ impl Process {
     /// # Errors
     /// [`Undelivered`]; nothing was delivered then.
     pub fn deliver(&self, message: Envelope) -> Result<(), Undelivered> {
-        self.make_room(1, message.size())?;
+        self.make_room(1, self.cost(&message))?;
         self.push(message).map_err(|_| Undelivered::Gone)
     }
 
@@ -172,7 +172,7 @@ impl Process {
     /// # Errors
     /// [`Undelivered`].
     pub fn deliver_all(&self, messages: Vec<Envelope>) -> Result<(), Undelivered> {
-        self.make_room(messages.len(), messages.iter().map(Envelope::size).sum())?;
+        self.make_room(messages.len(), messages.iter().map(|message| self.cost(message)).sum())?;
         messages.into_iter().try_for_each(|message| self.push(message).map_err(|_| Undelivered::Gone))
     }
 
@@ -198,7 +198,12 @@ impl Process {
         if self.limits.mailbox != 0 && envelope.as_signal().is_none() {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
         }
-        self.discharge(envelope.size());
+        self.discharge(self.cost(envelope));
+    }
+
+    /// Bytes to charge for an envelope; 0 where nothing is charged.
+    fn cost(&self, envelope: &Envelope) -> usize {
+        if self.host.settings.restricted { envelope.size() } else { 0 }
     }
 
     /// Counts bytes that others keep for the process towards its memory. `false`: there would be too many; they are counted

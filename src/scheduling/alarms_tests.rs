@@ -16,7 +16,7 @@ fn fired(scheduler: &mut Scheduler, id: ChannelId) -> bool {
 fn waiting_task(scheduler: &mut Scheduler, id: ChannelId) -> WaiterId {
     let task = scheduler.start_task();
     assert_eq!(scheduler.next_task(), Some(task));
-    scheduler.wait(Owner::Task(task), vec![Case::Receive(id)], None)
+    scheduler.wait(Owner::Task(task), [Case::Receive(id)].into(), None)
 }
 
 fn ticker(scheduler: &mut Scheduler, start: Instant) -> ChannelId {
@@ -152,7 +152,7 @@ fn who_waits_to_send_into_the_channel_of_a_timer_moves_into_the_room_that_a_stop
     assert_eq!(scheduler.try_send(id, ticket), Sending::MustWait);
     let task = scheduler.start_task();
     scheduler.next_task();
-    let waiter = scheduler.wait(Owner::Task(task), vec![Case::Send(id, ticket)], None);
+    let waiter = scheduler.wait(Owner::Task(task), [Case::Send(id, ticket)].into(), None);
     assert!(scheduler.stop_timer(id).prevented());
     assert!(matches!(scheduler.complete(waiter), Some(Completion { finish: Finish::Sent, .. })));
     assert!(matches!(scheduler.try_receive(id), Some(Received::Stored(got)) if got == ticket));

@@ -14,5 +14,5 @@ mod waiting;
 
 pub use alarms::Stopped;
 pub use channel::{Received, Sending, Ticket};
-pub use scheduler::{Case, ChannelId, Completion, Event, Finish, Owner, Scheduler, TaskId, WaiterId};
+pub use scheduler::{Case, Cases, ChannelId, Completion, Event, Finish, Owner, Scheduler, TaskId, WaiterId};
 pub(crate) use timers::Timers;

@@ -5,6 +5,7 @@ use super::timers::Timers;
 use crate::runtime::failure::Failure;
 use rustc_hash::FxHashMap;
 use slotmap::{SlotMap, new_key_type};
+use smallvec::SmallVec;
 use std::collections::VecDeque;
 
 new_key_type! {
@@ -33,6 +34,9 @@ pub enum Case {
     /// The value at this ticket goes into this channel.
     Send(ChannelId, Ticket),
 }
+
+/// The ways in which a wait can end: most have one.
+pub type Cases = SmallVec<[Case; 1]>;
 
 /// Who waits.
 #[derive(Clone, Copy, PartialEq)]
@@ -64,12 +68,12 @@ pub struct Completion {
     /// How.
     pub finish: Finish,
     /// What the wait began with. The tickets of sends that were not taken are free again.
-    pub cases: Vec<Case>,
+    pub cases: Cases,
 }
 
 pub(super) struct Waiter {
     pub(super) owner: Owner,
-    pub(super) cases: Vec<Case>,
+    pub(super) cases: Cases,
     /// Set when the end of the wait is settled; the cases do not count any more then.
     pub(super) settled: Option<(usize, Finish)>,
     /// The channel on which the waiter holds a claim.
@@ -113,6 +117,8 @@ pub struct Scheduler {
     pub(super) frames: Vec<WaiterId>,
     pub(super) timers: Timers<Alarm>,
     pub(super) listeners: FxHashMap<Box<[u8]>, ChannelId>,
+    /// The view that the last message went to; the next one often does.
+    pub(super) recent: ChannelId,
     pub(super) inbox: ChannelId,
     pub(super) events: ChannelId,
     pub(super) arrivals: u64,
@@ -134,6 +140,7 @@ impl Default for Scheduler {
             frames: Vec::new(),
             timers: Timers::default(),
             listeners: FxHashMap::default(),
+            recent: inbox,
             inbox,
             events,
             arrivals: 0,

@@ -14,7 +14,7 @@ fn send(scheduler: &mut Scheduler, id: ChannelId) -> (Ticket, Sending) {
 fn waiting_task(scheduler: &mut Scheduler, cases: Vec<Case>) -> (TaskId, WaiterId) {
     let task = scheduler.start_task();
     assert_eq!(scheduler.next_task(), Some(task));
-    let waiter = scheduler.wait(Owner::Task(task), cases, None);
+    let waiter = scheduler.wait(Owner::Task(task), cases.into(), None);
     (task, waiter)
 }
 
@@ -137,8 +137,8 @@ fn messages_go_back_to_the_inbox_in_the_order_of_arrival() {
 fn a_wait_that_only_the_held_up_one_could_serve_is_found() {
     let mut scheduler = Scheduler::default();
     let (a, b) = (scheduler.open_channel(1), scheduler.open_channel(0));
-    let outer = scheduler.wait(Owner::Frame, vec![Case::Receive(a)], None);
-    let inner = scheduler.wait(Owner::Frame, vec![Case::Receive(b)], None);
+    let outer = scheduler.wait(Owner::Frame, [Case::Receive(a)].into(), None);
+    let inner = scheduler.wait(Owner::Frame, [Case::Receive(b)].into(), None);
     assert!(!scheduler.is_held_up(), "the outer wait could not go on either");
     assert_eq!(send(&mut scheduler, a).1, Sending::Done);
     assert!(scheduler.is_held_up());

@@ -11,16 +11,26 @@ impl Scheduler {
     pub fn route_message(&mut self, envelope: Envelope) {
         self.arrivals += 1;
         let stamped = Stamped { arrival: self.arrivals, envelope };
-        let id = match self.listeners.is_empty() {
-            true => self.inbox,
-            false => self.listeners.get(stamped.envelope.topic()).copied().unwrap_or(self.inbox),
-        };
-        if let Some(Source::Inbox(queue) | Source::Listener { queue, .. }) =
-            self.channels.get_mut(id).map(|channel| &mut channel.source)
-        {
+        let id = self.view_of(stamped.envelope.topic());
+        self.recent = id;
+        let Some(channel) = self.channels.get_mut(id) else { return };
+        if let Source::Inbox(queue) | Source::Listener { queue, .. } = &mut channel.source {
             queue.push_back(stamped);
         }
-        self.rebalance(id);
+        if !channel.receivers.is_empty() {
+            self.rebalance(id);
+        }
+    }
+
+    /// The view that a message of this topic belongs to now.
+    fn view_of(&self, topic: &[u8]) -> ChannelId {
+        if self.listeners.is_empty() {
+            return self.inbox;
+        }
+        match self.channels.get(self.recent).map(|channel| &channel.source) {
+            Some(Source::Listener { topic: own, open: true, .. }) if **own == *topic => self.recent,
+            _ => self.listeners.get(topic).copied().unwrap_or(self.inbox),
+        }
     }
 
     /// Gives an event to those who wait for one.

@@ -1,7 +1,9 @@
 //! Waiting for one of several cases: who stands in which row, who is marked, and how a wait ends.
 
 use super::channel::{Sending, Source, WaitingSend};
-use super::scheduler::{Alarm, Case, ChannelId, Completion, Finish, Owner, Scheduler, Waiter, WaiterId};
+use super::scheduler::{
+    Alarm, Case, Cases, ChannelId, Completion, Finish, Owner, Scheduler, Waiter, WaiterId,
+};
 use crate::runtime::failure::Failure;
 use std::time::Instant;
 
@@ -84,7 +86,7 @@ impl Scheduler {
     }
 
     /// Begins to wait for one of the cases, and for `deadline` if there is one. A frame becomes the innermost one.
-    pub fn wait(&mut self, owner: Owner, cases: Vec<Case>, deadline: Option<Instant>) -> WaiterId {
+    pub fn wait(&mut self, owner: Owner, cases: Cases, deadline: Option<Instant>) -> WaiterId {
         let timed = deadline.is_some();
         let waiter = Waiter { owner, cases: cases.clone(), settled: None, claim: None, marked: false, timed };
         let id = self.waiters.insert(waiter);
@@ -156,6 +158,11 @@ impl Scheduler {
     pub fn complete(&mut self, id: WaiterId) -> Option<Completion> {
         let waiter = self.waiters.get_mut(id)?;
         let claim = waiter.claim;
+        if let ([Case::Receive(channel)], Some(claimed), None) = (&*waiter.cases, claim, &waiter.settled)
+            && *channel == claimed
+        {
+            return self.complete_claimed(id, claimed);
+        }
         let cases = std::mem::take(&mut waiter.cases);
         let settled = match waiter.settled.take() {
             Some(settled) => Some(settled),
@@ -170,6 +177,31 @@ impl Scheduler {
         };
         self.leave(id, &cases, Some(case));
         Some(Completion { case, finish, cases })
+    }
+
+    /// As [`Scheduler::complete`], for a wait that receives from one channel only and holds a claim there.
+    fn complete_claimed(&mut self, id: WaiterId, channel: ChannelId) -> Option<Completion> {
+        if !self.channels.get(channel)?.can_receive(Some(id), 1) {
+            self.unmark(id);
+            return None;
+        }
+        let received = self.take(channel, Some(id));
+        self.selects += 1;
+        if let Some(state) = self.channels.get_mut(channel) {
+            state.served[0] = self.selects;
+            state.claims -= 1;
+        }
+        let waiter = self.waiters.remove(id)?;
+        match waiter.owner {
+            Owner::Task(task) => {
+                if let Some(wait) = self.tasks.get_mut(task) {
+                    *wait = None;
+                }
+            }
+            Owner::Frame => self.frames.retain(|frame| *frame != id),
+        }
+        self.rebalance(channel);
+        Some(Completion { case: 0, finish: Finish::Received(received), cases: waiter.cases })
     }
 
     /// A wait that is given up takes nothing.
@@ -295,8 +327,10 @@ impl Scheduler {
             waiter.claim = Some(channel);
             channel_state.claims += 1;
             // Who holds a claim does not stand in the row any more, so that finding the next stays cheap.
-            if let Some(place) = channel_state.receivers.iter().position(|other| *other == id) {
-                channel_state.receivers.remove(place);
+            match channel_state.receivers.iter().position(|other| *other == id) {
+                Some(0) => drop(channel_state.receivers.pop_front()),
+                Some(place) => drop(channel_state.receivers.remove(place)),
+                None => {}
             }
         }
         self.mark(id);
@@ -326,8 +360,32 @@ impl Scheduler {
         })
     }
 
+    /// What [`Scheduler::rebalance`] does most: a coroutine stands first in the row, and there is a value for it.
+    #[inline]
+    fn claim_first(&mut self, id: ChannelId) -> bool {
+        let Some(channel) = self.channels.get_mut(id) else { return false };
+        let Some(&first) = channel.receivers.front() else { return false };
+        let Some(waiter) = self.waiters.get_mut(first) else { return false };
+        let Owner::Task(task) = waiter.owner else { return false };
+        if waiter.claim.is_some()
+            || waiter.settled.is_some()
+            || channel.available_to(Some(first)) <= channel.claims
+            || channel.is_finished()
+        {
+            return false;
+        }
+        channel.receivers.pop_front();
+        channel.claims += 1;
+        waiter.claim = Some(id);
+        if !std::mem::replace(&mut waiter.marked, true) {
+            self.ready.push_back(task);
+        }
+        true
+    }
+
     /// Marks as many receivers as there are values that nobody has claimed; all of them at the end of the channel.
     pub(super) fn rebalance(&mut self, id: ChannelId) {
+        while self.claim_first(id) {}
         while let Some(channel) = self.channels.get(id) {
             if channel.receivers.is_empty() {
                 return;

@@ -20,7 +20,7 @@ use crate::runtime::failure::Failure;
 use crate::runtime::pid::{ProcessId, looks_like_pid};
 use crate::runtime::process::Process;
 use crate::runtime::{directory, program, registry, relations};
-use crate::scheduling::{Case, ChannelId, Event, Scheduler, TaskId};
+use crate::scheduling::{Cases, ChannelId, Event, Scheduler, TaskId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use slotmap::SecondaryMap;
 use std::cell::{Cell, OnceCell, RefCell, UnsafeCell};
@@ -83,9 +83,9 @@ pub struct Context {
     /// What a wait that has just ended is to raise.
     pub failure: RefCell<Option<Failure>>,
     /// The cases that a select is looking at.
-    pub cases: RefCell<Vec<Case>>,
+    pub cases: RefCell<Cases>,
     /// The cases of the wait that has just ended.
-    pub finished_cases: RefCell<Vec<Case>>,
+    pub finished_cases: RefCell<Cases>,
     /// What the process begins with, while it is set up.
     pub startup: RefCell<Option<Startup>>,
     /// Encoded arguments of `main`, while they are decoded.
@@ -212,7 +212,9 @@ impl Context {
         if !self.decoding.borrow().is_empty() && unsafe { collector_runs(self.main_thread.get()) } == 1 {
             self.take_kept(0);
         }
-        self.memory.reweigh(0, envelope.size());
+        if self.is_limited() {
+            self.memory.reweigh(0, envelope.size());
+        }
         let mut decoding = self.decoding.borrow_mut();
         decoding.push(Some(envelope));
         decoding.len() - 1
@@ -231,12 +233,19 @@ impl Context {
     /// Takes the envelope from this place, and forgets what was left behind above it.
     pub fn take_kept(&self, place: usize) -> Option<Envelope> {
         let mut decoding = self.decoding.borrow_mut();
-        for kept in decoding.iter().skip(place).flatten() {
-            self.memory.reweigh(kept.size(), 0);
+        if self.is_limited() {
+            for kept in decoding.iter().skip(place).flatten() {
+                self.memory.reweigh(kept.size(), 0);
+            }
         }
         let envelope = decoding.get_mut(place).and_then(Option::take);
         decoding.truncate(place);
         envelope
+    }
+
+    /// There is a limit to the memory of the process, so that what its values keep outside its state is weighed.
+    fn is_limited(&self) -> bool {
+        self.process.limits.memory != 0
     }
 
     /// What others keep for the process counts towards its memory as it is now, on a restricted host.

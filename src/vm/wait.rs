@@ -17,7 +17,7 @@ use crate::platform;
 use crate::runtime::clock::Timestamp;
 use crate::runtime::failure::Failure;
 use crate::runtime::{exit, program, wake};
-use crate::scheduling::{Case, Completion, Finish, Owner, Received, Ticket, WaiterId};
+use crate::scheduling::{Cases, Completion, Finish, Owner, Received, Ticket, WaiterId};
 use std::ffi::c_int;
 use std::time::Instant;
 
@@ -105,7 +105,7 @@ unsafe fn raise_pending(l: *mut lua_State, context: &Context) {
 pub unsafe fn wait(
     l: *mut lua_State,
     context: &Context,
-    cases: Vec<Case>,
+    cases: Cases,
     deadline: Option<Instant>,
     next: Continuation,
     second_half: SecondHalf,

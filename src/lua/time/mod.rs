@@ -23,6 +23,7 @@ use crate::calendar::time::Time;
 use crate::calendar::zone::{MAX_NAME, MAX_OFFSET, Zone};
 use crate::runtime::clock::instant_after;
 use crate::runtime::failure::Failure;
+use crate::scheduling::Cases;
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::object;
@@ -112,7 +113,7 @@ pub unsafe extern "C-unwind" fn sleep(l: *mut lua_State) -> c_int {
     wait::enter(l, context);
     // Beyond what the clock can express is for ever, as good as 292 years.
     let deadline = if length > 0 { instant_after(length) } else { None };
-    wait::wait(l, context, Vec::new(), deadline, sleep_again, slept)
+    wait::wait(l, context, Cases::new(), deadline, sleep_again, slept)
 }
 
 second_half!(sleep_again, slept);
