@@ -109,7 +109,7 @@ impl<'a> Decoder<'a> {
         let room = c_int::try_from(values).ok()?.checked_add(c_int::from(strings))?.checked_add(12)?;
         luaL_checkstack(l, room, c"too many values in a message".as_ptr());
         // A table and a key for each level.
-        if lua_checkstack(l, room + 2 * levels.max(FLAT) as c_int) == 0 {
+        if lua_checkstack(l, room + 2 * levels as c_int) == 0 {
             raise(l, 0, b"stack overflow (a message is nested too deeply here)");
         }
         let mut base = slots + c_int::from(strings);

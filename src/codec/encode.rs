@@ -7,7 +7,7 @@ use super::place::{self, Place};
 use super::strings::Strings;
 use super::tables::Tables;
 use super::walk::Level;
-use super::{FLAT, HEADER, LEVELS, NEEDS, Needs};
+use super::{HEADER, LEVELS, NEEDS, Needs};
 use crate::runtime::failure::Failure;
 use crate::runtime::host::Host;
 use crate::vm::api::*;
@@ -184,11 +184,9 @@ impl Encoder {
         }
         self.out.patch(0, self.strings.slots());
         self.out.patch_u32(1, self.shared);
-        if self.deepest > FLAT {
-            let [low, high] = (self.deepest as u16).to_le_bytes();
-            self.out.patch(LEVELS, low);
-            self.out.patch(LEVELS + 1, high);
-        }
+        let [low, high] = (self.deepest as u16).to_le_bytes();
+        self.out.patch(LEVELS, low);
+        self.out.patch(LEVELS + 1, high);
         if !self.needs.is_nothing() {
             let [needs, from] = self.needs.words();
             self.out.patch_u32(NEEDS, needs);

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! header   string slots (u8), shared tables (u32), number of values (u32), what it needs ([`Needs`], twice u32),
-//!          levels of nesting if there are more than [`FLAT`], else 0 (u16)
+//!          levels of tables inside each other (u16)
 //! values   one after the other
 //! fills    FILL id table-body, for tables that stand further down or serve as keys,
 //!          or FILL_FUNCTION id captured-locals environment, until the end
@@ -52,11 +52,10 @@ pub const HEADER: usize = 19;
 /// Where the needs stand in the header.
 const NEEDS: usize = 9;
 
-/// Where the levels of nesting stand in the header.
-#[cfg(not(test))]
+/// Where the levels stand in the header.
 const LEVELS: usize = 17;
 
-/// Levels of nesting up to which nothing is said of them.
+/// Tables inside each other up to this number of levels are worked on with room on the C stack.
 #[cfg(not(test))]
 const FLAT: usize = 16;
 

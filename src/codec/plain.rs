@@ -1,6 +1,6 @@
 //! Values that the runtime itself puts together, without a Lua state: the details of its own errors.
 
-use super::{HEADER, put_bytes, tag};
+use super::{HEADER, LEVELS, put_bytes, tag};
 
 /// A simple value.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +19,7 @@ pub enum Plain {
 pub fn encode(value: &Plain) -> Vec<u8> {
     let mut out = vec![0; HEADER];
     out[5..9].copy_from_slice(&1u32.to_le_bytes());
+    out[LEVELS] = levels(value);
     put(&mut out, value);
     out
 }
@@ -44,6 +45,15 @@ pub fn with_flag(details: Option<Vec<u8>>, name: &'static str) -> Vec<u8> {
     bytes[PAIRS..PAIRS + 4].copy_from_slice(&(u32::from_le_bytes(pairs) + 1).to_le_bytes());
     bytes.splice(BODY..BODY, field);
     bytes
+}
+
+/// How many tables stand inside each other at most: a few.
+fn levels(value: &Plain) -> u8 {
+    match value {
+        Plain::True | Plain::Text(_) => 0,
+        Plain::List(items) => 1 + items.iter().map(levels).max().unwrap_or(0),
+        Plain::Record(fields) => 1 + fields.iter().map(|(_, value)| levels(value)).max().unwrap_or(0),
+    }
 }
 
 fn put(out: &mut Vec<u8>, value: &Plain) {

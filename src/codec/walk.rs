@@ -117,6 +117,7 @@ impl Encoder {
         let base = lua_gettop(l);
         lua_pushnil(l);
         let bottom = self.levels.len();
+        self.deepest = self.deepest.max(bottom + 1);
         let mut level = self.begin_table();
         loop {
             if lua_next(l, -2) == 0 {
