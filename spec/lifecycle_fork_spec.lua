@@ -50,6 +50,7 @@ describe("after a fork", function()
         local time = process.time
         local timed = {
           after = { "1s" }, timer = { "1s" }, ticker = { "1s" }, parse = { "", "" }, load_location = { "UTC" },
+          parse_duration = { "1s" },
         }
         for name, arguments in pairs(timed) do
           local first, err = time[name]((table.unpack or unpack)(arguments))
@@ -78,6 +79,12 @@ describe("after a fork", function()
         raises(channel.select, {})
         raises(channel.new)
         raises(process.time.sleep, "1ms")
+        raises(process.time.now)
+        raises(process.time.date, 2024, 1, 1, 0, 0, 0, 0)
+        raises(process.time.unix, 0)
+        raises(process.time.fixed_zone, "x", 0)
+        raises(process.errors.new, "late")
+        raises(process.errors.wrap, "late", "later")
         raises(coroutine.spawn, print)
       end)
       if forked then return end

@@ -3,6 +3,7 @@
 use super::arguments;
 use super::error::{self, ErrorObject};
 use super::lazy::{self, Field};
+use super::or_raise;
 use crate::codec::encode::{Origin, encode_one};
 use crate::runtime::error::{ErrorData, Kind};
 use crate::runtime::traceback::frames;
@@ -16,10 +17,10 @@ use std::sync::Arc;
 
 static FIELDS: lazy::Fields = lazy::Fields(&[
     &[
-        (c"new", Field::Function(new)),
-        (c"wrap", Field::Function(wrap)),
+        (c"new", Field::Function(or_raise!(new))),
+        (c"wrap", Field::Function(or_raise!(wrap))),
         (c"is", Field::Function(is)),
-        (c"call_stack", Field::Function(call_stack)),
+        (c"call_stack", Field::Function(or_raise!(call_stack))),
     ],
     KINDS,
 ]);

@@ -66,6 +66,20 @@ macro_rules! or_failure {
 }
 pub(crate) use or_failure;
 
+/// As [`or_failure`], for a function that raises its failures and never asks for its context.
+macro_rules! or_raise {
+    ($function:path) => {{
+        unsafe extern "C-unwind" fn guarded(l: *mut lua_State) -> std::ffi::c_int {
+            if crate::platform::fork::is_child() {
+                crate::lua::error::raise_failure(l, 1, crate::runtime::failure::Failure::AfterFork);
+            }
+            $function(l)
+        }
+        guarded
+    }};
+}
+pub(crate) use or_raise;
+
 /// Functions of a table, by name.
 pub type Functions = &'static [(&'static CStr, Function)];
 

@@ -15,7 +15,7 @@ use super::arguments::{bad_argument, optional_whole, string, whole};
 use super::channel::{self, second_half};
 use super::error::{raise_failure, return_failure};
 use super::lazy::{self, Field};
-use super::or_failure;
+use super::{or_failure, or_raise};
 use crate::calendar::civil::Fields;
 use crate::calendar::layout::NAMED;
 use crate::calendar::parse as text;
@@ -36,18 +36,18 @@ static FIELDS: lazy::Fields = lazy::Fields(&[FUNCTIONS, UNITS, &LAYOUTS, MONTHS_
 
 const FUNCTIONS: &[(&CStr, Field)] = &[
     (c"sleep", Field::Blocking),
-    (c"now", Field::Function(now)),
+    (c"now", Field::Function(or_raise!(now))),
     (c"after", Field::Function(or_failure!(after))),
     (c"timer", Field::Function(or_failure!(timer::timer))),
     (c"ticker", Field::Function(or_failure!(timer::ticker))),
-    (c"parse_duration", Field::Function(parse_duration)),
-    (c"date", Field::Function(date)),
-    (c"unix", Field::Function(unix)),
+    (c"parse_duration", Field::Function(or_failure!(parse_duration))),
+    (c"date", Field::Function(or_raise!(date))),
+    (c"unix", Field::Function(or_raise!(unix))),
     (c"parse", Field::Function(or_failure!(parse))),
     (c"utc", Field::Made(push_utc)),
     (c"localtz", Field::Made(push_local)),
     (c"load_location", Field::Function(or_failure!(load_location))),
-    (c"fixed_zone", Field::Function(fixed_zone)),
+    (c"fixed_zone", Field::Function(or_raise!(fixed_zone))),
 ];
 
 const UNITS: &[(&CStr, Field)] = &[
