@@ -397,6 +397,7 @@ static double resident(void) {
 }
 
 static void state(void) {
+  print("W4", rate(births, NULL), "processes/s");
   enum { COUNT = 1000 };
   static lua_State *all[COUNT];
   double before = resident();
@@ -405,7 +406,6 @@ static void state(void) {
   print("W6", (resident() - before) / COUNT, "KiB/process");
   for (int i = 0; i < COUNT; i++)
     lua_close(all[i]);
-  print("W4", rate(births, NULL), "processes/s");
 }
 
 /* ---- Memory -------------------------------------------------------------------------------------------------------- */

@@ -59,6 +59,15 @@ function support.rate(span, step)
   end
 end
 
+-- Nanoseconds of one step: the best of three measurements of a quarter of the span each.
+function support.cost(span, step)
+  local best = 0
+  for _ = 1, 3 do
+    best = math.max(best, support.rate(span / 4, step))
+  end
+  return 1e9 / best
+end
+
 -- Defines the entry bench:NAME.
 function support.define(name, source)
   assert(process.define("bench:" .. name, source))
