@@ -17,32 +17,45 @@ plan.figures = {
   { id = "W5a", what = "ping-pong of `t1k`", goal = ">= 4k / 4.5k" },
   { id = "W5b", what = "ping-pong of a 64 KiB string", goal = ">= 35k / 60k" },
   { id = "W5c", what = "ping-pong of a 1 MiB string", goal = ">= 6k / 8k" },
-  { id = "W6", what = "memory of an idle process", goal = "<= 40, JIT 62 / 32, JIT 54" },
+  { id = "W6", what = "memory of an idle process", goal = "<= 40, JIT 62 / 32, JIT 54; lean 14, JIT 20" },
   { id = "W7", what = "token through a ring of 1,000", goal = ">= 60k / 1.0M" },
   { id = "W8/small", what = "small message to oneself", goal = ">= 3M, JIT 3.5M" },
   { id = "W8/t1k", what = "`t1k` to oneself", goal = ">= 10k" },
+  { id = "W9/W1/processes", what = "W1 among 10,000 idle processes", goal = "<= 1.05" },
+  { id = "W9/W2/processes", what = "W2 among 10,000 idle processes", goal = "<= 1.05" },
+  { id = "W9/W1/timers", what = "W1 with 10,000 timers pending", goal = "<= 1.05" },
+  { id = "W9/W2/timers", what = "W2 with 10,000 timers pending", goal = "<= 1.05" },
+  { id = "W9/W1/names", what = "W1 with 10,000 names registered", goal = "<= 1.05" },
+  { id = "W9/W2/names", what = "W2 with 10,000 names registered", goal = "<= 1.05" },
   { id = "W10/arithmetic", what = "integer loop", goal = "ratio <= 1.02", least = true },
   { id = "W10/calls", what = "recursive calls", goal = "ratio <= 1.02", least = true },
   { id = "W10/allocation", what = "small tables", goal = "ratio <= 1.02", least = true },
   { id = "W10b", what = "generators by `coroutine.wrap`", goal = "ratio <= 1.25, JIT 2", least = true },
+  { id = "W11", what = "delay of a paced echo beside two that compute, 99 of 100", goal = "ratio <= 1.5 / <= 20" },
+  { id = "W11/compiled", what = "the same beside compiled loops", goal = "" },
 }
 
--- In the order in which every round runs them. Those with a label are there to compare with, the others run once on
--- each host. What is not installed, or prints nothing, gets no row. `build/VM/floors` is the place of the limits that
--- need no library: two threads that poll and park (W1), a bare state made and closed (W4).
+-- In the order in which every round runs them. Those without a label run once on each host; those with one have a row
+-- of that name, to compare with unless it is `own`. What is not installed, or prints nothing, gets no row.
 plan.programs = {
   { script = "pingpong" },
+  { label = "floor: two threads that poll and park", name = "floors", command = "build/VM/floors threads" },
+  { label = "floor: states on one thread", name = "floors", command = "build/VM/floors states" },
+  { label = "floor: two copies each way", name = "floors", command = "build/VM/floors copies" },
   { label = "two coroutines of one state", script = "references/coroutines", argument = "" },
   { script = "stream" },
   { script = "spawn" },
-  { label = "thread of `luv`", script = "references/luv", argument = "" },
   { script = "idle" },
+  { label = "process, pool with `libs = { \"base\" }`", script = "idle", argument = "lean", own = true },
+  { label = "floor: a state with all libraries", name = "floors", command = "build/VM/floors state" },
+  { label = "thread of `luv`", script = "references/luv", argument = "" },
   { script = "ring" },
   { script = "codec" },
   { label = "`string.buffer`", script = "references/codecs", argument = "string.buffer" },
   { label = "`cjson`", script = "references/codecs", argument = "cjson" },
-  { label = "floor", command = "build/VM/floors" },
-  { label = "Erlang", command = "escript benches/references/erlang.escript" },
+  { label = "Erlang", name = "erlang", command = "escript benches/references/erlang.escript" },
+  { script = "crowd" },
+  { script = "fairness" },
   { script = "compute" },
   { label = "bare interpreter", script = "compute", argument = "bare" },
 }

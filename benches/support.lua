@@ -10,10 +10,20 @@ local arguments = arg or {}
 -- Stretches every measurement: 1 takes about half a second for each figure.
 support.scale = tonumber(arguments[1]) or 1
 
--- The options of the hosts that can be named on the command line.
+-- Threads of a pool.
+support.workers = 2
+
+-- The options of the hosts that can be named on the command line. `lean` is for small processes, with a single library.
 local hosts = {
   threads = {},
-  pool = { workers = 2 },
+  pool = { workers = support.workers },
+  lean = {
+    workers = support.workers,
+    libs = { "base" },
+    max_processes = 100000,
+    mailbox_limit = 1000000,
+    memory_limit = 2 ^ 24,
+  },
 }
 
 -- The reference of the host that the command line names, by default the thread host.
@@ -47,6 +57,15 @@ function support.rate(span, step)
     end
     n = n * (seconds > 0 and math.min(10, math.ceil(1.1 * span / seconds)) or 10)
   end
+end
+
+-- Nanoseconds of one step: the best of three measurements of a quarter of the span each.
+function support.cost(span, step)
+  local best = 0
+  for _ = 1, 3 do
+    best = math.max(best, support.rate(span / 4, step))
+  end
+  return 1e9 / best
 end
 
 -- Defines the entry bench:NAME.

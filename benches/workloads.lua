@@ -1,0 +1,88 @@
+-- What W1, W2, W3, W5 and W9 measure: a rally and a stream. With `timers` the process that measures has started so many
+-- of them before, none of which is due.
+local support = require "benches.support"
+
+local workloads = {}
+
+-- Timers that are not due for an hour. Whoever wants them pending keeps the list.
+function workloads.timers(count)
+  local timers = {}
+  for i = 1, count or 0 do
+    timers[i] = time.after("1h")
+  end
+  return timers
+end
+
+local function define()
+  support.define("echo", [[
+    return function(partner)
+      local pings = process.listen("ping")
+      local ball = pings:receive()
+      while ball do
+        process.send(partner, "pong", ball)
+        ball = pings:receive()
+      end
+    end
+  ]])
+
+  support.define("rally", [[
+    local support = require "benches.support"
+    local workloads = require "benches.workloads"
+
+    return function(setting, ball, timers)
+      local pending = workloads.timers(timers)
+      local pongs = process.listen("pong")
+      local partner = assert(process.spawn("bench:echo", setting.host, process.pid()))
+      local rate = support.rate(setting.span, function(n)
+        for _ = 1, n do
+          process.send(partner, "ping", ball)
+          ball = pongs:receive()
+        end
+      end)
+      process.send(partner, "ping")
+      return rate, #pending
+    end
+  ]])
+
+  support.define("producer", [[
+    return function(consumer, count)
+      for i = 1, count do
+        process.send(consumer, "item", { n = i, s = "hello" })
+      end
+    end
+  ]])
+
+  support.define("consumer", [[
+    local support = require "benches.support"
+    local workloads = require "benches.workloads"
+
+    return function(setting, producers, each, timers)
+      local pending = workloads.timers(timers)
+      local items = process.listen("item")
+      local total = producers * each
+      local seconds = support.seconds(function()
+        for _ = 1, producers do
+          assert(process.spawn("bench:producer", setting.host, process.pid(), each))
+        end
+        for _ = 1, total do
+          items:receive()
+        end
+      end)
+      return total / seconds, #pending
+    end
+  ]])
+end
+
+-- Round trips per second of the ball.
+function workloads.rally(ball, timers)
+  define()
+  return support.result("bench:rally", ball, timers)
+end
+
+-- Messages per second to one consumer.
+function workloads.stream(producers, each, timers)
+  define()
+  return support.result("bench:consumer", producers, each, timers)
+end
+
+return workloads
