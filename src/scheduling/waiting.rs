@@ -88,7 +88,8 @@ impl Scheduler {
     /// Begins to wait for one of the cases, and for `deadline` if there is one. A frame becomes the innermost one.
     pub fn wait(&mut self, owner: Owner, cases: Cases, deadline: Option<Instant>) -> WaiterId {
         let timed = deadline.is_some();
-        let waiter = Waiter { owner, cases: cases.clone(), settled: None, claim: None, marked: false, timed };
+        let copy = Cases::from_slice(&cases);
+        let waiter = Waiter { owner, cases: copy, settled: None, claim: None, marked: false, timed };
         let id = self.waiters.insert(waiter);
         for (position, case) in cases.into_iter().enumerate() {
             match case {
@@ -361,18 +362,18 @@ impl Scheduler {
     }
 
     /// What [`Scheduler::rebalance`] does most: a coroutine stands first in the row, and there is a value for it.
-    #[inline]
-    fn claim_first(&mut self, id: ChannelId) -> bool {
-        let Some(channel) = self.channels.get_mut(id) else { return false };
-        let Some(&first) = channel.receivers.front() else { return false };
-        let Some(waiter) = self.waiters.get_mut(first) else { return false };
-        let Owner::Task(task) = waiter.owner else { return false };
+    #[inline(always)]
+    fn claim_first(&mut self, id: ChannelId) -> Row {
+        let Some(channel) = self.channels.get_mut(id) else { return Row::Empty };
+        let Some(&first) = channel.receivers.front() else { return Row::Empty };
+        let Some(waiter) = self.waiters.get_mut(first) else { return Row::Unclear };
+        let Owner::Task(task) = waiter.owner else { return Row::Unclear };
         if waiter.claim.is_some()
             || waiter.settled.is_some()
             || channel.available_to(Some(first)) <= channel.claims
             || channel.is_finished()
         {
-            return false;
+            return Row::Unclear;
         }
         channel.receivers.pop_front();
         channel.claims += 1;
@@ -380,12 +381,18 @@ impl Scheduler {
         if !std::mem::replace(&mut waiter.marked, true) {
             self.ready.push_back(task);
         }
-        true
+        if channel.receivers.is_empty() { Row::Empty } else { Row::More }
     }
 
     /// Marks as many receivers as there are values that nobody has claimed; all of them at the end of the channel.
     pub(super) fn rebalance(&mut self, id: ChannelId) {
-        while self.claim_first(id) {}
+        loop {
+            match self.claim_first(id) {
+                Row::More => {}
+                Row::Empty => return,
+                Row::Unclear => break,
+            }
+        }
         while let Some(channel) = self.channels.get(id) {
             if channel.receivers.is_empty() {
                 return;
@@ -405,4 +412,14 @@ impl Scheduler {
             self.claim(receiver, id);
         }
     }
+}
+
+/// What is left of the receivers of a channel.
+enum Row {
+    /// Nobody.
+    Empty,
+    /// Others, after one has claimed a value.
+    More,
+    /// It has to be looked at more closely.
+    Unclear,
 }
