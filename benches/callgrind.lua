@@ -1,7 +1,7 @@
 -- Reads what valgrind's callgrind has counted, and groups the instructions by what they are for.
 --
--- With line numbers callgrind names the source file of every instruction, also of those in functions that the compiler has
--- put into others. What the module calls in Lua and in the C library counts for the place that calls it.
+-- With line numbers callgrind names the source file of every instruction, also of those in functions that the compiler
+-- has put into others. What the module calls in Lua and in the C library counts for the place that calls it.
 local callgrind = {}
 
 -- Calls during which other code of the module may run: they are no part of the step that makes them.
@@ -16,8 +16,8 @@ local function is_reentrant(name)
   return false
 end
 
--- Calls fn(file, name, instructions, callee) for what the module has executed itself (callee is nil) and for what it has
--- called outside itself. Returns the number of all instructions.
+-- Calls fn(file, name, instructions, callee) for what the module has executed itself (callee is nil) and for what it
+-- has called outside itself. Returns the number of all instructions.
 --   path     what callgrind has written
 --   module   a pattern for the name of the library
 local function each(path, module, fn)
@@ -86,8 +86,8 @@ local function place(file, name)
 end
 
 -- Instructions by step.
---   steps   list of { step, pattern, ... }: what has a place or a callee that one of the patterns matches belongs to the
---           first such step
+--   steps   list of { step, pattern, ... }: what has a place or a callee that one of the patterns matches belongs to
+--           the first such step
 --   rest    the name of the step for everything else in the program
 function callgrind.steps(path, module, steps, rest)
   local counts, ours = {}, 0

@@ -1,5 +1,5 @@
--- So many small messages, for benches/profile: `self` sends them to itself, `pool` throws them to and fro on one worker,
--- `threads` between two threads. Prints the nanoseconds of one.  Run as  message.lua COUNT [self|pool|threads].
+-- So many small messages, for benches/profile: `self` sends them to itself, `pool` throws them to and fro on one
+-- worker, `threads` between two threads. Prints the nanoseconds of one. Run as  message.lua COUNT [self|pool|threads]
 local process = require "process"
 local time = require "process.time"
 
