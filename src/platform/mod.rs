@@ -1,5 +1,6 @@
 //! What the operating system does for the library, one small module for each service.
 
+mod cradle;
 mod doorbell;
 mod file;
 #[cfg(not(test))]
