@@ -165,6 +165,8 @@ impl Memory {
         self.allocate_new(bytes, used)
     }
 
+    #[cold]
+    #[inline(never)]
     unsafe fn allocate_new(&self, bytes: usize, used: usize) -> *mut c_void {
         if bytes <= CRADLED {
             self.wanted.set(self.wanted.get() + bytes);
@@ -199,6 +201,7 @@ impl Memory {
         }
     }
 
+    #[inline(never)]
     unsafe fn resize(&self, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
         let used = self.used.get() - old + new;
         if new > old && used > self.limit.get() {
