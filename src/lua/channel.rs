@@ -1,8 +1,9 @@
 //! Channels (C-1 to C-9, P-36): their objects, `send`, `receive`, `close`.
 
 use super::arguments::{bad_argument, bad_self, raise_text};
+use super::lazy::{self, Field};
 use super::select::{case_receive, case_send, select};
-use super::{Functions, event, message, set_functions, time};
+use super::{event, message, set_functions, time};
 use crate::codec::decode;
 use crate::scheduling::{Case, ChannelId, Scheduler, Sending, Ticket};
 use crate::vm::api::*;
@@ -53,15 +54,19 @@ unsafe fn fill(l: *mut lua_State) {
     set_function(l, c"__tostring", to_string);
 }
 
-/// Functions of the module that need nothing more.
-pub const FUNCTIONS: Functions = &[(c"new", new)];
+static FIELDS: lazy::Fields =
+    lazy::Fields(&[&[(c"new", Field::Function(new)), (c"select", Field::Blocking)]]);
+
+/// The C functions of the module.
+pub fn functions() -> impl Iterator<Item = (&'static std::ffi::CStr, Function)> {
+    FIELDS.functions()
+}
 
 /// Pushes the module's table.
 pub unsafe fn push_module(l: *mut lua_State) {
-    lua_createtable(l, 0, 2);
-    set_functions(l, FUNCTIONS);
-    push_blocking(l, c"select");
-    set_raw_field(l, -2, c"select");
+    lazy::push_table(l, &FIELDS, 1);
+    // One function shows what it is to whoever sends it (see `standard`).
+    set_function(l, c"new", new);
 }
 
 /// Pushes a function that may wait: on Lua 5.4 it is the C function itself.
@@ -83,43 +88,60 @@ pub unsafe fn push_blocking(l: *mut lua_State, name: &std::ffi::CStr) {
 #[cfg(feature = "luajit")]
 pub unsafe fn push_blocking(l: *mut lua_State, name: &std::ffi::CStr) {
     static KEY: u8 = 0;
-    const NAMES: [&std::ffi::CStr; 7] =
-        [c"receive", c"send", c"select", c"sleep", c"exec", c"exec_as", c"wait"];
     let key = std::ptr::from_ref(&KEY).cast();
     if lua_rawgetp(l, LUA_REGISTRYINDEX, key) != LUA_TTABLE {
         lua_pop(l, 1);
-        lua_createtable(l, 0, NAMES.len() as c_int);
-        let table = lua_gettop(l);
-        crate::vm::boot::BLOCKING.push(l);
-        lua_pushlightuserdata(l, again_mark());
-        lua_createtable(l, 0, 2 * NAMES.len() as c_int);
-        set_functions(
-            l,
-            &[
-                (c"receive", receive),
-                (c"receive_again", receive_again),
-                (c"send", send),
-                (c"send_again", send_again),
-                (c"select", select),
-                (c"select_again", super::select::select_again),
-                (c"sleep", super::time::sleep),
-                (c"sleep_again", super::time::sleep_again),
-                (c"exec", super::exec::exec),
-                (c"exec_as", super::spawner::exec_as),
-                (c"exec_again", super::exec::exec_again),
-                (c"wait", super::exec::wait_for_children),
-                (c"wait_again", super::exec::wait_again),
-            ],
-        );
-        lua_call(l, 2, NAMES.len() as c_int);
-        for name in NAMES.iter().rev() {
-            set_raw_field(l, table, name);
-        }
-        lua_pushvalue(l, table);
+        luaL_checkstack(l, 24, c"no room for the library".as_ptr());
+        // Whoever needs it may have reasons why no other code must run now.
+        room::unlimited(l, || {
+            let held = CollectorHeld::hold(l);
+            let (hook, mask, count) = (lua_gethook(l), lua_gethookmask(l), lua_gethookcount(l));
+            lua_sethook(l, None, 0, 0);
+            make_blocking(l);
+            lua_sethook(l, hook, mask, count);
+            held.release(l);
+        });
+        lua_pushvalue(l, -1);
         lua_rawsetp(l, LUA_REGISTRYINDEX, key);
     }
     raw_field(l, -1, name);
     lua_remove(l, -2);
+}
+
+#[cfg(feature = "luajit")]
+const BLOCKING: [&std::ffi::CStr; 7] =
+    [c"receive", c"send", c"select", c"sleep", c"exec", c"exec_as", c"wait"];
+
+/// Pushes a table of the functions that may wait.
+#[cfg(feature = "luajit")]
+unsafe fn make_blocking(l: *mut lua_State) {
+    lua_createtable(l, 0, BLOCKING.len() as c_int);
+    let table = lua_gettop(l);
+    crate::vm::boot::BLOCKING.push(l);
+    lua_pushlightuserdata(l, again_mark());
+    lua_createtable(l, 0, 2 * BLOCKING.len() as c_int);
+    set_functions(
+        l,
+        &[
+            (c"receive", receive),
+            (c"receive_again", receive_again),
+            (c"send", send),
+            (c"send_again", send_again),
+            (c"select", select),
+            (c"select_again", super::select::select_again),
+            (c"sleep", super::time::sleep),
+            (c"sleep_again", super::time::sleep_again),
+            (c"exec", super::exec::exec),
+            (c"exec_as", super::spawner::exec_as),
+            (c"exec_again", super::exec::exec_again),
+            (c"wait", super::exec::wait_for_children),
+            (c"wait_again", super::exec::wait_again),
+        ],
+    );
+    lua_call(l, 2, BLOCKING.len() as c_int);
+    for name in BLOCKING.iter().rev() {
+        set_raw_field(l, table, name);
+    }
 }
 
 /// Declares what Lua calls when a blocking function goes on: a continuation on Lua 5.4, an ordinary function on LuaJIT.

@@ -46,7 +46,7 @@ pub fn functions() -> impl Iterator<Item = (&'static CStr, Function)> {
 
 /// Pushes the module's table.
 pub unsafe fn push_module(l: *mut lua_State) {
-    lazy::push_table(l, &FIELDS);
+    lazy::push_table(l, &FIELDS, 0);
 }
 
 const USAGE: &[u8] = b"errors.new takes a message or a table with a message";

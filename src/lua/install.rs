@@ -1,8 +1,9 @@
 //! The module tables, and where a state finds them: `package.loaded`, `package.preload`, globals (H-40 to H-46, H-50).
 
+use super::lazy::{self, Field, Fields};
 use super::{
     Functions, channel, control, coroutine, ctx, errors, event, hosts, messages, options, or_failure,
-    registry, set_functions,
+    registry,
 };
 use super::{spawn, spawner, time, upgrade};
 use crate::codec::decode;
@@ -18,34 +19,42 @@ use crate::vm::wait;
 use std::ffi::{CStr, c_int, c_void};
 use std::ptr;
 
-const PROCESS: Functions = &[
-    (c"pid", pid),
-    (c"spawn", or_failure!(spawn::spawn)),
-    (c"spawn_monitored", or_failure!(spawn::spawn_monitored)),
-    (c"spawn_linked", or_failure!(spawn::spawn_linked)),
-    (c"spawn_linked_monitored", or_failure!(spawn::spawn_linked_monitored)),
-    (c"send", or_failure!(messages::send)),
-    (c"listen", or_failure!(messages::listen)),
-    (c"unlisten", or_failure!(messages::unlisten, return_false)),
-    (c"inbox", messages::inbox),
-    (c"events", messages::events),
-    (c"terminate", or_failure!(control::terminate)),
-    (c"cancel", or_failure!(control::cancel)),
-    (c"monitor", or_failure!(control::monitor)),
-    (c"unmonitor", or_failure!(control::unmonitor)),
-    (c"link", or_failure!(control::link)),
-    (c"unlink", or_failure!(control::unlink)),
-    (c"get_options", options::get_options),
-    (c"set_options", or_failure!(options::set_options, return_false)),
-    (c"id", id),
-    (c"upgrade", or_failure!(upgrade::upgrade)),
-    (c"with_context", spawner::with_context),
-    (c"with_options", spawner::with_options),
-    (c"define", or_failure!(hosts::define)),
-    (c"define_host", or_failure!(hosts::define_host)),
-    (c"host_info", or_failure!(hosts::host_info)),
+static PROCESS: Fields = Fields(&[FUNCTIONS, OTHERS]);
+
+const FUNCTIONS: &[(&CStr, Field)] = &[
+    (c"pid", Field::Function(pid)),
+    (c"spawn", Field::Function(or_failure!(spawn::spawn))),
+    (c"spawn_monitored", Field::Function(or_failure!(spawn::spawn_monitored))),
+    (c"spawn_linked", Field::Function(or_failure!(spawn::spawn_linked))),
+    (c"spawn_linked_monitored", Field::Function(or_failure!(spawn::spawn_linked_monitored))),
+    (c"send", Field::Function(or_failure!(messages::send))),
+    (c"listen", Field::Function(or_failure!(messages::listen))),
+    (c"unlisten", Field::Function(or_failure!(messages::unlisten, return_false))),
+    (c"inbox", Field::Function(messages::inbox)),
+    (c"events", Field::Function(messages::events)),
+    (c"terminate", Field::Function(or_failure!(control::terminate))),
+    (c"cancel", Field::Function(or_failure!(control::cancel))),
+    (c"monitor", Field::Function(or_failure!(control::monitor))),
+    (c"unmonitor", Field::Function(or_failure!(control::unmonitor))),
+    (c"link", Field::Function(or_failure!(control::link))),
+    (c"unlink", Field::Function(or_failure!(control::unlink))),
+    (c"get_options", Field::Function(options::get_options)),
+    (c"set_options", Field::Function(or_failure!(options::set_options, return_false))),
+    (c"id", Field::Function(id)),
+    (c"upgrade", Field::Function(or_failure!(upgrade::upgrade))),
+    (c"with_context", Field::Function(spawner::with_context)),
+    (c"with_options", Field::Function(spawner::with_options)),
+    (c"define", Field::Function(or_failure!(hosts::define))),
+    (c"define_host", Field::Function(or_failure!(hosts::define_host))),
+    (c"host_info", Field::Function(or_failure!(hosts::host_info))),
     #[cfg(feature = "yaml")]
-    (c"load", or_failure!(super::load::load)),
+    (c"load", Field::Function(or_failure!(super::load::load))),
+];
+
+const OTHERS: &[(&CStr, Field)] = &[
+    (c"exec", Field::Blocking),
+    (c"wait", Field::Blocking),
+    (c"_VERSION", Field::Text(env!("CARGO_PKG_VERSION"))),
 ];
 
 /// The stock functions that spawned processes have in a form of ours, where that is a C function without upvalues.
@@ -54,16 +63,10 @@ pub const REPLACED: Functions =
 
 /// The C functions of our modules, with what stands before their names.
 pub fn module_functions() -> Vec<(&'static str, &'static CStr, Function)> {
-    let tables = [
-        ("process.", PROCESS),
-        ("process.registry.", registry::FUNCTIONS),
-        ("process.channel.", channel::FUNCTIONS),
-        ("process.ctx.", ctx::FUNCTIONS),
-    ];
-    let of_tables = tables
-        .iter()
-        .flat_map(|(prefix, functions)| functions.iter().map(|(name, function)| (*prefix, *name, *function)));
-    of_tables
+    let ctx = ctx::FUNCTIONS.iter().map(|(name, function)| ("process.ctx.", *name, *function));
+    ctx.chain(channel::functions().map(|(name, function)| ("process.channel.", name, function)))
+        .chain(PROCESS.functions().map(|(name, function)| ("process.", name, function)))
+        .chain(registry::functions().map(|(name, function)| ("process.registry.", name, function)))
         .chain(time::functions().map(|(name, function)| ("process.time.", name, function)))
         .chain(errors::functions().map(|(name, function)| ("process.errors.", name, function)))
         .collect()
@@ -103,8 +106,9 @@ pub unsafe fn push_process(l: *mut lua_State) {
         return;
     }
     lua_pop(l, 1);
-    lua_createtable(l, 0, (PROCESS.len() + 6) as c_int);
-    set_functions(l, PROCESS);
+    lazy::push_table(l, &PROCESS, (1 + 2 + MODULES.len()) as c_int);
+    // One function shows what it is to whoever sends it (see `standard`).
+    set_function(l, c"pid", pid);
     lua_createtable(l, 0, event::KINDS.len() as c_int);
     for (name, kind) in event::KINDS {
         lua_pushstring(l, kind.as_ptr());
@@ -117,12 +121,6 @@ pub unsafe fn push_process(l: *mut lua_State) {
         push(l);
         set_raw_field(l, -2, name);
     }
-    for (name, half) in [(c"exec", c"exec"), (c"wait", c"wait")] {
-        channel::push_blocking(l, half);
-        set_raw_field(l, -2, name);
-    }
-    push_bytes(l, env!("CARGO_PKG_VERSION").as_bytes());
-    set_raw_field(l, -2, c"_VERSION");
     lua_pushvalue(l, -1);
     lua_rawsetp(l, LUA_REGISTRYINDEX, key);
 }
@@ -189,6 +187,7 @@ unsafe fn set_if_nil(l: *mut lua_State, name: &CStr) {
 /// What `require "process"` adds to a main state (H-41, H-43).
 pub unsafe fn into_main(l: *mut lua_State) {
     push_process(l);
+    lazy::fill(l, &PROCESS);
     push_globals(l);
     set_if_nil(l, c"process");
     for (short, _, _) in &MODULES[..SHORT_NAMES] {

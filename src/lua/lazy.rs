@@ -33,14 +33,34 @@ impl Fields {
     }
 }
 
-/// Pushes an empty table that makes these fields when they are looked for.
-pub unsafe fn push_table(l: *mut lua_State, fields: &'static Fields) {
-    lua_createtable(l, 0, 0);
+/// Pushes an empty table that makes these fields when they are looked for. It has room for so many.
+pub unsafe fn push_table(l: *mut lua_State, fields: &'static Fields, room: c_int) {
+    lua_createtable(l, 0, room);
     lua_createtable(l, 0, 1);
     lua_pushlightuserdata(l, ptr::from_ref(fields).cast_mut().cast());
     lua_pushcclosure(l, index, 1);
     set_raw_field(l, -2, c"__index");
     lua_setmetatable(l, -2);
+}
+
+/// Fills the lazy table on top with all its fields.
+pub unsafe fn fill(l: *mut lua_State, fields: &'static Fields) {
+    for (name, _) in fields.0.iter().copied().flatten() {
+        lua_getfield(l, -1, name.as_ptr());
+        lua_pop(l, 1);
+    }
+}
+
+/// Whether the value on top is a table that still makes fields.
+pub unsafe fn is_lazy(l: *mut lua_State) -> bool {
+    if lua_type(l, -1) != LUA_TTABLE || lua_getmetatable(l, -1) == 0 {
+        return false;
+    }
+    raw_field(l, -1, c"__index");
+    let own: Function = index;
+    let lazy = lua_tocfunction(l, -1).is_some_and(|function| function as usize == own as usize);
+    lua_pop(l, 2);
+    lazy
 }
 
 unsafe extern "C-unwind" fn index(l: *mut lua_State) -> c_int {

@@ -2,9 +2,10 @@
 
 use super::arguments::{optional_string, string, wrong_type};
 use super::error::{return_done, return_failure};
+use super::lazy::{self, Field};
+use super::or_failure;
 use super::restricted::allowed_on;
 use super::spawn::push_pid;
-use super::{Functions, or_failure, set_functions};
 use crate::runtime::failure::{Failure, shown};
 use crate::runtime::pid::looks_like_pid;
 use crate::runtime::{directory, registry};
@@ -13,11 +14,31 @@ use crate::vm::context::Context;
 use std::ffi::{CStr, c_int};
 use std::sync::Arc;
 
-pub const FUNCTIONS: Functions = &[
-    (c"register", or_failure!(register)),
-    (c"lookup", or_failure!(lookup)),
-    (c"unregister", or_failure!(unregister)),
-];
+static FIELDS: lazy::Fields = lazy::Fields(&[
+    &[
+        (c"register", Field::Function(or_failure!(register))),
+        (c"lookup", Field::Function(GUARDED_LOOKUP)),
+        (c"unregister", Field::Function(or_failure!(unregister))),
+    ],
+    NUMBERS,
+]);
+
+const GUARDED_LOOKUP: Function = or_failure!(lookup);
+
+const NUMBERS: &[(&CStr, Field)] = &{
+    let mut fields = [const { (c"", Field::Whole(0)) }; SCOPES.len()];
+    let mut next = 0;
+    while next < fields.len() {
+        fields[next] = (SCOPES[next].0, Field::Whole(next as i64));
+        next += 1;
+    }
+    fields
+};
+
+/// The C functions of the module.
+pub fn functions() -> impl Iterator<Item = (&'static CStr, Function)> {
+    FIELDS.functions()
+}
 
 /// The scopes, by number; only the first is to be had in a program of one node.
 const SCOPES: [(&CStr, &str); 4] =
@@ -25,12 +46,9 @@ const SCOPES: [(&CStr, &str); 4] =
 
 /// Pushes the table.
 pub unsafe fn push_module(l: *mut lua_State) {
-    lua_createtable(l, 0, (FUNCTIONS.len() + SCOPES.len()) as c_int);
-    set_functions(l, FUNCTIONS);
-    for (number, (name, _)) in (0i64..).zip(SCOPES) {
-        push_whole(l, number);
-        set_raw_field(l, -2, name);
-    }
+    lazy::push_table(l, &FIELDS, 1);
+    // One function shows what it is to whoever sends it (see `standard`).
+    set_function(l, c"lookup", GUARDED_LOOKUP);
 }
 
 /// Raises unless the scope is a number or nil; an error unless it is LOCAL.

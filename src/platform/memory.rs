@@ -1,17 +1,21 @@
 //! Memory of one Lua state: what it uses, what it may use, and the blocks it has just freed. One thread at a time runs the
 //! state and calls this page, so nothing here is shared.
 //!
-//! Every block is one of the C library's, whose size is rounded up to what that hands out anyway: 16 k + 8 bytes. A small
-//! block that Lua frees is kept for the next one of its class, up to [`CACHE`] bytes in all, so that a collector that frees
-//! in bursts and a program that allocates in between seldom reach the C library, which has to reckon with other threads. A
-//! process that sleeps keeps next to nothing.
+//! The first blocks, those of the libraries, stand in a [`Cradle`]; the others are the C library's. Sizes are rounded up to
+//! words. A small block that Lua frees is kept for the next one of its class, up to [`CACHE`] bytes in all, so that a collector
+//! that frees in bursts and a program that allocates in between seldom reach the C library, which has to reckon with other
+//! threads. A process that sleeps keeps next to nothing but what it was born with.
 
+use super::cradle::Cradle;
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr;
 
-/// Classes of blocks that are kept: 8, 24, ... 264 bytes.
-const CLASSES: usize = 17;
+/// Classes of blocks that are kept: 0, 8, 16, ... 264 bytes.
+const CLASSES: usize = 34;
+
+/// Larger blocks do not come into the cradle: many of them grow soon and leave a hole.
+const CRADLED: usize = 1 << 10;
 
 /// Bytes that are kept at most: most of what a collection of a small process frees at once.
 const CACHE: usize = 128 << 10;
@@ -37,6 +41,11 @@ pub struct Memory {
     /// Bytes that may still be kept.
     room: Cell<usize>,
     kept: [Cell<*mut Kept>; CLASSES],
+    cradle: Cradle,
+    /// Bytes that the cradle has given, or would have if it were larger.
+    wanted: Cell<usize>,
+    /// Nothing is kept any more.
+    closed: Cell<bool>,
 }
 
 impl Default for Memory {
@@ -48,6 +57,9 @@ impl Default for Memory {
             limit: Cell::new(usize::MAX),
             room: Cell::new(CACHE),
             kept: [const { Cell::new(ptr::null_mut()) }; CLASSES],
+            cradle: Cradle::default(),
+            wanted: Cell::new(0),
+            closed: Cell::new(false),
         }
     }
 }
@@ -55,11 +67,21 @@ impl Default for Memory {
 /// The class of blocks that have room for `size` bytes, and how many bytes these have.
 #[inline(always)]
 fn class_of(size: usize) -> (usize, usize) {
-    let class = (size + 7) >> 4;
-    (class, class << 4 | 8)
+    let class = (size + 7) >> 3;
+    (class, class << 3)
 }
 
 impl Memory {
+    /// Before the first block: makes room for so many bytes in one piece.
+    pub fn make_room(&self, bytes: usize) {
+        self.cradle.make_room(bytes);
+    }
+
+    /// How many bytes in one piece the blocks up to now could have used.
+    pub fn wanted(&self) -> usize {
+        self.wanted.get()
+    }
+
     /// From now on the state gets no more than `limit` bytes, 0 for any number. Gives the limit before.
     pub fn set_limit(&self, limit: usize) -> usize {
         let before = self.limit.replace(if limit == 0 { usize::MAX } else { limit });
@@ -134,7 +156,9 @@ impl Memory {
             && let Some(&Kept { next }) = kept.get().as_ref()
         {
             let block = kept.replace(next);
-            self.room.set(self.room.get() + bytes);
+            if !self.cradle.holds(block.cast()) {
+                self.room.set(self.room.get() + bytes);
+            }
             self.used.set(used);
             return block.cast();
         }
@@ -142,7 +166,16 @@ impl Memory {
     }
 
     #[cold]
+    #[inline(never)]
     unsafe fn allocate_new(&self, bytes: usize, used: usize) -> *mut c_void {
+        if bytes <= CRADLED {
+            self.wanted.set(self.wanted.get() + bytes);
+            let block = self.cradle.take(bytes);
+            if !block.is_null() {
+                self.used.set(used);
+                return block.cast();
+            }
+        }
         let block = libc::malloc(bytes);
         if !block.is_null() {
             self.used.set(used);
@@ -153,24 +186,44 @@ impl Memory {
     #[inline(always)]
     unsafe fn free(&self, block: *mut c_void, size: usize) {
         let (class, bytes) = class_of(size);
+        let cradled = self.cradle.holds(block.cast());
         if let Some(kept) = self.kept.get(class)
-            && bytes <= self.room.get()
+            && (cradled || bytes <= self.room.get())
+            && !self.closed.get()
         {
-            self.room.set(self.room.get() - bytes);
+            if !cradled {
+                self.room.set(self.room.get() - bytes);
+            }
             block.cast::<Kept>().write(Kept { next: kept.get() });
             kept.set(block.cast());
-            return;
+        } else if !cradled {
+            libc::free(block);
         }
-        libc::free(block);
     }
 
+    #[inline(never)]
     unsafe fn resize(&self, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
         let used = self.used.get() - old + new;
         if new > old && used > self.limit.get() {
             return ptr::null_mut();
         }
         let ((old_class, _), (class, bytes)) = (class_of(old), class_of(new));
-        let grown = if class == old_class { block } else { libc::realloc(block, bytes) };
+        if class == old_class || (class < old_class && self.cradle.holds(block.cast())) {
+            self.used.set(used);
+            return block;
+        }
+        if self.cradle.holds(block.cast()) {
+            self.used.set(self.used.get() - old);
+            let grown = self.allocate(new);
+            if grown.is_null() {
+                self.used.set(self.used.get() + old);
+            } else {
+                ptr::copy_nonoverlapping(block.cast::<u8>(), grown.cast::<u8>(), old.min(new));
+                self.free(block, old);
+            }
+            return grown;
+        }
+        let grown = libc::realloc(block, bytes);
         if !grown.is_null() {
             self.used.set(used);
         }
@@ -180,23 +233,30 @@ impl Memory {
     /// The process goes to sleep: gives back what is kept, if it is much.
     pub fn sleep(&self) {
         if self.room.get() < CACHE - CACHE_ASLEEP {
-            self.give_back(CACHE);
+            self.give_back();
         }
     }
 
     /// The state is going to close: nothing is kept any more.
     pub fn close(&self) {
-        self.give_back(0);
+        self.closed.set(true);
+        self.give_back();
     }
 
-    fn give_back(&self, room: usize) {
-        self.room.set(room);
+    /// Gives back what is kept and is not in the cradle.
+    fn give_back(&self) {
+        self.room.set(CACHE);
         for kept in &self.kept {
             let mut next = kept.replace(ptr::null_mut());
-            // SAFETY: what is kept belongs to nobody else, came from `malloc`, and begins with the way to the next.
+            // SAFETY: what is kept belongs to nobody else, is in the cradle or came from `malloc`, and begins with the way to
+            // the next.
             unsafe {
                 while let Some(&Kept { next: after }) = next.as_ref() {
-                    libc::free(next.cast());
+                    if !self.cradle.holds(next.cast()) {
+                        libc::free(next.cast());
+                    } else if !self.closed.get() {
+                        next.write(Kept { next: kept.replace(next) });
+                    }
                     next = after;
                 }
             }
@@ -236,7 +296,7 @@ mod tests {
     fn every_size_has_room_and_wastes_less_than_a_word() {
         for size in 1..600 {
             let (class, bytes) = class_of(size);
-            assert!(bytes >= size && bytes < size + 16 && bytes % 16 == 8);
+            assert!(bytes >= size && bytes < size + 8 && bytes % 8 == 0);
             assert_eq!(class_of(bytes), (class, bytes));
         }
         assert_eq!(class_of(264).0, CLASSES - 1);
@@ -249,11 +309,11 @@ mod tests {
         free(&memory, first, 40);
         free(&memory, second, 40);
         let other = block(&memory, 41, 3);
-        assert_eq!(block(&memory, 25, 4), second);
+        assert_eq!(block(&memory, 33, 4), second);
         assert_eq!(block(&memory, 40, 5), first);
-        assert_eq!(memory.used.get(), 41 + 25 + 40);
+        assert_eq!(memory.used.get(), 41 + 33 + 40);
         assert_eq!(memory.room.get(), CACHE);
-        for (block, size) in [(other, 41), (second, 25), (first, 40)] {
+        for (block, size) in [(other, 41), (second, 33), (first, 40)] {
             free(&memory, block, size);
         }
         assert_eq!(memory.used.get(), 0);
@@ -261,8 +321,16 @@ mod tests {
 
     #[test]
     fn what_a_block_holds_survives_every_change_of_its_size() {
-        let memory = Memory::default();
-        let (mut grown, mut size) = (block(&memory, 1, 7), 1);
+        survives(&Memory::default());
+        for room in [8, 64, 300, 2000] {
+            let memory = Memory::default();
+            memory.make_room(room);
+            survives(&memory);
+        }
+    }
+
+    fn survives(memory: &Memory) {
+        let (mut grown, mut size) = (block(memory, 1, 7), 1);
         for new in [8, 9, 24, 25, 264, 265, 5000, 100_000, 300, 264, 20, 3] {
             // SAFETY: the block has `size` bytes before and `new` after.
             unsafe {
@@ -274,7 +342,7 @@ mod tests {
             size = new;
             assert_eq!(memory.used.get(), size);
         }
-        free(&memory, grown, size);
+        free(memory, grown, size);
     }
 
     #[test]
@@ -314,5 +382,44 @@ mod tests {
         memory.close();
         free(&memory, little, 200);
         assert!(memory.kept.iter().all(|kept| kept.get().is_null()));
+    }
+
+    #[test]
+    fn what_stands_in_the_cradle_serves_again_but_is_never_given_back() {
+        let memory = Memory::default();
+        memory.make_room(400);
+        let (first, second) = (block(&memory, 40, 1), block(&memory, 200, 2));
+        let outside = block(&memory, 200, 3);
+        assert_eq!((memory.wanted(), memory.cradle.holds(outside.cast())), (440, false));
+        for (block, size) in [(first, 40), (outside, 200), (second, 200)] {
+            free(&memory, block, size);
+        }
+        assert_eq!(memory.room.get(), CACHE - 200);
+        memory.give_back();
+        assert_eq!(memory.room.get(), CACHE);
+        assert_eq!((block(&memory, 40, 4), block(&memory, 200, 5)), (first, second));
+        assert_eq!((memory.room.get(), memory.wanted()), (CACHE, 440));
+        memory.close();
+        free(&memory, first, 40);
+        free(&memory, second, 200);
+        assert!(memory.kept.iter().all(|kept| kept.get().is_null()));
+        assert_eq!(memory.used.get(), 0);
+    }
+
+    #[test]
+    fn a_block_of_the_cradle_grows_within_the_limit() {
+        let memory = Memory::default();
+        memory.make_room(1000);
+        let held = block(&memory, 400, 1);
+        memory.set_limit(600);
+        // SAFETY: a refused block stays as it was.
+        unsafe {
+            assert!(memory.reallocate(held, 400, 601).is_null());
+            let grown = memory.reallocate(held, 400, 600);
+            assert!(!grown.is_null() && grown != held);
+            assert_eq!(memory.used.get(), 600);
+            assert_eq!(memory.reallocate(grown, 600, 300), grown);
+            free(&memory, grown, 300);
+        }
     }
 }

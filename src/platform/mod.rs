@@ -1,5 +1,6 @@
 //! What the operating system does for the library, one small module for each service.
 
+mod cradle;
 mod doorbell;
 mod file;
 #[cfg(not(test))]
@@ -26,7 +27,7 @@ pub use library::{at_exit, exit, pin_library};
 #[cfg(not(test))]
 pub use memory::Memory;
 #[cfg(not(test))]
-pub use stack::remaining as remaining_stack;
+pub use stack::{release as release_stack, remaining as remaining_stack};
 #[cfg(not(test))]
 pub use stdio::print_line;
 pub use thread::{block_signals, name_thread};

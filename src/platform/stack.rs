@@ -40,3 +40,20 @@ fn lowest_address() -> usize {
 fn lowest_address() -> usize {
     0
 }
+
+/// Gives the system back the memory below the frame of the caller that deeper calls have left behind. It comes again, zeroed,
+/// when the stack grows into it.
+#[inline(never)]
+pub fn release() {
+    /// As much as opening the libraries of a state leaves behind, with some to spare.
+    const REACH: usize = 128 << 10;
+    /// What this function itself may use below its local, and what a compiler may use below the stack pointer.
+    const OWN: usize = 512;
+    let marker = 0u8;
+    let here = std::ptr::from_ref(std::hint::black_box(&marker)) as usize;
+    // SAFETY: has no preconditions.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
+    let end = (here - OWN) & !(page - 1);
+    // SAFETY: nothing below the frames of a thread is used, and the stack of a process is larger than this.
+    unsafe { libc::madvise((end - REACH) as *mut libc::c_void, REACH, libc::MADV_DONTNEED) };
+}

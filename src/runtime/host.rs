@@ -149,6 +149,8 @@ pub struct Host {
     live: AtomicUsize,
     abandoned: AtomicUsize,
     used: AtomicBool,
+    /// Bytes of small blocks that the last state of it was born with.
+    born_with: AtomicUsize,
 }
 
 impl Host {
@@ -160,6 +162,7 @@ impl Host {
             live: AtomicUsize::new(0),
             abandoned: AtomicUsize::new(0),
             used: AtomicBool::new(false),
+            born_with: AtomicUsize::new(0),
         })
     }
 
@@ -218,6 +221,19 @@ impl Host {
     /// Processes that were given up and whose threads are still there.
     pub fn abandoned(&self) -> usize {
         self.abandoned.load(Ordering::Acquire)
+    }
+
+    /// Bytes of small blocks that the state of a process here is born with, as far as is known.
+    pub fn born_with(&self) -> usize {
+        self.born_with.load(Ordering::Relaxed)
+    }
+
+    /// The state of a process was born with so many.
+    pub fn note_birth(&self, bytes: usize) {
+        // Seldom another number, and many threads look at it.
+        if self.born_with() != bytes {
+            self.born_with.store(bytes, Ordering::Relaxed);
+        }
     }
 
     /// Live processes on this host.

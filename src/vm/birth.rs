@@ -37,6 +37,7 @@ pub unsafe extern "C-unwind" fn set_up(l: *mut lua_State) -> c_int {
         luaL_openlibs(l);
     }
     install::into_spawned(l, context);
+    context.process.host.note_birth(context.memory.wanted());
     #[cfg(feature = "luajit")]
     if !context.process.host.settings.jit {
         interrupt::set_compiler(l, false);
@@ -75,6 +76,7 @@ pub unsafe extern "C-unwind" fn set_up(l: *mut lua_State) -> c_int {
     *context.arguments.borrow_mut() = Vec::new();
     let task = coroutine::spawn(l, context, lua_gettop(l) - base);
     context.main_task.set(Some(task));
+    *context.startup.borrow_mut() = None;
     0
 }
 

@@ -32,18 +32,44 @@ impl Part {
 
     /// Pushes the part as a function. Raises if the VM has no memory.
     pub unsafe fn push(&self, l: *mut lua_State) {
-        let status = match self.compiled.get() {
-            Some(code) => load(l, code, self.name, c"b"),
-            None => load(l, self.source.as_bytes(), self.name, c"t"),
-        };
-        if status != LUA_OK {
+        let code = self.compiled.get_or_init(|| self.compile());
+        if load(l, code, self.name, c"b") != LUA_OK {
             lua_error(l);
         }
-        if self.compiled.get().is_none() {
-            let code = dump(l);
-            if !code.is_empty() {
-                let _ = self.compiled.set(code);
+    }
+
+    /// The binary chunk, made in a state of its own. That of Lua 5.4 has its debug information, without which it would not have
+    /// its name.
+    #[cfg(feature = "lua54")]
+    unsafe fn compile(&self) -> Vec<u8> {
+        let mut code = Vec::new();
+        let l = luaL_newstate();
+        if !l.is_null() {
+            if load(l, self.source.as_bytes(), self.name, c"t") == LUA_OK {
+                code = dump(l);
             }
+            lua_close(l);
         }
+        code
+    }
+
+    /// The binary chunk, made in a state of its own. Without debug information, since every process has it.
+    #[cfg(feature = "luajit")]
+    unsafe fn compile(&self) -> Vec<u8> {
+        let mut code = Vec::new();
+        let l = luaL_newstate();
+        if !l.is_null() {
+            lua_pushcclosure(l, luaopen_string, 0);
+            lua_pushstring(l, c"string".as_ptr());
+            lua_call(l, 1, 1);
+            raw_field(l, -1, c"dump");
+            if load(l, self.source.as_bytes(), self.name, c"t") == LUA_OK {
+                lua_pushboolean(l, 1);
+                lua_call(l, 2, 1);
+                code = to_bytes(l, -1).unwrap_or_default().to_vec();
+            }
+            lua_close(l);
+        }
+        code
     }
 }

@@ -119,7 +119,8 @@ struct Destination {
     releases: Option<u64>,
 }
 
-const DESTINATIONS: usize = 64;
+/// How many destinations are remembered at first, and at most: a process that sends to few others needs few places.
+const DESTINATIONS: (usize, usize) = (4, 64);
 
 /// Longer ones, in bytes, are not remembered.
 const LONGEST_DESTINATION: usize = 255;
@@ -381,20 +382,27 @@ impl Context {
     ) -> Result<T, Failure> {
         let mut known = self.destinations.borrow_mut();
         if known.is_empty() {
-            known.resize_with(DESTINATIONS, || None);
+            known.resize_with(DESTINATIONS.0, || None);
         }
         // Lua keeps one copy of a short string, so that its address tells destinations apart well enough.
         if destination.len() > LONGEST_DESTINATION {
             drop(known);
             return act(&*self.resolve(destination)?);
         }
-        let slot = &mut known[(destination.as_ptr() as usize >> 4) % DESTINATIONS];
-        if let Some(entry) = slot
-            && *entry.text == *destination
-            && entry.releases.is_none_or(|releases| releases == registry::releases())
-        {
-            return act(&entry.process);
+        let place = destination.as_ptr() as usize >> 4;
+        let mut places = known.len();
+        if let Some(entry) = &known[place % places] {
+            let same = *entry.text == *destination;
+            if same && entry.releases.is_none_or(|releases| releases == registry::releases()) {
+                return act(&entry.process);
+            }
+            if !same && places < DESTINATIONS.1 {
+                places *= 2;
+                known.clear();
+                known.resize_with(places, || None);
+            }
         }
+        let slot = &mut known[place % places];
         let releases = (!looks_like_pid(destination)).then(registry::releases);
         let process = self.resolve(destination)?;
         let entry = slot.insert(Destination { text: destination.into(), process, releases });

@@ -8,12 +8,12 @@ use std::ffi::{c_int, c_void};
 
 /// Room for a `sigjmp_buf` (the C file checks that it is enough).
 #[repr(C, align(16))]
-pub struct JumpBuffer(UnsafeCell<[u64; 64]>);
+pub struct JumpBuffer(UnsafeCell<[u64; 40]>);
 
 impl JumpBuffer {
     /// A buffer that was not entered yet.
     pub fn new() -> Self {
-        JumpBuffer(UnsafeCell::new([0; 64]))
+        JumpBuffer(UnsafeCell::new([0; 40]))
     }
 }
 

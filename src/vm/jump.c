@@ -3,7 +3,7 @@
 #include <setjmp.h>
 #include <stddef.h>
 
-_Static_assert(sizeof(sigjmp_buf) <= 512, "JumpBuffer in frame.rs is too small");
+_Static_assert(sizeof(sigjmp_buf) <= 320, "JumpBuffer in frame.rs is too small");
 
 int process_frame_enter(sigjmp_buf *frame, void (*body)(void *), void *data) {
   if (sigsetjmp(*frame, 0)) return 1;

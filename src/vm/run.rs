@@ -37,11 +37,19 @@ fn live(process: Arc<Process>, startup: Startup) {
     let mut life = Life::new(&process, startup);
     interrupt::adopt(life.context());
     process.set_thread();
+    let mut rested = false;
     loop {
         match life.step(usize::MAX) {
             Step::Over => break,
             Step::Ready => {}
-            Step::Waiting(deadline) => wait::sleep(life.context(), deadline, || false),
+            Step::Waiting(deadline) => {
+                // Its birth needs more stack than what most processes do later.
+                if !rested {
+                    platform::release_stack();
+                    rested = true;
+                }
+                wait::sleep(life.context(), deadline, || false);
+            }
         }
     }
     process.clear_thread();

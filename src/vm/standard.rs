@@ -7,11 +7,11 @@
 
 use super::api::*;
 use super::context::Context;
-use crate::lua::{channel, install};
+use crate::lua::{channel, install, lazy};
 use crate::runtime::libraries::{self, Libraries};
 use once_cell::sync::Lazy;
 use rustc_hash::FxHashMap;
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
 
 /// Tables that cross by name, besides those of the libraries.
 const OWN_TABLES: [&str; 7] = [
@@ -26,7 +26,7 @@ const OWN_TABLES: [&str; 7] = [
 
 /// Functions that are put together for each state, by this library or, those with upvalues, by the interpreter. What has
 /// upvalues does not work without them.
-const OWN_FUNCTIONS: [&str; 13] = [
+const OWN_FUNCTIONS: [&str; 9] = [
     "require",
     "print",
     "newproxy",
@@ -36,10 +36,15 @@ const OWN_FUNCTIONS: [&str; 13] = [
     "coroutine.close",
     "coroutine.resume",
     "coroutine.wrap",
-    "process.channel.select",
-    "process.time.sleep",
-    "process.exec",
-    "process.wait",
+];
+
+/// Functions of this library that may wait, with the names of their blocking parts. They are made when they are first needed,
+/// once for each state.
+const BLOCKING: [(&str, &CStr); 4] = [
+    ("process.channel.select", c"select"),
+    ("process.time.sleep", c"sleep"),
+    ("process.exec", c"exec"),
+    ("process.wait", c"wait"),
 ];
 
 /// Tables of ours in which nothing shows that they are more than data: they hold no function, or none as yet.
@@ -66,6 +71,9 @@ struct Names {
     list: Vec<Name>,
     by_text: FxHashMap<Vec<u8>, usize>,
     by_address: FxHashMap<usize, usize>,
+    /// The functions without an address, library after library. LuaJIT has such: they are built into the interpreter, and some
+    /// are Lua functions.
+    builtins: Vec<usize>,
 }
 
 static NAMES: Lazy<Names> = Lazy::new(|| {
@@ -113,7 +121,7 @@ impl Names {
         for (name, function) in install::REPLACED {
             self.c_function(name.to_bytes(), *function, true);
         }
-        for text in anchored_names() {
+        for text in anchored_names().chain(BLOCKING.map(|(text, _)| text)) {
             self.name(text.as_bytes());
         }
     }
@@ -128,7 +136,10 @@ impl Names {
                     let text = if base { field.to_vec() } else { [library, b".", field].concat() };
                     match lua_tocfunction(l, -1) {
                         Some(function) => self.c_function(&text, function, false),
-                        None => _ = self.name(&text),
+                        None => {
+                            let place = self.name(&text);
+                            self.builtins.push(place);
+                        }
                     }
                 }
                 lua_pop(l, 1);
@@ -155,7 +166,12 @@ static ANCHORS: u8 = 0;
 /// Anchors what a state has now: before any code of the user's runs, or when `require` first loads the library. May raise.
 pub unsafe fn anchor(l: *mut lua_State) {
     let top = lua_gettop(l);
-    push_own_table(l, &ANCHORS);
+    let builtins = if cfg!(feature = "luajit") { &*NAMES.builtins } else { &[] };
+    lua_createtable(
+        l,
+        (libraries::NAMES.len() - 1 + OWN_TABLES.len() + OWN_FUNCTIONS.len() + builtins.len()) as c_int,
+        0,
+    );
     let anchors = lua_gettop(l);
     let mut position = 0;
     let mut keep = |l| {
@@ -177,47 +193,34 @@ pub unsafe fn anchor(l: *mut lua_State) {
         keep(l);
     }
     for function in OWN_FUNCTIONS {
-        match function {
-            "process.channel.select" => channel::push_blocking(l, c"select"),
-            "process.time.sleep" => channel::push_blocking(l, c"sleep"),
-            _ => push_path(l, function.as_bytes()),
+        push_path(l, function.as_bytes());
+        keep(l);
+    }
+    let mut library = None;
+    for &place in builtins {
+        let (of, field) = split(&NAMES.list[place].text);
+        if library != Some(of) {
+            library = Some(of);
+            push_loaded(l, if of.is_empty() { b"_G" } else { of });
+        }
+        lua_pushvalue(l, -1);
+        raw_step(l, field);
+        if lua_type(l, -1) != LUA_TFUNCTION {
+            lua_pop(l, 1);
+            lua_pushnil(l);
         }
         keep(l);
     }
-    #[cfg(feature = "luajit")]
-    anchor_builtins(l, anchors);
+    lua_pushvalue(l, anchors);
+    lua_rawsetp(l, LUA_REGISTRYINDEX, (&raw const ANCHORS).cast());
     lua_settop(l, top);
 }
 
-/// The libraries of LuaJIT that have functions built into the interpreter: these have no address that could be called, and
-/// some are Lua functions. Their places among the anchors are behind those of the names.
-#[cfg(feature = "luajit")]
-const WITH_BUILTINS: [&str; 6] = ["base", "string", "table", "math", "coroutine", "bit"];
-
-/// Anchors the functions built into LuaJIT, under their names, in a table for each library. (Copying in Lua is slower: the
-/// compiler of a new state takes the loop for a hot one.)
-#[cfg(feature = "luajit")]
-unsafe fn anchor_builtins(l: *mut lua_State, anchors: c_int) {
-    let first = anchored_names().count() as lua_Integer + 1;
-    for (position, library) in (first..).zip(WITH_BUILTINS) {
-        push_loaded(l, if library == "base" { b"_G" } else { library.as_bytes() });
-        if lua_type(l, -1) != LUA_TTABLE {
-            lua_pop(l, 1);
-            continue;
-        }
-        lua_createtable(l, 0, 32);
-        lua_pushnil(l);
-        while lua_next(l, -3) != 0 {
-            if lua_type(l, -1) == LUA_TFUNCTION && lua_tocfunction(l, -1).is_none() {
-                lua_pushvalue(l, -2);
-                lua_insert(l, -2);
-                lua_rawset(l, -4);
-            } else {
-                lua_pop(l, 1);
-            }
-        }
-        lua_rawseti(l, anchors, position);
-        lua_pop(l, 1);
+/// The library and the field of a name.
+fn split(text: &[u8]) -> (&[u8], &[u8]) {
+    match text.iter().rposition(|&byte| byte == b'.') {
+        Some(point) => (&text[..point], &text[point + 1..]),
+        None => (b"", text),
     }
 }
 
@@ -264,11 +267,13 @@ pub struct Anchored {
     places: FxHashMap<usize, Anchor>,
 }
 
-/// Where something is anchored: at a position of the table of anchors, or in the table there under the last part of its name.
+/// Where something is found.
 #[derive(Clone, Copy)]
-struct Anchor {
-    position: lua_Integer,
-    in_table: bool,
+enum Anchor {
+    /// At this position of the table of anchors.
+    At(lua_Integer),
+    /// The blocking function of this name.
+    Blocking(&'static CStr),
 }
 
 impl Anchored {
@@ -276,29 +281,17 @@ impl Anchored {
     unsafe fn read(l: *mut lua_State, context: &Context) -> Self {
         let mut anchored = Anchored::default();
         push_own_table(l, &ANCHORS);
-        for (position, name) in (1..).zip(anchored_names()) {
+        let names = anchored_names().map(|name| NAMES.by_text[name.as_bytes()]);
+        let builtins = NAMES.builtins.iter().copied().filter(|_| cfg!(feature = "luajit"));
+        for (position, name) in (1..).zip(names.chain(builtins)) {
             lua_rawgeti(l, -1, position);
-            anchored.note(l, context, NAMES.by_text[name.as_bytes()], Anchor { position, in_table: false });
-        }
-        #[cfg(feature = "luajit")]
-        for (position, library) in (anchored_names().count() as lua_Integer + 1..).zip(WITH_BUILTINS) {
-            if lua_rawgeti(l, -1, position) == LUA_TTABLE {
-                lua_pushnil(l);
-                while lua_next(l, -2) != 0 {
-                    let field = to_bytes(l, -2).unwrap_or_default();
-                    let text = match library {
-                        "base" => field.to_vec(),
-                        _ => [library.as_bytes(), b".", field].concat(),
-                    };
-                    match NAMES.by_text.get(&text) {
-                        Some(&name) => anchored.note(l, context, name, Anchor { position, in_table: true }),
-                        None => lua_pop(l, 1),
-                    }
-                }
-            }
-            lua_pop(l, 1);
+            anchored.note(l, context, name, Anchor::At(position));
         }
         lua_pop(l, 1);
+        for (text, name) in BLOCKING {
+            channel::push_blocking(l, name);
+            anchored.note(l, context, NAMES.by_text[text.as_bytes()], Anchor::Blocking(name));
+        }
         anchored
     }
 
@@ -420,14 +413,18 @@ pub unsafe fn push_named(l: *mut lua_State, context: &Context, text: &[u8]) -> b
         return false;
     }
     let anchored = anchored(l, context);
-    if let Some(&Anchor { position, in_table }) = anchored.places.get(&place) {
-        push_own_table(l, &ANCHORS);
-        lua_rawgeti(l, -1, position);
-        lua_remove(l, -2);
-        if in_table {
-            raw_step(l, text.rsplit(|&byte| byte == b'.').next().unwrap_or_default());
+    match anchored.places.get(&place) {
+        Some(&Anchor::At(position)) => {
+            push_own_table(l, &ANCHORS);
+            lua_rawgeti(l, -1, position);
+            lua_remove(l, -2);
+            return true;
         }
-        return true;
+        Some(&Anchor::Blocking(name)) => {
+            channel::push_blocking(l, name);
+            return true;
+        }
+        None => {}
     }
     let Some(functions) = NAMES.list[place].functions else {
         return false;
@@ -442,5 +439,16 @@ pub unsafe fn push_named(l: *mut lua_State, context: &Context, text: &[u8]) -> b
         lua_pop(l, 1);
     }
     lua_pushcclosure(l, function, 0);
+    // One that its table has not made yet is the one that it would make.
+    if cfg!(feature = "luajit") {
+        let (table, field) = split(text);
+        push_path(l, table);
+        if lazy::is_lazy(l) {
+            push_bytes(l, field);
+            lua_pushvalue(l, -3);
+            lua_rawset(l, -3);
+        }
+        lua_pop(l, 1);
+    }
     true
 }

@@ -22,12 +22,20 @@ pub unsafe fn context_behind_allocator<'a>(l: *mut lua_State) -> Option<&'a Cont
 /// Bytes that a process gets beyond its limit to tell why it ends, and to put away what it has.
 pub const FOR_THE_END: usize = 64 << 10;
 
+/// Bytes of small blocks that a process has beside what every process of its host is born with: its entry and the coroutine
+/// of `main`.
+const OF_ITS_OWN: usize = 2 << 10;
+
 /// Makes an empty state for `context`, `None` if there is no memory.
 ///
 /// # Safety
 /// The context stays where it is until [`close`].
 pub unsafe fn open(context: &Context) -> Option<*mut lua_State> {
     let data = ptr::from_ref(context).cast_mut().cast::<c_void>();
+    let born_with = context.process.host.born_with();
+    if born_with > 0 {
+        context.memory.make_room(born_with + OF_ITS_OWN);
+    }
     let l = lua_newstate(allocate, data);
     if l.is_null() {
         return None;

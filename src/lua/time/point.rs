@@ -64,7 +64,7 @@ static METHODS: lazy::Fields = lazy::Fields(&[&[
 ]]);
 
 unsafe fn fill(l: *mut lua_State) {
-    lazy::push_table(l, &METHODS);
+    lazy::push_table(l, &METHODS, 0);
     set_raw_field(l, -2, c"__index");
     set_functions(
         l,
