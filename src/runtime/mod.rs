@@ -24,5 +24,6 @@ pub mod program;
 pub mod registry;
 pub mod relations;
 pub mod step;
+pub mod threads;
 pub mod traceback;
 pub mod wake;

@@ -8,6 +8,7 @@ use crate::platform;
 use crate::runtime::pool::Body;
 use crate::runtime::process::Process;
 use crate::runtime::step::Step;
+use crate::runtime::threads;
 use std::io;
 use std::sync::Arc;
 
@@ -22,12 +23,11 @@ pub fn start(process: &Arc<Process>, startup: Startup) -> io::Result<()> {
     }
     process.realm.thread_started();
     let own = Arc::clone(process);
-    let builder = std::thread::Builder::new().stack_size(process.limits.stack);
-    let started = platform::block_signals(|| builder.spawn(move || live(own, startup)));
+    let started = threads::run(process.limits.stack, move || live(own, startup));
     if started.is_err() {
         process.realm.thread_ended();
     }
-    started.map(drop)
+    started
 }
 
 fn live(process: Arc<Process>, startup: Startup) {
