@@ -33,6 +33,49 @@ describe("the module", function()
     end
   end)
 
+  it("P-1 P-9 holds them in a spawned process too, each the same whenever it is asked for", function()
+    local names = {}
+    for name in pairs(process) do
+      names[#names + 1] = name
+    end
+    for _, table in ipairs({ "registry", "event", "channel", "ctx" }) do
+      for name in pairs(process[table]) do
+        names[#names + 1] = table .. "." .. name
+      end
+    end
+    assert.is_true(#names > 40)
+    assert(process.define("calls:fields", [[
+      local function of(name)
+        local value = process
+        for part in name:gmatch("[^.]+") do value = value[part] end
+        return value
+      end
+
+      return function(names)
+        local types = {}
+        for _, name in ipairs(names) do
+          local value = of(name)
+          assert(value == of(name), name)
+          types[name] = type(value)
+        end
+        assert(process.nothing == nil and process.registry.nothing == nil and process.channel.nothing == nil)
+        for name in pairs(process) do
+          assert(types[name], name)
+        end
+        return types
+      end
+    ]]))
+    local exit = support.event_of(assert(process.spawn_monitored("calls:fields", support.host, names)))
+    assert.is_nil(exit.error)
+    for _, name in ipairs(names) do
+      local value = process
+      for part in name:gmatch("[^.]+") do
+        value = value[part]
+      end
+      assert.are.equal(type(value), exit.result[name], name)
+    end
+  end)
+
   it("P-2 names the three kinds of events", function()
     assert.are.same({ EXIT = "pid.exit", LINK_DOWN = "pid.link.down", CANCEL = "pid.cancel" }, process.event)
   end)
