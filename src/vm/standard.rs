@@ -203,10 +203,15 @@ pub unsafe fn anchor(l: *mut lua_State) {
             library = Some(of);
             push_loaded(l, if of.is_empty() { b"_G" } else { of });
         }
-        lua_pushvalue(l, -1);
-        raw_step(l, field);
-        if lua_type(l, -1) != LUA_TFUNCTION {
-            lua_pop(l, 1);
+        // This runs for every process, for each of some sixty functions.
+        let found = lua_type(l, -1) == LUA_TTABLE && {
+            push_bytes(l, field);
+            lua_rawget(l, -2) == LUA_TFUNCTION || {
+                lua_pop(l, 1);
+                false
+            }
+        };
+        if !found {
             lua_pushnil(l);
         }
         keep(l);
