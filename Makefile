@@ -1,9 +1,13 @@
-# demo: the main example on both VMs. test: every check. bench: measure. build: the module for both VMs. clean: as cloned.
+# demo: the main example on both VMs. test: every check. bench: measure. soak: random lives, for
+# SECONDS (600) in all. build: the module for both VMs. clean: as cloned.
 
 MAKEFLAGS += --no-print-directory
 
 demo test bench:
 	@scripts/$@
+
+soak:
+	@scripts/soak $(SECONDS)
 
 build:
 	@scripts/setup
@@ -14,4 +18,4 @@ clean:
 	@rm -rf build target
 	@echo "removed build and target"
 
-.PHONY: demo test bench build clean
+.PHONY: demo test bench soak build clean
