@@ -64,9 +64,7 @@ pub fn functions() -> impl Iterator<Item = (&'static std::ffi::CStr, Function)> 
 
 /// Pushes the module's table.
 pub unsafe fn push_module(l: *mut lua_State) {
-    lazy::push_table(l, &FIELDS, 1);
-    // One function shows what it is to whoever sends it (see `standard`).
-    set_function(l, c"new", new);
+    lazy::push_filled(l, &FIELDS, 0);
 }
 
 /// Pushes a function that may wait: on Lua 5.4 it is the C function itself.

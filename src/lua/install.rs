@@ -106,9 +106,7 @@ pub unsafe fn push_process(l: *mut lua_State) {
         return;
     }
     lua_pop(l, 1);
-    lazy::push_table(l, &PROCESS, (1 + 2 + MODULES.len()) as c_int);
-    // One function shows what it is to whoever sends it (see `standard`).
-    set_function(l, c"pid", pid);
+    lazy::push_filled(l, &PROCESS, (2 + MODULES.len()) as c_int);
     lua_createtable(l, 0, event::KINDS.len() as c_int);
     for (name, kind) in event::KINDS {
         lua_pushstring(l, kind.as_ptr());
@@ -187,7 +185,6 @@ unsafe fn set_if_nil(l: *mut lua_State, name: &CStr) {
 /// What `require "process"` adds to a main state (H-41, H-43).
 pub unsafe fn into_main(l: *mut lua_State) {
     push_process(l);
-    lazy::fill(l, &PROCESS);
     push_globals(l);
     set_if_nil(l, c"process");
     for (short, _, _) in &MODULES[..SHORT_NAMES] {

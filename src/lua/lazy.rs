@@ -1,5 +1,5 @@
-//! Tables that fill themselves: a field is made when it is first looked for (P-9), since every process has the tables and
-//! few use more than a handful of their fields.
+//! Tables of the library from lists of their fields. `time` and `errors` fill themselves: a field is made when it is first
+//! looked for (P-9), since every process has the tables and few use more than a handful of their fields.
 
 use super::channel::push_blocking;
 use crate::vm::api::*;
@@ -43,11 +43,14 @@ pub unsafe fn push_table(l: *mut lua_State, fields: &'static Fields, room: c_int
     lua_setmetatable(l, -2);
 }
 
-/// Fills the lazy table on top with all its fields.
-pub unsafe fn fill(l: *mut lua_State, fields: &'static Fields) {
-    for (name, _) in fields.0.iter().copied().flatten() {
-        lua_getfield(l, -1, name.as_ptr());
-        lua_pop(l, 1);
+/// Pushes an ordinary table of these fields. It has room for so many others.
+pub unsafe fn push_filled(l: *mut lua_State, fields: &'static Fields, room: c_int) {
+    let count: usize = fields.0.iter().map(|group| group.len()).sum();
+    lua_createtable(l, 0, count as c_int + room);
+    for (name, field) in fields.0.iter().copied().flatten() {
+        lua_pushstring(l, name.as_ptr());
+        push_field(l, name, field);
+        lua_rawset(l, -3);
     }
 }
 
@@ -72,6 +75,16 @@ unsafe extern "C-unwind" fn index(l: *mut lua_State) -> c_int {
     let Some((name, field)) = all.find(|(name, _)| name.to_bytes() == wanted) else {
         return 0;
     };
+    push_field(l, name, field);
+    if lua_type(l, 1) == LUA_TTABLE {
+        lua_pushvalue(l, 2);
+        lua_pushvalue(l, 3);
+        lua_rawset(l, 1);
+    }
+    1
+}
+
+unsafe fn push_field(l: *mut lua_State, name: &CStr, field: &Field) {
     match field {
         Field::Function(function) => lua_pushcclosure(l, *function, 0),
         Field::Blocking => push_blocking(l, name),
@@ -79,10 +92,4 @@ unsafe extern "C-unwind" fn index(l: *mut lua_State) -> c_int {
         Field::Text(text) => push_bytes(l, text.as_bytes()),
         Field::Made(push) => push(l),
     }
-    if lua_type(l, 1) == LUA_TTABLE {
-        lua_pushvalue(l, 2);
-        lua_pushvalue(l, 3);
-        lua_rawset(l, 1);
-    }
-    1
 }

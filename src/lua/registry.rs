@@ -17,13 +17,11 @@ use std::sync::Arc;
 static FIELDS: lazy::Fields = lazy::Fields(&[
     &[
         (c"register", Field::Function(or_failure!(register))),
-        (c"lookup", Field::Function(GUARDED_LOOKUP)),
+        (c"lookup", Field::Function(or_failure!(lookup))),
         (c"unregister", Field::Function(or_failure!(unregister))),
     ],
     NUMBERS,
 ]);
-
-const GUARDED_LOOKUP: Function = or_failure!(lookup);
 
 const NUMBERS: &[(&CStr, Field)] = &{
     let mut fields = [const { (c"", Field::Whole(0)) }; SCOPES.len()];
@@ -46,9 +44,7 @@ const SCOPES: [(&CStr, &str); 4] =
 
 /// Pushes the table.
 pub unsafe fn push_module(l: *mut lua_State) {
-    lazy::push_table(l, &FIELDS, 1);
-    // One function shows what it is to whoever sends it (see `standard`).
-    set_function(l, c"lookup", GUARDED_LOOKUP);
+    lazy::push_filled(l, &FIELDS, 0);
 }
 
 /// Raises unless the scope is a number or nil; an error unless it is LOCAL.
