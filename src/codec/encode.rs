@@ -12,14 +12,17 @@ use crate::runtime::failure::Failure;
 use crate::runtime::host::Host;
 use crate::vm::api::*;
 use crate::vm::context::Context;
+use crate::vm::standard::PlainTables;
 use std::borrow::Cow;
+use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
 use std::sync::Arc;
 
 /// Levels of nesting that are written inside each other.
 pub const DEPTH: usize = 1000;
 
-/// The buffers of encoding, kept from one use to the next.
+/// The buffers of encoding, kept from one use to the next. A thread has one for all processes that it runs.
+#[derive(Default)]
 pub struct Encoder {
     pub(super) out: Output,
     pub(super) levels: Vec<Level>,
@@ -33,8 +36,8 @@ pub struct Encoder {
     /// Functions may be met: everything is looked up for having a name. Only from the first function on, since without one
     /// there is nothing of the standard library either.
     pub(super) functions: bool,
-    /// Tables that have names though no function in them shows it; none until the first table is met.
-    pub(super) plain_tables: Option<[usize; 3]>,
+    /// Tables of the state that have names though no function in them shows it; none until the first table is met.
+    pub(super) plain_tables: Option<PlainTables>,
     /// What the sequence needs so far.
     pub(super) needs: Needs,
     /// The encoding is made to find out what this host refuses.
@@ -42,22 +45,24 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// One that has no memory yet and may write so many bytes, `None` for any number: what is written twice in a sequence can
-    /// be far more than the process has memory for.
-    pub fn within(limit: Option<usize>) -> Self {
-        Encoder {
-            out: Output::within(limit.unwrap_or(usize::MAX)),
-            levels: Vec::new(),
-            deepest: 0,
-            tables: Tables::default(),
-            shared: 0,
-            strings: Strings::default(),
-            aside: Vec::new(),
-            functions: false,
-            plain_tables: None,
-            needs: Needs::default(),
-            receiver: None,
+    /// The one of the calling thread, for sequences of the process that has this context.
+    ///
+    /// # Safety
+    /// Nobody else on this thread uses it until the reference ends, and no Lua code runs.
+    #[allow(clippy::mut_from_ref)]
+    pub unsafe fn of_this_thread(context: &Context) -> &mut Encoder {
+        thread_local! {
+            static OWN: UnsafeCell<Encoder> = UnsafeCell::default();
         }
+        // A thread that ends has no more variables of its own; what still encodes there has to do with a new encoder.
+        let own = OWN.try_with(UnsafeCell::get).unwrap_or_else(|_| Box::into_raw(Box::default()));
+        let (own, process) = (&mut *own, &context.process);
+        // What is written twice in a sequence can be far more than the process has memory for.
+        own.out.limit_to(if process.host.settings.restricted { process.limits.memory } else { usize::MAX });
+        own.plain_tables = context.plain_tables.get();
+        // An encoding that the VM has left by a raise may have left it behind.
+        own.receiver = None;
+        own
     }
 
     /// Encodes the `count` values from `first` on. Borrowed bytes are valid until the next encoding.

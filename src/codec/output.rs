@@ -17,10 +17,17 @@ pub struct Output {
     failed: bool,
 }
 
+impl Default for Output {
+    /// An empty buffer without memory and without a limit.
+    fn default() -> Self {
+        Output { bytes: Vec::new(), limit: usize::MAX, failed: false }
+    }
+}
+
 impl Output {
-    /// An empty buffer without memory, for at most `limit` bytes.
-    pub fn within(limit: usize) -> Self {
-        Output { bytes: Vec::new(), limit, failed: false }
+    /// From now on it takes at most `limit` bytes.
+    pub fn limit_to(&mut self, limit: usize) {
+        self.limit = limit;
     }
 
     /// Empties it for the next encoding.
@@ -130,7 +137,8 @@ mod tests {
 
     #[test]
     fn writes_up_to_its_limit_and_no_further() {
-        let mut output = Output::within(100);
+        let mut output = Output::default();
+        output.limit_to(100);
         output.put_slice(&[1; 90]);
         assert!(!output.has_failed());
         output.put_slice(&[2; 11]);
@@ -143,7 +151,7 @@ mod tests {
 
     #[test]
     fn only_what_is_large_and_fills_its_buffer_is_moved_out() {
-        let mut output = Output::within(usize::MAX);
+        let mut output = Output::default();
         output.put_slice(&[1; LARGE]);
         assert!(matches!(output.finished(), Cow::Owned(bytes) if bytes.len() == LARGE));
         assert_eq!(output.len(), 0);

@@ -8,6 +8,7 @@ use super::{FLAT, tag};
 use crate::lua::payload::{self, PayloadObject};
 use crate::runtime::failure::Failure;
 use crate::vm::api::*;
+use crate::vm::context::Context;
 use crate::vm::object;
 use crate::vm::standard;
 use std::ffi::{c_int, c_void};
@@ -68,7 +69,11 @@ impl Encoder {
         let plain = match self.plain_tables {
             Some(tables) => tables,
             None if lua_checkstack(l, 4) == 0 => return Err(Failure::OutOfMemory),
-            None => *self.plain_tables.insert(standard::plain_tables(l)),
+            None => {
+                let tables = standard::plain_tables(l);
+                Context::of_state(l).plain_tables.set(Some(tables));
+                *self.plain_tables.insert(tables)
+            }
         };
         if plain.contains(&(address as usize)) { Err(Failure::FunctionMet) } else { Ok(false) }
     }

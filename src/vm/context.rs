@@ -10,7 +10,7 @@ use super::chunk::Code;
 use super::frame::JumpBuffer;
 use super::main_state;
 use super::preempt::Pause;
-use super::standard::Anchored;
+use super::standard::{Anchored, PlainTables};
 use super::state;
 use crate::codec::encode::Encoder;
 use crate::platform::{self, Memory};
@@ -23,7 +23,7 @@ use crate::runtime::{directory, program, registry, relations};
 use crate::scheduling::{Cases, ChannelId, Event, Scheduler, TaskId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use slotmap::SecondaryMap;
-use std::cell::{Cell, OnceCell, RefCell, UnsafeCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::ffi::c_int;
 use std::ptr;
@@ -60,6 +60,8 @@ pub struct Context {
     pub outcome: RefCell<Option<Outcome>>,
     /// What of the standard library is anchored in the state, once that was asked.
     pub anchored: OnceCell<Anchored>,
+    /// Tables that have names though no function in them shows it; none until the first table is encoded.
+    pub plain_tables: Cell<Option<PlainTables>>,
     /// Where to jump when the process is ended.
     pub frame: JumpBuffer,
     /// Code of the process is running that may be left by a jump.
@@ -107,7 +109,6 @@ pub struct Context {
     /// What is being decoded: decoding may raise, so it cannot be owned by the stack.
     /// A stack: a finalizer that runs meanwhile may receive as well.
     decoding: RefCell<Vec<Option<Envelope>>>,
-    encoder: UnsafeCell<Encoder>,
     destinations: RefCell<Vec<Option<Destination>>>,
 }
 
@@ -128,7 +129,6 @@ const LONGEST_DESTINATION: usize = 255;
 impl Context {
     /// A context for a state that does not exist yet.
     pub fn new(process: Arc<Process>) -> Self {
-        let encoder = Encoder::within(process.host.settings.restricted.then_some(process.limits.memory));
         Context {
             process,
             main_thread: Cell::new(ptr::null_mut()),
@@ -141,6 +141,7 @@ impl Context {
             main_task: Cell::new(None),
             outcome: RefCell::new(None),
             anchored: OnceCell::new(),
+            plain_tables: Cell::new(None),
             frame: JumpBuffer::new(),
             interruptible: Cell::new(false),
             collector_stopped: Cell::new(false),
@@ -164,7 +165,6 @@ impl Context {
             passed: RefCell::default(),
             reportable: Cell::new(false),
             decoding: RefCell::default(),
-            encoder: UnsafeCell::new(encoder),
             destinations: RefCell::new(Vec::new()),
         }
     }
@@ -200,7 +200,7 @@ impl Context {
     /// The reference ends before Lua code can run.
     #[allow(clippy::mut_from_ref)]
     pub unsafe fn encoder(&self) -> &mut Encoder {
-        &mut *self.encoder.get()
+        Encoder::of_this_thread(self)
     }
 
     /// Keeps an envelope that the code of the process gets, to be decoded: its place, for [`Context::kept`] and

@@ -50,6 +50,9 @@ const BLOCKING: [(&str, &CStr); 4] = [
 /// Tables of ours in which nothing shows that they are more than data: they hold no function, or none as yet.
 const PLAIN_TABLES: [&str; 3] = ["process.time", "process.errors", "process.event"];
 
+/// The addresses of these tables in a state.
+pub type PlainTables = [usize; PLAIN_TABLES.len()];
+
 /// What is anchored, in this order: the tables of all libraries but `base`, then the lists above.
 fn anchored_names() -> impl Iterator<Item = &'static str> {
     libraries::NAMES[1..].iter().chain(&OWN_TABLES).chain(&OWN_FUNCTIONS).copied()
@@ -338,7 +341,7 @@ unsafe fn is_stock(l: *mut lua_State, context: &Context, name: usize) -> bool {
 ///
 /// # Safety
 /// The stack has room for two values.
-pub unsafe fn plain_tables(l: *mut lua_State) -> [usize; PLAIN_TABLES.len()] {
+pub unsafe fn plain_tables(l: *mut lua_State) -> PlainTables {
     push_own_table(l, &ANCHORS);
     let addresses = PLAIN_TABLES.map(|name| {
         let position = anchored_names().position(|anchored| anchored == name).unwrap_or_default();
