@@ -145,4 +145,87 @@ describe("a wait inside a plain coroutine", function()
       return served
     ]]))
   end)
+
+  it("C-33 hands over any number of results, before and after it waited, in a spawned process", function()
+    local expected = {}
+    for count = 0, 6 do
+      table.insert(expected, { count, count, count, count + 1 })
+    end
+    assert.same(expected, support.result_of([[
+      local unpack, counts = table.unpack or unpack, {}
+      -- How many there are; each has to be its own position, every third is nil.
+      local function count(...)
+        for i = 1, select("#", ...) do
+          assert(select(i, ...) == (i % 3 ~= 0 and i or nil))
+        end
+        return select("#", ...)
+      end
+      local function checked(ok, ...)
+        assert(ok == true)
+        return count(...) + 1
+      end
+      for n = 0, 6 do
+        local values = {}
+        for i = 1, n do
+          values[i] = i % 3 ~= 0 and i or nil
+        end
+        local function body()
+          coroutine.yield(unpack(values, 1, n))
+          time.sleep(0)
+          coroutine.yield(unpack(values, 1, n))
+          time.sleep(0)
+          return unpack(values, 1, n)
+        end
+        local wrapped, co = coroutine.wrap(body), coroutine.create(body)
+        local row = { count(wrapped()), count(wrapped()), count(wrapped()), checked(coroutine.resume(co)) }
+        assert(checked(coroutine.resume(co)) == n + 1 and checked(coroutine.resume(co)) == n + 1)
+        assert(coroutine.status(co) == "dead")
+        table.insert(counts, row)
+      end
+      return counts
+    ]]))
+  end)
+
+  it("C-33 is not mistaken for another yield while a hook resumes coroutines, in a spawned process", function()
+    assert.same({ "got 1", "got 2", "got 3" }, support.result_of([[
+      if jit then
+        jit.off() -- compiled code calls no hooks
+      end
+      local requests, log, hooked = channel.new(), {}, 0
+      coroutine.spawn(function()
+        for i = 1, 3 do
+          time.sleep(0)
+          requests:send(i)
+        end
+      end)
+      local outer = coroutine.wrap(function()
+        local inner = coroutine.wrap(function()
+          while true do
+            coroutine.yield("got " .. requests:receive(), nil, nil, "last")
+          end
+        end)
+        while true do
+          coroutine.yield(inner())
+        end
+      end)
+      local steps = coroutine.wrap(function()
+        while true do
+          coroutine.yield(1, 2, 3, 4)
+        end
+      end)
+      local function hook()
+        assert(select("#", steps()) == 4)
+        hooked = hooked + 1
+      end
+      for _ = 1, 3 do
+        debug.sethook(hook, "", 1)
+        local value, _, _, last = outer()
+        debug.sethook()
+        assert(last == "last")
+        table.insert(log, value)
+      end
+      assert(hooked > 0)
+      return log
+    ]]))
+  end)
 end)

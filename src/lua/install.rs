@@ -350,13 +350,17 @@ unsafe fn replace_coroutine_functions(l: *mut lua_State) {
 
 #[cfg(feature = "luajit")]
 unsafe fn replace_coroutine_functions(l: *mut lua_State) {
+    use crate::vm::resume;
     crate::vm::boot::COROUTINE.push(l);
     lua_pushlightuserdata(l, waiting_mark());
-    lua_pushcclosure(l, crate::vm::resume::resume_coroutine, 0);
-    lua_pushcclosure(l, crate::vm::resume::resume_again, 0);
+    lua_pushinteger(l, resume::WAITS);
+    lua_pushinteger(l, resume::FAILED);
+    lua_pushcclosure(l, resume::resume_coroutine, 0);
+    lua_pushcclosure(l, resume::resume_again, 0);
+    lua_pushcclosure(l, resume::all_results, 0);
     lua_pushcclosure(l, coroutine::hold, 0);
-    lua_pushcclosure(l, crate::vm::resume::raise_passed, 0);
-    lua_call(l, 5, 2);
+    lua_pushcclosure(l, resume::raise_passed, 0);
+    lua_call(l, 8, 2);
     set_raw_field(l, -3, c"wrap");
     set_raw_field(l, -2, c"resume");
 }

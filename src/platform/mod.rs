@@ -27,7 +27,7 @@ pub use library::{at_exit, exit, pin_library};
 #[cfg(not(test))]
 pub use memory::Memory;
 #[cfg(not(test))]
-pub use stack::{release as release_stack, remaining as remaining_stack};
+pub use stack::{CStack, release as release_stack};
 #[cfg(not(test))]
 pub use stdio::print_line;
 pub use thread::{block_signals, name_thread};

@@ -1,20 +1,34 @@
-//! The C stack of the calling thread.
+//! The C stacks of threads.
 
 use std::cell::Cell;
 
-/// Bytes of C stack that the calling thread has left; a large number if the system does not tell.
-pub fn remaining() -> usize {
-    thread_local! { static LOWEST: Cell<Option<usize>> = const { Cell::new(None) }; }
-    let marker = 0u8;
-    let here = std::ptr::from_ref(std::hint::black_box(&marker)) as usize;
-    let lowest = LOWEST.with(|known| {
-        known.get().unwrap_or_else(|| {
-            let lowest = lowest_address();
-            known.set(Some(lowest));
-            lowest
+/// The C stack of one thread.
+#[derive(Clone, Copy, Default)]
+pub struct CStack {
+    /// The address at which it ends; 0 if the system does not tell.
+    lowest: usize,
+}
+
+impl CStack {
+    /// That of the calling thread.
+    pub fn of_thread() -> Self {
+        thread_local! { static OWN: Cell<Option<CStack>> = const { Cell::new(None) }; }
+        OWN.with(|known| {
+            known.get().unwrap_or_else(|| {
+                let stack = CStack { lowest: lowest_address() };
+                known.set(Some(stack));
+                stack
+            })
         })
-    });
-    here.saturating_sub(lowest)
+    }
+
+    /// Bytes that the calling thread, whose stack this has to be, has left; a large number if the system does not tell.
+    #[inline(always)]
+    pub fn remaining(self) -> usize {
+        let marker = 0u8;
+        let here = std::ptr::from_ref(std::hint::black_box(&marker)) as usize;
+        here.saturating_sub(self.lowest)
+    }
 }
 
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]

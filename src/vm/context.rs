@@ -52,8 +52,14 @@ pub struct Context {
     pub running: Cell<*mut lua_State>,
     /// Whether it was asked to give way to other processes.
     pub pause: Pause,
+    /// A wait may be on its way to the scheduler: coroutines yield the waiting mark one after the other. As long as none is,
+    /// what a coroutine has yielded need not be looked at.
+    pub wait_passes: Cell<bool>,
     /// How many coroutines the library's own `resume` and `wrap` have resumed inside each other.
     pub nested_coroutines: Cell<u32>,
+    /// The C stack of the thread that runs the process. Spawned states only.
+    #[cfg(feature = "luajit")]
+    pub stack: Cell<platform::CStack>,
     /// The coroutine of `main`.
     pub main_task: Cell<Option<TaskId>>,
     /// How the process ends, once that is known.
@@ -137,7 +143,10 @@ impl Context {
             coroutines: RefCell::new(SecondaryMap::new()),
             running: Cell::new(ptr::null_mut()),
             pause: Pause::default(),
+            wait_passes: Cell::new(false),
             nested_coroutines: Cell::new(0),
+            #[cfg(feature = "luajit")]
+            stack: Cell::default(),
             main_task: Cell::new(None),
             outcome: RefCell::new(None),
             anchored: OnceCell::new(),
@@ -179,6 +188,7 @@ impl Context {
     }
 
     /// The context of the state that `l` belongs to.
+    #[inline]
     pub unsafe fn of_state<'a>(l: *mut lua_State) -> &'a Context {
         match Self::find(l) {
             Some(context) => context,
@@ -187,6 +197,7 @@ impl Context {
     }
 
     /// The context of the state that `l` belongs to, `None` if the library was never loaded there.
+    #[inline]
     pub unsafe fn find<'a>(l: *mut lua_State) -> Option<&'a Context> {
         if let Some(context) = state::context_behind_allocator(l) {
             return Some(context);

@@ -1,6 +1,9 @@
 -- coroutine.resume and wrap of spawned processes on LuaJIT: a coroutine that waits in the library makes the one that
 -- resumed it wait as well, up to the library. Where nothing can yield `hold` keeps the thread until the wait is over.
-local WAITING, resume, again, hold, raise = ...
+--
+-- `resume` and `again` give `a` if the coroutine has one result, else `a, b, c, kind`: to look at results that are passed
+-- as `...` would take another call for each resume.
+local WAITING, WAITS, FAILED, resume, again, all, hold, raise = ...
 local coroutine = coroutine
 local create, yield, isyieldable = coroutine.create, coroutine.yield, coroutine.isyieldable
 
@@ -12,35 +15,49 @@ local function wait()
   end
 end
 
--- Both get what `resume` returned. One call for each resume: calls with `...` are what costs here.
-local function pass(co, ok, ...)
-  if ok and ... == WAITING then
+-- The results of a coroutine of which `resume` has told this.
+local function results(co, a, b, c, kind)
+  while kind == WAITS do
     wait()
-    return pass(co, again(co))
+    a, b, c, kind = again(co)
   end
-  return ok, ...
-end
-
-local function results(co, ok, ...)
-  if ok then
-    if ... == WAITING then
-      wait()
-      return results(co, again(co))
-    end
-    return ...
+  if kind == nil then
+    return a
+  elseif kind == 0 then
+    return
+  elseif kind == 2 then
+    return a, b
+  elseif kind == 3 then
+    return a, b, c
+  elseif kind ~= FAILED then
+    return all(a, kind) -- they stand on the coroutine `a`
   end
   -- A tail call: the position that is put before a text is that of whoever called the wrapped function.
-  return raise((...))
+  return raise(a)
 end
 
 local function resume_passing(co, ...)
-  return pass(co, resume(co, ...))
+  local a, b, c, kind = resume(co, ...)
+  while kind == WAITS do
+    wait()
+    a, b, c, kind = again(co)
+  end
+  if kind == nil then
+    return true, a
+  elseif kind == FAILED then
+    return false, a
+  end
+  return true, results(co, a, b, c, kind)
 end
 
 local function wrap_passing(f)
   local co = create(f)
   return function(...)
-    return results(co, resume(co, ...))
+    local a, b, c, kind = resume(co, ...)
+    if kind == nil then
+      return a
+    end
+    return results(co, a, b, c, kind)
   end
 end
 

@@ -20,8 +20,14 @@ pub unsafe fn is_waiting(co: *mut lua_State) -> bool {
     lua_status(co) == LUA_YIELD && holds_mark(co, lua_gettop(co))
 }
 
-/// As [`is_waiting`], for a coroutine that has yielded and has `count` values on its stack.
-pub unsafe fn holds_mark(co: *mut lua_State, count: c_int) -> bool {
+/// As [`is_waiting`], for a coroutine that has just yielded `count` values to the library's `resume` or `wrap`.
+#[inline]
+pub unsafe fn passes_wait(context: &Context, co: *mut lua_State, count: c_int) -> bool {
+    context.wait_passes.get() && holds_mark(co, count)
+}
+
+/// Whether the last of the `count` values on the coroutine is the waiting mark.
+unsafe fn holds_mark(co: *mut lua_State, count: c_int) -> bool {
     count > 0 && lua_touserdata(co, -1) == waiting_mark()
 }
 
@@ -102,7 +108,10 @@ pub unsafe fn run(from: *mut lua_State, context: &Context, task: TaskId) -> bool
         return false;
     };
     context.running.set(co);
+    // A hook may run others while a wait passes.
+    let passes = context.wait_passes.replace(false);
     let (status, results) = resume(co, level_of(from), args);
+    context.wait_passes.set(passes);
     // From here on the signal handler must not set a hook on `co`, which may be gone soon.
     context.running.set(context.main_thread.get());
     context.pause.unhook();
@@ -136,7 +145,7 @@ pub unsafe fn run(from: *mut lua_State, context: &Context, task: TaskId) -> bool
 fn level_of(from: *mut lua_State) -> *mut lua_State {
     // The deepest recursion that Lua allows needs less than this (measured: more than 384 KiB, less than 512).
     const FOR_200_CALLS: usize = 512 << 10;
-    if crate::platform::remaining_stack() > FOR_200_CALLS { std::ptr::null_mut() } else { from }
+    if crate::platform::CStack::of_thread().remaining() > FOR_200_CALLS { std::ptr::null_mut() } else { from }
 }
 
 /// Whose depth of C calls a resumed coroutine goes on with: LuaJIT does not count.
@@ -149,7 +158,7 @@ fn level_of(from: *mut lua_State) -> *mut lua_State {
 /// interpreter's own limits apply, and Lua 5.4 counts by itself.
 pub fn stack_is_short(context: &Context) -> bool {
     #[cfg(feature = "luajit")]
-    return !context.process.is_main() && super::resume::stack_is_short();
+    return !context.process.is_main() && super::resume::stack_is_short(context);
     #[cfg(feature = "lua54")]
     {
         let _ = context;
@@ -265,7 +274,7 @@ mod lua54 {
                     prepare(context, co);
                     args = 0;
                 }
-                LUA_YIELD if holds_mark(co, results) => {
+                LUA_YIELD if passes_wait(context, co, results) => {
                     if can_yield(l) {
                         return Back::Waits;
                     }

@@ -52,6 +52,8 @@ impl Life {
     /// calling thread ([`interrupt::adopt`]).
     pub fn step(&mut self, turns: usize) -> Step {
         let context = &*self.context;
+        #[cfg(feature = "luajit")]
+        context.stack.set(platform::CStack::of_thread());
         // SAFETY: the context is boxed and outlives the state.
         if !self.born && unsafe { state::open(context) }.is_none() {
             end_as(context, Failure::OutOfMemory.into());
@@ -101,7 +103,7 @@ impl Life {
         self.born = false;
     }
 
-    /// When the last step was over: closes the state and tells everybody.
+    /// When the last step was over, on the thread that has made it: closes the state and tells everybody.
     pub fn end(self) {
         let Life { context, born, broken } = self;
         let process = Arc::clone(&context.process);

@@ -15,6 +15,8 @@ use std::ffi::c_int;
 use std::ptr;
 
 /// The context of a main state, `None` if the library was never loaded there.
+// Apart from the way that calls in spawned states take.
+#[inline(never)]
 pub unsafe fn context_of<'a>(l: *mut lua_State) -> Option<&'a Context> {
     lua_rawgetp(l, LUA_REGISTRYINDEX, context_key());
     let found = lua_touserdata(l, -1).cast::<Context>();

@@ -7,41 +7,74 @@
 
 use super::api::*;
 use super::context::Context;
-use super::coroutine::{NESTED_COROUTINES, holds_mark, is_waiting};
+use super::coroutine::{NESTED_COROUTINES, is_waiting, passes_wait};
 use super::traceback;
-use crate::platform;
 use std::ffi::{CStr, c_int};
 
 /// The deepest recursion through C functions that one coroutine can reach needs less than this (measured: callbacks of
 /// `string.gsub`, 5,982 levels in 48 to 49 MiB).
 const FOR_ONE_COROUTINE: usize = 52 << 20;
 
-/// `resume(co, ...)`: as the stock one, but a coroutine that waits in the library gives `true` and the waiting mark.
+/// The fourth result of `resume` and `again` if the coroutine waits in the library or is paused.
+pub const WAITS: lua_Integer = -1;
+
+/// The fourth result of `resume` and `again` if the first one is an error.
+pub const FAILED: lua_Integer = -2;
+
+/// So many results are given as they are; instead of more, the coroutine on which all of them stand.
+const PLAIN_RESULTS: c_int = 3;
+
+/// `resume(co, ...)`: resumes as the stock one does. Gives `a` if the coroutine has one result; else `a, b, c, kind`, where
+/// `kind` is the number of results, or [`WAITS`], or [`FAILED`].
 pub unsafe extern "C-unwind" fn resume_coroutine(l: *mut lua_State) -> c_int {
-    luaL_checktype(l, 1, LUA_TTHREAD);
     let co = lua_tothread(l, 1);
     let given = lua_gettop(l) - 1;
-    match refusal(l, co, given) {
-        Some(text) => refused(l, text),
-        None => {
-            lua_xmove(l, co, given);
-            go(l, co, given)
-        }
+    if !has_yielded(co)
+        && let Some(text) = refusal(l, co)
+    {
+        return refused(l, text);
     }
+    if given > 0 {
+        if lua_checkstack(co, given + 1) == 0 {
+            return refused(l, c"too many arguments to resume");
+        }
+        lua_xmove(l, co, given);
+    }
+    go(l, co, given)
 }
 
 /// `again(co)`: resumes a coroutine that waited in the library, so that it looks whether its wait is over, or that was paused.
+/// The results are those of `resume`.
 pub unsafe extern "C-unwind" fn resume_again(l: *mut lua_State) -> c_int {
     let co = lua_tothread(l, 1);
-    if !co.is_null() && Context::of_state(l).pause.goes_on(co) {
-        return go(l, co, 0);
-    }
-    if co.is_null() || !is_waiting(co) {
+    if co.is_null() {
         return refused(l, c"cannot resume non-suspended coroutine");
     }
-    lua_pop(co, 1);
-    lua_pushlightuserdata(co, again_mark());
-    go(l, co, 1)
+    let mut args = 0;
+    if !Context::of_state(l).pause.goes_on(co) {
+        if !is_waiting(co) {
+            return refused(l, c"cannot resume non-suspended coroutine");
+        }
+        lua_pop(co, 1);
+        lua_pushlightuserdata(co, again_mark());
+        args = 1;
+    }
+    go(l, co, args)
+}
+
+/// `all(from, count)`: the results that stand on a coroutine, which was the first one that `resume` gave.
+pub unsafe extern "C-unwind" fn all_results(l: *mut lua_State) -> c_int {
+    let from = lua_tothread(l, 1);
+    let count = lua_tointeger(l, 2);
+    if from.is_null() || is_running(l, from) || lua_Integer::from(lua_gettop(from)) != count {
+        return 0;
+    }
+    let count = count as c_int;
+    if lua_checkstack(l, count) == 0 {
+        luaL_error(l, c"too many results to resume".as_ptr());
+    }
+    lua_xmove(from, l, count);
+    count
 }
 
 /// `raise(error)`: as the stock `wrap` does with the error of its coroutine, which stands before it if it is a text.
@@ -56,33 +89,39 @@ pub unsafe extern "C-unwind" fn raise_passed(l: *mut lua_State) -> c_int {
 }
 
 /// Whether a coroutine resumed here could use up the C stack.
-pub fn stack_is_short() -> bool {
-    platform::remaining_stack() < FOR_ONE_COROUTINE
+pub fn stack_is_short(context: &Context) -> bool {
+    context.stack.get().remaining() < FOR_ONE_COROUTINE
 }
 
-/// Why `co` cannot be resumed with so many arguments, `None` if it can.
-unsafe fn refusal(l: *mut lua_State, co: *mut lua_State, given: c_int) -> Option<&'static CStr> {
+/// Whether it is a coroutine that has yielded, other than by waiting: what it yielded was taken off, while the mark stays.
+unsafe fn has_yielded(co: *mut lua_State) -> bool {
+    !co.is_null() && lua_status(co) == LUA_YIELD && lua_gettop(co) == 0
+}
+
+/// Why `co`, the first argument, cannot be resumed, `None` if it can. Raises if it is no coroutine.
+#[cold]
+unsafe fn refusal(l: *mut lua_State, co: *mut lua_State) -> Option<&'static CStr> {
+    luaL_checktype(l, 1, LUA_TTHREAD);
     match lua_status(co) {
-        LUA_YIELD if holds_mark(co, lua_gettop(co)) => return Some(c"cannot resume non-suspended coroutine"),
-        LUA_YIELD => {}
-        LUA_OK => {
-            let mut debug = std::mem::zeroed::<lua_Debug>();
-            if co == l || lua_getstack(co, 0, &mut debug) != 0 {
-                return Some(c"cannot resume non-suspended coroutine");
-            }
-            if lua_gettop(co) == 0 {
-                return Some(c"cannot resume dead coroutine");
-            }
-        }
-        _ => return Some(c"cannot resume dead coroutine"),
+        LUA_YIELD if is_waiting(co) => Some(c"cannot resume non-suspended coroutine"),
+        LUA_YIELD => None,
+        LUA_OK if is_running(l, co) => Some(c"cannot resume non-suspended coroutine"),
+        LUA_OK => (lua_gettop(co) == 0).then_some(c"cannot resume dead coroutine"),
+        _ => Some(c"cannot resume dead coroutine"),
     }
-    (lua_checkstack(co, given + 1) == 0).then_some(c"too many arguments to resume")
 }
 
+/// Whether it is the coroutine that runs or one of those that have resumed it.
+unsafe fn is_running(l: *mut lua_State, co: *mut lua_State) -> bool {
+    co == l || (lua_status(co) == LUA_OK && lua_getstack(co, 0, &mut std::mem::zeroed()) != 0)
+}
+
+/// Resumes with the `args` values on top of `co`. A generator spends its time here.
+#[inline(always)]
 unsafe fn go(l: *mut lua_State, co: *mut lua_State, args: c_int) -> c_int {
     let context = Context::of_state(l);
     let depth = context.nested_coroutines.get();
-    if depth >= NESTED_COROUTINES || stack_is_short() {
+    if depth >= NESTED_COROUTINES || stack_is_short(context) {
         lua_settop(co, -args - 1);
         return refused(l, c"C stack overflow");
     }
@@ -92,32 +131,59 @@ unsafe fn go(l: *mut lua_State, co: *mut lua_State, args: c_int) -> c_int {
     context.running.set(l);
     context.nested_coroutines.set(depth);
     match status {
-        LUA_YIELD if context.pause.is_passing() || holds_mark(co, results) => {
-            lua_pushboolean(l, 1);
-            lua_pushlightuserdata(l, waiting_mark());
-            2
+        LUA_YIELD if context.pause.is_passing() || passes_wait(context, co, results) => tell(l, WAITS),
+        LUA_OK | LUA_YIELD if results == 1 => {
+            lua_xmove(co, l, 1);
+            1
         }
-        LUA_OK | LUA_YIELD => {
-            if lua_checkstack(l, results + 1) == 0 {
-                lua_settop(co, -results - 1);
-                return refused(l, c"too many results to resume");
-            }
-            lua_pushboolean(l, 1);
-            lua_xmove(co, l, results);
-            results + 1
-        }
+        LUA_OK | LUA_YIELD => hand_back(l, co, results),
         _ => {
             traceback::keep_failed(l, context, co);
-            lua_pushboolean(l, 0);
             lua_xmove(co, l, 1);
-            2
+            tell(l, FAILED)
         }
     }
 }
 
+/// Gives so many results, not one, which are on top of `co`. More than a few stay there, if it is not over and no hook can
+/// resume it before `all` takes them; else they come onto a coroutine of their own.
+unsafe fn hand_back(l: *mut lua_State, co: *mut lua_State, results: c_int) -> c_int {
+    // The results and what holds them, above the coroutine; `all` needs no more places.
+    if lua_checkstack(l, results + 2) == 0 {
+        lua_settop(co, -results - 1);
+        return refused(l, c"too many results to resume");
+    }
+    let first = lua_gettop(l) + 1;
+    if results > PLAIN_RESULTS && lua_status(co) == LUA_YIELD && lua_gethook(l).is_none() {
+        lua_pushvalue(l, 1);
+    } else {
+        lua_xmove(co, l, results);
+        if results > PLAIN_RESULTS {
+            let holder = lua_newthread(l);
+            lua_insert(l, first);
+            if lua_checkstack(holder, results) == 0 {
+                return refused(l, c"too many results to resume");
+            }
+            lua_xmove(l, holder, results);
+        }
+    }
+    lua_settop(l, first + PLAIN_RESULTS - 1);
+    lua_pushinteger(l, results.into());
+    PLAIN_RESULTS + 1
+}
+
+/// Gives `kind`, which is none of results; what is on top comes first.
+#[cold]
+unsafe fn tell(l: *mut lua_State, kind: lua_Integer) -> c_int {
+    lua_pushnil(l);
+    lua_pushnil(l);
+    lua_pushinteger(l, kind);
+    PLAIN_RESULTS + 1
+}
+
+#[cold]
 unsafe fn refused(l: *mut lua_State, text: &CStr) -> c_int {
     traceback::keep_none(Context::of_state(l));
-    lua_pushboolean(l, 0);
     lua_pushstring(l, text.as_ptr());
-    2
+    tell(l, FAILED)
 }

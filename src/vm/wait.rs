@@ -128,8 +128,7 @@ pub unsafe fn wait(
         let turns = if turn { context.scheduler.borrow().ready_count() } else { 0 };
         run_others(l, context, waiter, turns);
     } else {
-        lua_pushlightuserdata(l, waiting_mark());
-        return suspend(l, waiter, next);
+        return suspend(l, context, waiter, next);
     }
     go_on(l, context, waiter, next, second_half)
 }
@@ -160,14 +159,17 @@ pub unsafe fn runs_finalizer(l: *mut lua_State, context: &Context) -> bool {
     in_finalizer(l)
 }
 
-#[cfg(feature = "lua54")]
-unsafe fn suspend(l: *mut lua_State, waiter: WaiterId, next: Continuation) -> c_int {
-    yield_with(l, 1, waiter_to_context(waiter), next)
-}
-
-#[cfg(feature = "luajit")]
-unsafe fn suspend(l: *mut lua_State, _: WaiterId, _: Continuation) -> c_int {
-    lua_yield(l, 1)
+/// Yields the waiting mark, which is passed outwards up to the scheduler.
+unsafe fn suspend(l: *mut lua_State, context: &Context, waiter: WaiterId, next: Continuation) -> c_int {
+    context.wait_passes.set(true);
+    lua_pushlightuserdata(l, waiting_mark());
+    #[cfg(feature = "lua54")]
+    return yield_with(l, 1, waiter_to_context(waiter), next);
+    #[cfg(feature = "luajit")]
+    {
+        let _ = (waiter, next);
+        lua_yield(l, 1)
+    }
 }
 
 #[cfg(feature = "lua54")]
@@ -202,8 +204,7 @@ pub unsafe fn go_on(
 ) -> c_int {
     let completion = context.scheduler.borrow_mut().complete(waiter);
     let Some(Completion { case, finish, cases }) = completion else {
-        lua_pushlightuserdata(l, waiting_mark());
-        return suspend(l, waiter, next);
+        return suspend(l, context, waiter, next);
     };
     *context.finished_cases.borrow_mut() = cases;
     let done = settle(context, finish);
