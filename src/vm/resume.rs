@@ -21,7 +21,7 @@ pub const WAITS: lua_Integer = -1;
 /// The fourth result of `resume` and `again` if the first one is an error.
 pub const FAILED: lua_Integer = -2;
 
-/// So many results are given as they are; in place of more stands a table of all.
+/// So many results are given as they are; instead of more, the coroutine on which all of them stand.
 const PLAIN_RESULTS: c_int = 3;
 
 /// `resume(co, ...)`: resumes as the stock one does. Gives `a` if the coroutine has one result; else `a, b, c, kind`, where
@@ -62,16 +62,18 @@ pub unsafe extern "C-unwind" fn resume_again(l: *mut lua_State) -> c_int {
     go(l, co, args)
 }
 
-/// `all(results, count)`: the results that `resume` has put into a table.
+/// `all(from, count)`: the results that stand on a coroutine, which was the first one that `resume` gave.
 pub unsafe extern "C-unwind" fn all_results(l: *mut lua_State) -> c_int {
-    luaL_checktype(l, 1, LUA_TTABLE);
-    let count = lua_tointeger(l, 2).clamp(0, c_int::MAX as lua_Integer) as c_int;
+    let from = lua_tothread(l, 1);
+    let count = lua_tointeger(l, 2);
+    if from.is_null() || is_running(l, from) || lua_Integer::from(lua_gettop(from)) != count {
+        return 0;
+    }
+    let count = count as c_int;
     if lua_checkstack(l, count) == 0 {
         luaL_error(l, c"too many results to resume".as_ptr());
     }
-    for place in 1..=count {
-        lua_rawgeti(l, 1, place.into());
-    }
+    lua_xmove(from, l, count);
     count
 }
 
@@ -103,15 +105,15 @@ unsafe fn refusal(l: *mut lua_State, co: *mut lua_State) -> Option<&'static CStr
     match lua_status(co) {
         LUA_YIELD if is_waiting(co) => Some(c"cannot resume non-suspended coroutine"),
         LUA_YIELD => None,
-        LUA_OK => {
-            let mut debug = std::mem::zeroed::<lua_Debug>();
-            if co == l || lua_getstack(co, 0, &mut debug) != 0 {
-                return Some(c"cannot resume non-suspended coroutine");
-            }
-            (lua_gettop(co) == 0).then_some(c"cannot resume dead coroutine")
-        }
+        LUA_OK if is_running(l, co) => Some(c"cannot resume non-suspended coroutine"),
+        LUA_OK => (lua_gettop(co) == 0).then_some(c"cannot resume dead coroutine"),
         _ => Some(c"cannot resume dead coroutine"),
     }
+}
+
+/// Whether it is the coroutine that runs or one of those that have resumed it.
+unsafe fn is_running(l: *mut lua_State, co: *mut lua_State) -> bool {
+    co == l || (lua_status(co) == LUA_OK && lua_getstack(co, 0, &mut std::mem::zeroed()) != 0)
 }
 
 /// Resumes with the `args` values on top of `co`. A generator spends its time here.
@@ -143,24 +145,30 @@ unsafe fn go(l: *mut lua_State, co: *mut lua_State, args: c_int) -> c_int {
     }
 }
 
-/// Gives so many results, not one, which are on top of `co`.
+/// Gives so many results, not one, which are on top of `co`. More than a few stay there, if it is not over and no hook can
+/// resume it before `all` takes them; else they come onto a coroutine of their own.
 unsafe fn hand_back(l: *mut lua_State, co: *mut lua_State, results: c_int) -> c_int {
-    // The results and their table, above the coroutine; `all` needs no more places.
+    // The results and what holds them, above the coroutine; `all` needs no more places.
     if lua_checkstack(l, results + 2) == 0 {
         lua_settop(co, -results - 1);
         return refused(l, c"too many results to resume");
     }
     let first = lua_gettop(l) + 1;
-    lua_xmove(co, l, results);
-    if results > PLAIN_RESULTS {
-        lua_createtable(l, results, 0);
-        lua_insert(l, first);
-        for place in (1..=results).rev() {
-            lua_rawseti(l, first, place.into());
+    if results > PLAIN_RESULTS && lua_status(co) == LUA_YIELD && lua_gethook(l).is_none() {
+        lua_pushvalue(l, 1);
+    } else {
+        lua_xmove(co, l, results);
+        if results > PLAIN_RESULTS {
+            let holder = lua_newthread(l);
+            lua_insert(l, first);
+            if lua_checkstack(holder, results) == 0 {
+                return refused(l, c"too many results to resume");
+            }
+            lua_xmove(l, holder, results);
         }
     }
     lua_settop(l, first + PLAIN_RESULTS - 1);
-    lua_pushinteger(l, results as lua_Integer);
+    lua_pushinteger(l, results.into());
     PLAIN_RESULTS + 1
 }
 
