@@ -229,3 +229,56 @@ describe("a wait inside a plain coroutine", function()
     ]]))
   end)
 end)
+
+describe("a wait in a debug hook", function()
+  before_each(support.reset)
+  after_each(support.finish)
+
+  local waiting = [[
+    local with_others = ...
+    local seen, busy = {}, true
+    if with_others then
+      coroutine.spawn(function()
+        while busy do
+          time.sleep(0)
+        end
+      end)
+    end
+    local function hook()
+      debug.sethook()
+      local ok, err = pcall(time.sleep, "1ms")
+      seen[#seen + 1] = ok or tostring(err)
+    end
+    debug.sethook(hook, "", 1)
+    local _ = #seen
+    coroutine.wrap(function()
+      debug.sethook(hook, "", 1)
+      _ = #seen
+    end)()
+    busy = false
+    time.sleep(0)
+    return seen
+  ]]
+
+  -- In the main process, and in a spawned one.
+  local function both(with_others)
+    return { (loadstring or load)(waiting)(with_others), support.result_of(waiting, with_others) }
+  end
+
+  it("C-33 waits", function()
+    assert.are.same({ { true, true }, { true, true } }, both(false))
+  end)
+
+  it("C-33 lets other coroutines run; on LuaJIT, which cannot do that, it raises if there are any", function()
+    local expected = "true"
+    if rawget(_G, "jit") then
+      expected = "cannot wait in a debug hook while there are other coroutines"
+    end
+    for _, seen in ipairs(both(true)) do
+      assert.are.equal(2, #seen)
+      for _, what in ipairs(seen) do
+        assert.is_truthy(tostring(what):find(expected, 1, true), tostring(what))
+      end
+    end
+  end)
+end)

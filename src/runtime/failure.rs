@@ -112,6 +112,8 @@ pub enum Failure {
     MainDeadlock,
     #[error("cannot wait in a finalizer")]
     WaitInFinalizer,
+    #[error("cannot wait in a debug hook while there are other coroutines")]
+    WaitInHook,
     #[error("too many nested waits")]
     TooManyWaits,
     #[error("deadlock: waiting for a coroutine that is held up by this wait")]
@@ -189,6 +191,7 @@ impl Failure {
             | Panic(_)
             | MainDeadlock
             | WaitInFinalizer
+            | WaitInHook
             | TooManyWaits
             | HeldUp => Kind::Internal,
             _ => Kind::Invalid,

@@ -180,6 +180,12 @@ impl Scheduler {
         self.ready.len()
     }
 
+    /// True if there are coroutines besides the one that runs.
+    #[cfg(feature = "luajit")]
+    pub fn has_others(&self) -> bool {
+        self.tasks.len() > usize::from(self.current.is_some())
+    }
+
     /// The coroutine that runs, `None` for the main script.
     pub fn current(&self) -> Option<TaskId> {
         self.current

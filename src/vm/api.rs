@@ -242,7 +242,8 @@ unsafe extern "C-unwind" fn note_call(l: *mut lua_State, _: *mut lua_Debug) {
     lua_sethook(l, None, 0, 0);
 }
 
-unsafe fn hooks_are_called(l: *mut lua_State) -> bool {
+/// Whether debug hooks are called now: not while one runs, nor in a finalizer.
+pub unsafe fn hooks_are_called(l: *mut lua_State) -> bool {
     let (hook, mask, count) = (lua_gethook(l), lua_gethookmask(l), lua_gethookcount(l));
     lua_sethook(l, Some(note_call), LUA_MASKCOUNT, 1);
     if luaL_loadstring(l, c"return".as_ptr()) == LUA_OK {

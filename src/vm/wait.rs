@@ -146,6 +146,11 @@ unsafe fn refuse_frame(l: *mut lua_State, context: &Context) -> Option<Failure> 
     if context.closing.get() || runs_finalizer(l, context) {
         return Some(Failure::WaitInFinalizer);
     }
+    // LuaJIT has one mark for all coroutines that a hook runs: a yield of another one would be taken for one of the hook.
+    #[cfg(feature = "luajit")]
+    if context.scheduler.borrow().has_others() && !hooks_are_called(l) {
+        return Some(Failure::WaitInHook);
+    }
     let nested = context.scheduler.borrow().frame_count();
     (nested >= NESTED_WAITS || coroutine::stack_is_short(context)).then_some(Failure::TooManyWaits)
 }
