@@ -7,16 +7,7 @@ local most = tonumber(arg[3]) or (arg[2] == "pool" and 1e5 or 1e4)
 
 support.define("trivial", [[ return function() end ]])
 
-support.define("echo", [[
-  return function(partner)
-    local pings = process.listen("ping")
-    local ball = pings:receive()
-    while ball do
-      process.send(partner, "pong", ball)
-      ball = pings:receive()
-    end
-  end
-]])
+support.define_echo()
 
 -- Nanoseconds by operation.
 support.define("among_processes", [[

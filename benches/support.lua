@@ -73,6 +73,20 @@ function support.define(name, source)
   assert(process.define("bench:" .. name, source))
 end
 
+-- The partner of a rally: sends back every ball, until it gets none.
+function support.define_echo()
+  support.define("echo", [[
+    return function(partner)
+      local pings = process.listen("ping")
+      local ball = pings:receive()
+      while ball do
+        process.send(partner, "pong", ball)
+        ball = pings:receive()
+      end
+    end
+  ]])
+end
+
 -- Runs the entry as a process on the chosen host, with the argument { host, span } before the others: its result.
 function support.result(entry, ...)
   local host = support.host()

@@ -14,16 +14,7 @@ function workloads.timers(count)
 end
 
 local function define()
-  support.define("echo", [[
-    return function(partner)
-      local pings = process.listen("ping")
-      local ball = pings:receive()
-      while ball do
-        process.send(partner, "pong", ball)
-        ball = pings:receive()
-      end
-    end
-  ]])
+  support.define_echo()
 
   support.define("rally", [[
     local support = require "benches.support"

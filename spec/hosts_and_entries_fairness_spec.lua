@@ -212,20 +212,11 @@ local endless = [[
 ]]
 
 describe("a pool host", function()
-  local started = {}
   before_each(support.reset)
-  after_each(function()
-    for _, pid in ipairs(started) do
-      process.unmonitor(pid)
-      support.kill(pid)
-    end
-    started = {}
-  end)
+  after_each(support.finish)
 
   local function spawn(body, host, ...)
-    local pid = assert(process.spawn_monitored(support.entry(body), host, ...))
-    started[#started + 1] = pid
-    return pid
+    return support.keep(assert(process.spawn_monitored(support.entry(body), host, ...)))
   end
 
   for name, body in pairs(programs) do

@@ -26,20 +26,11 @@ local function threads()
 end
 
 describe("a pool host", function()
-  local started = {}
   before_each(support.reset)
-  after_each(function()
-    for _, pid in ipairs(started) do
-      process.unmonitor(pid)
-      support.kill(pid)
-    end
-    started = {}
-  end)
+  after_each(support.finish)
 
   local function spawn(body, host, ...)
-    local pid = assert(process.spawn_monitored(support.entry(body), host or POOL, ...))
-    started[#started + 1] = pid
-    return pid
+    return support.keep(assert(process.spawn_monitored(support.entry(body), host or POOL, ...)))
   end
 
   -- The results of so many processes, in the order in which they end.

@@ -4,16 +4,7 @@ local ctx = require "process.ctx"
 local support = require "spec.support"
 local code = support.code
 local host = support.host
-
--- A child that returns its context as sorted text: "key=value, key=value".
-local shown = code(function()
-  local list = {}
-  for key, value in pairs(require("process.ctx").all()) do
-    list[#list + 1] = key .. "=" .. tostring(value)
-  end
-  table.sort(list)
-  return table.concat(list, ", ")
-end)
+local shown = support.context
 
 describe("the context", function()
   before_each(support.reset)

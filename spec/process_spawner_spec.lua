@@ -3,18 +3,9 @@ local process = require "process"
 local support = require "spec.support"
 local code = support.code
 local host = support.host
+local shown = support.context
 
 local plain = process.with_context({})
-
--- A child that returns its context as sorted text: "key=value, key=value".
-local shown = code(function()
-  local list = {}
-  for key, value in pairs(require("process.ctx").all()) do
-    list[#list + 1] = key .. "=" .. tostring(value)
-  end
-  table.sort(list)
-  return table.concat(list, ", ")
-end)
 
 -- A child that lives until it is told to end, and returns the topics of the messages before that.
 local listening = code(function()

@@ -6,14 +6,7 @@ local errors = require "process.errors"
 local support = require "spec.support"
 local code = support.code
 local host = support.host
-
--- A function of this source in the environment `env`.
-local function in_environment(source, env)
-  if setfenv then
-    return setfenv(assert(load(source)), env)
-  end
-  return assert(load(source, "=source", "t", env))
-end
+local in_environment = support.in_environment
 
 describe("functions that cannot cross", function()
   before_each(support.reset)

@@ -4,20 +4,13 @@ local errors = require "process.errors"
 local support = require "spec.support"
 local code = support.code
 local host = support.host
+local in_environment = support.in_environment
 local load = loadstring or load
 
 -- Sends the values to this process and returns what arrives as one payload.
 local function across(...)
   assert(process.send(process.pid(), "across", ...))
   return support.receive(process.inbox()):payload()
-end
-
--- A function of this source in the environment `env`.
-local function in_environment(source, env)
-  if setfenv then
-    return setfenv(assert(load(source)), env)
-  end
-  return assert(load(source, "=source", "t", env))
 end
 
 describe("functions", function()

@@ -56,6 +56,24 @@ function support.code(fn)
   return fn
 end
 
+-- A function of this source in the environment `env`.
+function support.in_environment(source, env)
+  if setfenv then
+    return setfenv(assert(loadstring(source)), env)
+  end
+  return assert(load(source, "=source", "t", env))
+end
+
+-- A child that returns its context as sorted text: "key=value, key=value".
+support.context = support.code(function()
+  local list = {}
+  for key, value in pairs(require("process.ctx").all()) do
+    list[#list + 1] = key .. "=" .. tostring(value)
+  end
+  table.sort(list)
+  return table.concat(list, ", ")
+end)
+
 local started = {}
 
 -- For after_each: `support.finish` ends this process as well. Returns its PID, or what a failed spawn has returned.

@@ -2,20 +2,15 @@
 
 use super::lazy::{self, Field, Fields};
 use super::{
-    Functions, channel, control, coroutine, ctx, errors, event, hosts, messages, options, or_failure,
-    registry,
+    channel, control, coroutine, ctx, errors, event, hosts, imports, messages, options, or_failure, registry,
+    stock,
 };
 use super::{spawn, spawner, time, upgrade};
-use crate::codec::decode;
-use crate::platform;
-use crate::runtime::entry;
-use crate::runtime::failure::Failure;
 use crate::vm::api::*;
-use crate::vm::chunk::{self, Code, Program};
+use crate::vm::chunk;
 use crate::vm::context::Context;
 use crate::vm::room;
 use crate::vm::standard;
-use crate::vm::wait;
 use std::ffi::{CStr, c_int, c_void};
 use std::ptr;
 
@@ -57,10 +52,6 @@ const OTHERS: &[(&CStr, Field)] = &[
     (c"_VERSION", Field::Text(env!("CARGO_PKG_VERSION"))),
 ];
 
-/// The stock functions that spawned processes have in a form of ours, where that is a C function without upvalues.
-pub const REPLACED: Functions =
-    &[(c"print", print), (c"os.exit", exit), (c"coroutine.spawn", coroutine::spawn)];
-
 /// The C functions of our modules, with what stands before their names.
 pub fn module_functions() -> Vec<(&'static str, &'static CStr, Function)> {
     let ctx = ctx::FUNCTIONS.iter().map(|(name, function)| ("process.ctx.", *name, *function));
@@ -84,6 +75,11 @@ const MODULES: [Module; 4] = [
 
 /// How many of them, from the first on, have a short name that `require` knows and a global (H-40, H-43).
 const SHORT_NAMES: usize = 3;
+
+/// The module that `require` knows under a short name.
+pub fn short_name(name: &[u8]) -> Option<&'static CStr> {
+    MODULES[..SHORT_NAMES].iter().map(|(short, ..)| *short).find(|short| short.to_bytes() == name)
+}
 
 /// `process.pid()` (P-5).
 unsafe extern "C-unwind" fn pid(l: *mut lua_State) -> c_int {
@@ -156,12 +152,12 @@ pub unsafe fn push_module(l: *mut lua_State, name: &CStr) {
 }
 
 /// Pushes the table of loaded modules, or another field of the table `package`.
-unsafe fn push_loaded(l: *mut lua_State) {
+pub(super) unsafe fn push_loaded(l: *mut lua_State) {
     raw_field(l, LUA_REGISTRYINDEX, c"_LOADED");
 }
 
 /// Pushes the library `name` as `require` knows it; nil if there is none.
-unsafe fn push_library(l: *mut lua_State, name: &CStr) {
+pub(super) unsafe fn push_library(l: *mut lua_State, name: &CStr) {
     push_loaded(l);
     if lua_type(l, -1) == LUA_TTABLE {
         raw_field(l, -1, name);
@@ -225,20 +221,18 @@ unsafe fn is_known(l: *mut lua_State, name: &CStr) -> bool {
 
 /// Loader of a short name.
 unsafe extern "C-unwind" fn load_short(l: *mut lua_State) -> c_int {
-    let name = to_bytes(l, 1).unwrap_or_default();
-    for (short, _, _) in &MODULES[..SHORT_NAMES] {
-        if short.to_bytes() == name {
+    match short_name(to_bytes(l, 1).unwrap_or_default()) {
+        Some(short) => {
             push_module(l, short);
-            return 1;
+            1
         }
+        None => 0,
     }
-    0
 }
 
 /// The last searcher of a spawned process: a short name that nobody else knows is the library's own.
 unsafe extern "C-unwind" fn search_short(l: *mut lua_State) -> c_int {
-    let name = to_bytes(l, 1).unwrap_or_default();
-    if MODULES[..SHORT_NAMES].iter().any(|(short, _, _)| short.to_bytes() == name) {
+    if short_name(to_bytes(l, 1).unwrap_or_default()).is_some() {
         lua_pushcclosure(l, load_short, 0);
     } else {
         push_bytes(l, b"");
@@ -266,26 +260,10 @@ pub unsafe fn into_spawned(l: *mut lua_State, context: &Context) {
         }
         set_raw_field(l, -4, long);
     }
-    set_function(l, c"print", print);
-    raw_field(l, -1, c"collectgarbage");
-    lua_pushcclosure(l, collectgarbage, 1);
-    set_raw_field(l, -2, c"collectgarbage");
     lua_pop(l, 3);
     #[cfg(feature = "luajit")]
     crate::vm::guard::keep_xpcall(l);
-    seed_random(l);
-    // A host may grant few libraries.
-    push_library(l, c"coroutine");
-    if lua_type(l, -1) == LUA_TTABLE {
-        set_function(l, c"spawn", coroutine::spawn);
-        replace_coroutine_functions(l);
-    }
-    lua_pop(l, 1);
-    push_library(l, c"os");
-    if lua_type(l, -1) == LUA_TTABLE {
-        set_function(l, c"exit", exit);
-    }
-    lua_pop(l, 1);
+    stock::replace(l);
     push_library(l, c"package");
     if lua_type(l, -1) == LUA_TTABLE {
         set_paths(l, context);
@@ -299,85 +277,11 @@ pub unsafe fn into_spawned(l: *mut lua_State, context: &Context) {
         lua_remove(l, -2);
     } else {
         lua_pop(l, 1);
-        push_own_table(l, &IMPORTS);
+        imports::push_own(l);
     }
-    set_imports(l, context);
+    imports::set(l, context);
     lua_pop(l, 1);
     standard::anchor(l);
-}
-
-/// Where the imports are found if the library `package` is not granted.
-static IMPORTS: u8 = 0;
-
-/// Pushes what `require` gives without the library `package`: what is loaded, an import, or a module of this library under its
-/// short name. `false`, and nothing pushed, for any other name.
-pub unsafe fn push_required(l: *mut lua_State, name: &[u8]) -> bool {
-    luaL_checkstack(l, 8, ptr::null());
-    push_loaded(l);
-    push_bytes(l, name);
-    if lua_rawget(l, -2) != LUA_TNIL {
-        return true;
-    }
-    lua_pop(l, 1);
-    push_own_table(l, &IMPORTS);
-    push_bytes(l, name);
-    if lua_rawget(l, -2) == LUA_TFUNCTION {
-        lua_call(l, 0, 1);
-    } else {
-        lua_pop(l, 1);
-        let Some((short, ..)) = MODULES[..SHORT_NAMES].iter().find(|(short, ..)| short.to_bytes() == name)
-        else {
-            lua_pop(l, 2);
-            return false;
-        };
-        push_module(l, short);
-    }
-    if lua_type(l, -1) == LUA_TNIL {
-        lua_pop(l, 1);
-        lua_pushboolean(l, 1);
-    }
-    push_bytes(l, name);
-    lua_pushvalue(l, -2);
-    // Below are the imports, and below these the loaded modules.
-    lua_rawset(l, -5);
-    true
-}
-
-#[cfg(feature = "lua54")]
-unsafe fn replace_coroutine_functions(l: *mut lua_State) {
-    crate::vm::coroutine::replace_functions(l);
-}
-
-#[cfg(feature = "luajit")]
-unsafe fn replace_coroutine_functions(l: *mut lua_State) {
-    use crate::vm::resume;
-    crate::vm::boot::COROUTINE.push(l);
-    lua_pushlightuserdata(l, waiting_mark());
-    lua_pushinteger(l, resume::WAITS);
-    lua_pushinteger(l, resume::FAILED);
-    lua_pushcclosure(l, resume::resume_coroutine, 0);
-    lua_pushcclosure(l, resume::resume_again, 0);
-    lua_pushcclosure(l, resume::all_results, 0);
-    lua_pushcclosure(l, coroutine::hold, 0);
-    lua_pushcclosure(l, resume::raise_passed, 0);
-    lua_call(l, 8, 2);
-    set_raw_field(l, -3, c"wrap");
-    set_raw_field(l, -2, c"resume");
-}
-
-/// Seeds `math.random` (H-56): the VMs start each state alike, or nearly so.
-unsafe fn seed_random(l: *mut lua_State) {
-    use std::hash::{BuildHasher, Hasher};
-    // Keys from the system, different for every use.
-    let seed = std::hash::RandomState::new().build_hasher().finish();
-    let top = lua_gettop(l);
-    push_library(l, c"math");
-    if lua_type(l, -1) == LUA_TTABLE && raw_field(l, -1, c"randomseed") == LUA_TFUNCTION {
-        // Exact as a double.
-        push_whole(l, (seed >> 11) as i64);
-        lua_call(l, 1, 0);
-    }
-    lua_settop(l, top);
 }
 
 /// Gives `package`, which is on top, the paths of the spawner (H-5).
@@ -390,122 +294,4 @@ unsafe fn set_paths(l: *mut lua_State, context: &Context) {
             set_raw_field(l, -2, name);
         }
     }
-}
-
-/// Puts loaders of the entry's imports into the table on top (H-8).
-unsafe fn set_imports(l: *mut lua_State, context: &Context) {
-    let startup: &Option<crate::vm::birth::Startup> = &*context.startup.as_ptr();
-    let Some(startup) = startup else { return };
-    if startup.code.imports.is_empty() || lua_type(l, -1) != LUA_TTABLE {
-        return;
-    }
-    for (alias, target) in &startup.code.imports {
-        push_bytes(l, alias.as_bytes());
-        push_bytes(l, target.as_bytes());
-        lua_pushcclosure(l, load_import, 1);
-        lua_rawset(l, -3);
-    }
-}
-
-/// Loader of an import: runs the chunk of the entry, once.
-unsafe extern "C-unwind" fn load_import(l: *mut lua_State) -> c_int {
-    let target = to_bytes(l, lua_upvalueindex(1)).unwrap_or_default();
-    luaL_checkstack(l, 8, ptr::null());
-    let text_only = Context::of_state(l).process.host.settings.restricted;
-    let found = room::unlimited(l, || entry::checked(target).and_then(|target| import(l, target, text_only)));
-    let code = match found {
-        Ok(code) => code,
-        Err(failure) => super::error::raise_failure(l, 1, failure),
-    };
-    // The code lives in the context while Lua may raise.
-    let context = Context::of_state(l);
-    context.importing.borrow_mut().push(code);
-    lua_pushcclosure(l, run_import, 0);
-    let status = lua_pcall(l, 0, 1, 0);
-    context.importing.borrow_mut().pop();
-    if status != LUA_OK {
-        lua_error(l);
-    }
-    1
-}
-
-/// Finds the code of an import.
-unsafe fn import(l: *mut lua_State, target: &str, text_only: bool) -> Result<Code, Failure> {
-    let code = chunk::find(l, target, text_only)?;
-    if Context::of_state(l).process.host.settings.libraries.contain(code.needs()) {
-        Ok(code)
-    } else {
-        Err(Failure::CannotSend { what: "function", place: format!("import {target}") })
-    }
-}
-
-/// Runs the chunk that is being imported.
-unsafe extern "C-unwind" fn run_import(l: *mut lua_State) -> c_int {
-    let importing = Context::of_state(l).importing.as_ptr();
-    let Some(code) = (*importing).last() else { return 0 };
-    match &code.program {
-        Program::Chunk(chunk) => {
-            if load(l, chunk, c"=entry", c"b") != LUA_OK {
-                lua_error(l);
-            }
-        }
-        Program::Function(function) => return decode::push(l, function),
-        Program::FirstArgument => return 0,
-    }
-    push_bytes(l, code.module.as_bytes());
-    let mut arguments = 1;
-    if let Some(file) = &code.file {
-        push_bytes(l, file);
-        arguments = 2;
-    }
-    lua_call(l, arguments, 1);
-    1
-}
-
-/// `collectgarbage` of spawned processes: the stock one, with a look at whether the process is to end. A loop of collections
-/// spends all its time in C, where nothing can interrupt it.
-unsafe extern "C-unwind" fn collectgarbage(l: *mut lua_State) -> c_int {
-    let context = Context::of_state(l);
-    if context.interruptible.get() {
-        wait::leave_if_over(context);
-    }
-    match to_bytes(l, 1) {
-        Some(b"stop") => context.collector_stopped.set(true),
-        Some(b"restart") => context.collector_stopped.set(false),
-        _ => {}
-    }
-    let count = lua_gettop(l);
-    lua_pushvalue(l, lua_upvalueindex(1));
-    lua_insert(l, 1);
-    lua_call(l, count, LUA_MULTRET);
-    lua_gettop(l)
-}
-
-/// `print` of spawned processes: the whole line in one piece (H-52).
-unsafe extern "C-unwind" fn print(l: *mut lua_State) -> c_int {
-    let count = lua_gettop(l);
-    luaL_checkstack(l, 3 * count + 4, c"too many arguments to print".as_ptr());
-    for index in 1..=count {
-        if index > 1 {
-            push_bytes(l, b"\t");
-        }
-        luaL_tolstring(l, index, ptr::null_mut());
-    }
-    push_bytes(l, b"\n");
-    lua_concat(l, lua_gettop(l) - count);
-    if let Some(line) = to_bytes(l, -1) {
-        platform::print_line(line);
-    }
-    0
-}
-
-/// `os.exit` of spawned processes (H-53): ends the program with this code.
-unsafe extern "C-unwind" fn exit(l: *mut lua_State) -> c_int {
-    let code = match lua_type(l, 1) {
-        LUA_TNONE | LUA_TNIL => 0,
-        LUA_TBOOLEAN => c_int::from(lua_toboolean(l, 1) == 0),
-        LUA_TNUMBER => to_whole(l, 1).unwrap_or(0) as c_int,
-        _ => super::arguments::wrong_type(l, 1, 1, "exit", "number"),
-    };
-    platform::exit(code)
 }

@@ -12,6 +12,7 @@ pub mod event;
 pub mod exec;
 pub mod field;
 pub mod hosts;
+pub mod imports;
 pub mod install;
 pub mod lazy;
 #[cfg(feature = "yaml")]
@@ -25,6 +26,7 @@ pub mod restricted;
 pub mod select;
 pub mod spawn;
 pub mod spawner;
+pub mod stock;
 pub mod time;
 pub mod upgrade;
 

@@ -188,7 +188,7 @@ unsafe extern "C-unwind" fn load_text(l: *mut lua_State) -> c_int {
 /// `require` where the library `package` is not granted: this library's own modules, and the imports of the entry.
 unsafe extern "C-unwind" fn require(l: *mut lua_State) -> c_int {
     let name = super::arguments::string(l, 1, "require");
-    if super::install::push_required(l, name) {
+    if super::imports::push_required(l, name) {
         return 1;
     }
     let name = shown(&shown_value(l, 1));

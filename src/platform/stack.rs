@@ -68,6 +68,10 @@ pub fn release() {
     // SAFETY: has no preconditions.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
     let end = (here - OWN) & !(page - 1);
-    // SAFETY: nothing below the frames of a thread is used, and the stack of a process is larger than this.
+    if CStack::of_thread().remaining() <= REACH + OWN + page {
+        return;
+    }
+    // SAFETY: what is given back lies below the frames of the thread, where nothing is used, and as was just seen within its
+    // stack.
     unsafe { libc::madvise((end - REACH) as *mut libc::c_void, REACH, libc::MADV_DONTNEED) };
 }

@@ -7,7 +7,7 @@
 
 use super::api::*;
 use super::context::Context;
-use crate::lua::{channel, install, lazy};
+use crate::lua::{channel, install, lazy, stock};
 use crate::runtime::libraries::{self, Libraries};
 use once_cell::sync::Lazy;
 use rustc_hash::FxHashMap;
@@ -121,7 +121,7 @@ impl Names {
         for (prefix, name, function) in install::module_functions() {
             self.c_function(&[prefix.as_bytes(), name.to_bytes()].concat(), function, false);
         }
-        for (name, function) in install::REPLACED {
+        for (name, function) in stock::REPLACED {
             self.c_function(name.to_bytes(), *function, true);
         }
         for text in anchored_names().chain(BLOCKING.map(|(text, _)| text)) {

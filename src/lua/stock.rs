@@ -1,0 +1,121 @@
+//! The stock functions that spawned processes have in a form of ours.
+
+use super::install::push_library;
+use super::{Functions, coroutine};
+use crate::platform;
+use crate::vm::api::*;
+use crate::vm::context::Context;
+use crate::vm::wait;
+use std::ffi::c_int;
+use std::ptr;
+
+/// Those that are C functions without upvalues.
+pub const REPLACED: Functions =
+    &[(c"print", print), (c"os.exit", exit), (c"coroutine.spawn", coroutine::spawn)];
+
+/// Puts them in the place of the interpreter's, as far as the host grants their libraries, and seeds `math.random`.
+pub unsafe fn replace(l: *mut lua_State) {
+    push_globals(l);
+    set_function(l, c"print", print);
+    raw_field(l, -1, c"collectgarbage");
+    lua_pushcclosure(l, collectgarbage, 1);
+    set_raw_field(l, -2, c"collectgarbage");
+    lua_pop(l, 1);
+    seed_random(l);
+    push_library(l, c"coroutine");
+    if lua_type(l, -1) == LUA_TTABLE {
+        set_function(l, c"spawn", coroutine::spawn);
+        replace_coroutine_functions(l);
+    }
+    lua_pop(l, 1);
+    push_library(l, c"os");
+    if lua_type(l, -1) == LUA_TTABLE {
+        set_function(l, c"exit", exit);
+    }
+    lua_pop(l, 1);
+}
+
+#[cfg(feature = "lua54")]
+unsafe fn replace_coroutine_functions(l: *mut lua_State) {
+    crate::vm::coroutine::replace_functions(l);
+}
+
+#[cfg(feature = "luajit")]
+unsafe fn replace_coroutine_functions(l: *mut lua_State) {
+    use crate::vm::resume;
+    crate::vm::boot::COROUTINE.push(l);
+    lua_pushlightuserdata(l, waiting_mark());
+    lua_pushinteger(l, resume::WAITS);
+    lua_pushinteger(l, resume::FAILED);
+    lua_pushcclosure(l, resume::resume_coroutine, 0);
+    lua_pushcclosure(l, resume::resume_again, 0);
+    lua_pushcclosure(l, resume::all_results, 0);
+    lua_pushcclosure(l, coroutine::hold, 0);
+    lua_pushcclosure(l, resume::raise_passed, 0);
+    lua_call(l, 8, 2);
+    set_raw_field(l, -3, c"wrap");
+    set_raw_field(l, -2, c"resume");
+}
+
+/// Seeds `math.random` (H-56): the VMs start each state alike, or nearly so.
+unsafe fn seed_random(l: *mut lua_State) {
+    use std::hash::{BuildHasher, Hasher};
+    // Keys from the system, different for every use.
+    let seed = std::hash::RandomState::new().build_hasher().finish();
+    let top = lua_gettop(l);
+    push_library(l, c"math");
+    if lua_type(l, -1) == LUA_TTABLE && raw_field(l, -1, c"randomseed") == LUA_TFUNCTION {
+        // Exact as a double.
+        push_whole(l, (seed >> 11) as i64);
+        lua_call(l, 1, 0);
+    }
+    lua_settop(l, top);
+}
+
+/// `collectgarbage` of spawned processes: the stock one, with a look at whether the process is to end. A loop of collections
+/// spends all its time in C, where nothing can interrupt it.
+unsafe extern "C-unwind" fn collectgarbage(l: *mut lua_State) -> c_int {
+    let context = Context::of_state(l);
+    if context.interruptible.get() {
+        wait::leave_if_over(context);
+    }
+    match to_bytes(l, 1) {
+        Some(b"stop") => context.collector_stopped.set(true),
+        Some(b"restart") => context.collector_stopped.set(false),
+        _ => {}
+    }
+    let count = lua_gettop(l);
+    lua_pushvalue(l, lua_upvalueindex(1));
+    lua_insert(l, 1);
+    lua_call(l, count, LUA_MULTRET);
+    lua_gettop(l)
+}
+
+/// `print` of spawned processes: the whole line in one piece (H-52).
+unsafe extern "C-unwind" fn print(l: *mut lua_State) -> c_int {
+    let count = lua_gettop(l);
+    luaL_checkstack(l, 3 * count + 4, c"too many arguments to print".as_ptr());
+    for index in 1..=count {
+        if index > 1 {
+            push_bytes(l, b"\t");
+        }
+        luaL_tolstring(l, index, ptr::null_mut());
+    }
+    push_bytes(l, b"\n");
+    lua_concat(l, lua_gettop(l) - count);
+    if let Some(line) = to_bytes(l, -1) {
+        platform::print_line(line);
+    }
+    0
+}
+
+/// `os.exit` of spawned processes (H-53): ends the program with this code.
+unsafe extern "C-unwind" fn exit(l: *mut lua_State) -> c_int {
+    let code = match lua_type(l, 1) {
+        LUA_TNONE | LUA_TNIL => 0,
+        LUA_TBOOLEAN => c_int::from(lua_toboolean(l, 1) == 0),
+        LUA_TNUMBER => to_whole(l, 1).unwrap_or(0) as c_int,
+        _ => super::arguments::wrong_type(l, 1, 1, "exit", "number"),
+    };
+    platform::exit(code)
+}
