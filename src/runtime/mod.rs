@@ -17,6 +17,7 @@ pub mod host;
 pub mod index;
 pub mod libraries;
 pub mod mailbox;
+pub mod patience;
 pub mod pid;
 pub mod pool;
 pub mod process;

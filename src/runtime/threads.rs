@@ -1,7 +1,7 @@
 //! The threads of thread hosts. One whose process is gone waits a second for another process: making and ending a thread costs
 //! about as much as all that a short process does.
 
-use super::wake;
+use super::patience::Patience;
 use parking_lot::{Condvar, Mutex};
 use std::io;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 const SPARE: usize = 8;
 
 /// How long they do.
-const PATIENCE: Duration = Duration::from_secs(1);
+const WAIT: Duration = Duration::from_secs(1);
 
 /// What a thread is to do.
 type Work = Box<dyn FnOnce() + Send>;
@@ -48,16 +48,17 @@ pub fn run(stack: usize, work: impl FnOnce() + Send + 'static) -> io::Result<()>
 
 fn serve(stack: usize, work: Work) {
     let place = Arc::new(Place { stack, work: Mutex::new(None), given: Condvar::new() });
+    let patience = Patience::default();
     let mut next = Some(work);
     while let Some(work) = next {
         work();
-        next = place.wait();
+        next = place.wait(&patience);
     }
 }
 
 impl Place {
     /// The next work of the calling thread; none if nobody has any, or if enough others wait.
-    fn wait(self: &Arc<Self>) -> Option<Work> {
+    fn wait(self: &Arc<Self>, patience: &Patience) -> Option<Work> {
         {
             let mut spares = SPARES.lock();
             if spares.len() >= SPARE {
@@ -65,14 +66,15 @@ impl Place {
             }
             spares.push(Arc::clone(self));
         }
-        wake::look_out(|| self.work.try_lock().is_some_and(|work| work.is_some()));
-        let end = Instant::now() + PATIENCE;
-        let mut work = self.work.lock();
-        while work.is_none() && !self.given.wait_until(&mut work, end).timed_out() {}
-        if work.is_some() {
-            return work.take();
+        let given = || self.work.try_lock().is_some_and(|work| work.is_some());
+        patience.wait(None, given, || {
+            let end = Instant::now() + WAIT;
+            let mut work = self.work.lock();
+            while work.is_none() && !self.given.wait_until(&mut work, end).timed_out() {}
+        });
+        if let Some(work) = self.work.lock().take() {
+            return Some(work);
         }
-        drop(work);
         let mut spares = SPARES.lock();
         if let Some(position) = spares.iter().position(|place| Arc::ptr_eq(place, self)) {
             spares.remove(position);

@@ -5,8 +5,7 @@ use super::host::Host;
 use super::pool::Member;
 use super::process::Process;
 use crate::platform::Doorbell;
-use once_cell::sync::{Lazy, OnceCell};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use once_cell::sync::OnceCell;
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
@@ -18,38 +17,6 @@ pub enum Sleeper {
     Pooled(Member),
     /// A main process.
     Doorbell(Doorbell),
-}
-
-/// How long a process that has nothing to do looks out for an answer before it sleeps: as long as waking it would take.
-const LOOK_OUT: Duration = Duration::from_micros(50);
-
-/// Threads that look out right now.
-static LOOKING_OUT: AtomicUsize = AtomicUsize::new(0);
-
-/// How many threads may look out at a time: one for each processor, so that two partners find each other, and none if there
-/// is only one. They give way to every thread that has work.
-static PLACES: Lazy<usize> = Lazy::new(|| {
-    std::thread::available_parallelism().map_or(0, |cores| if cores.get() > 1 { cores.get() } else { 0 })
-});
-
-/// Looks out for a moment, giving way to every other thread, until `arrived`. Waking a thread on another processor takes
-/// longer than a partner needs to answer.
-pub fn look_out(mut arrived: impl FnMut() -> bool) -> bool {
-    if arrived() {
-        return true;
-    }
-    if LOOKING_OUT.fetch_add(1, Ordering::Relaxed) >= *PLACES {
-        LOOKING_OUT.fetch_sub(1, Ordering::Relaxed);
-        return false;
-    }
-    let start = Instant::now();
-    let mut seen = false;
-    while !seen && start.elapsed() < LOOK_OUT {
-        std::thread::yield_now();
-        seen = arrived();
-    }
-    LOOKING_OUT.fetch_sub(1, Ordering::Relaxed);
-    seen
 }
 
 impl Sleeper {

@@ -17,6 +17,7 @@ use crate::platform::{self, Memory};
 use crate::runtime::envelope::{Envelope, Signal};
 use crate::runtime::exit::{ExitRecord, Outcome};
 use crate::runtime::failure::Failure;
+use crate::runtime::patience::Patience;
 use crate::runtime::pid::{ProcessId, looks_like_pid};
 use crate::runtime::process::Process;
 use crate::runtime::{directory, program, registry, relations};
@@ -44,6 +45,8 @@ pub struct Context {
     pub main_thread: Cell<*mut lua_State>,
     /// Memory of a spawned state.
     pub memory: Memory,
+    /// How long it looks out before it sleeps.
+    pub patience: Patience,
     /// Coroutines, channels, timers.
     pub scheduler: RefCell<Scheduler>,
     /// The Lua side of the scheduler's tasks.
@@ -139,6 +142,7 @@ impl Context {
             process,
             main_thread: Cell::new(ptr::null_mut()),
             memory: Memory::default(),
+            patience: Patience::default(),
             scheduler: RefCell::default(),
             coroutines: RefCell::new(SecondaryMap::new()),
             running: Cell::new(ptr::null_mut()),

@@ -16,7 +16,7 @@ use super::{coroutine, frame, hook};
 use crate::platform;
 use crate::runtime::clock::Timestamp;
 use crate::runtime::failure::Failure;
-use crate::runtime::{exit, program, wake};
+use crate::runtime::{exit, program};
 use crate::scheduling::{Cases, Completion, Finish, Owner, Received, Ticket, WaiterId};
 use std::ffi::c_int;
 use std::time::Instant;
@@ -357,12 +357,15 @@ unsafe fn sleep_inside(context: &Context, waiter: WaiterId, hooks: &hook::Watch)
 pub fn sleep(context: &Context, deadline: Option<Instant>, signalled: impl Fn() -> bool) {
     let process = &context.process;
     let arrived = || process.mailbox.has_mail() || process.mailbox.is_closed();
-    if process.sleeper.may_look_out() && wake::look_out(arrived) {
-        return;
-    }
-    if process.mailbox.park() {
-        context.memory.sleep();
-        process.sleeper.sleep(deadline, signalled);
-        process.mailbox.unpark();
+    let sleep = || {
+        if process.mailbox.park() {
+            context.memory.sleep();
+            process.sleeper.sleep(deadline, signalled);
+            process.mailbox.unpark();
+        }
+    };
+    match process.sleeper.may_look_out() {
+        true => context.patience.wait(deadline, arrived, sleep),
+        false => sleep(),
     }
 }

@@ -3,8 +3,8 @@
 use super::seat::Seat;
 use super::{Entry, Pool};
 use crate::platform;
+use crate::runtime::patience::Patience;
 use crate::runtime::step::Step;
-use crate::runtime::wake;
 use crossbeam::deque::{Steal, Worker as Queue};
 use std::cell::Cell;
 use std::ptr;
@@ -39,6 +39,8 @@ pub struct Worker {
     queue: Queue<Entry>,
     taken: Cell<u32>,
     streak: Cell<u32>,
+    /// How long it looks out for work before it sleeps.
+    patience: Patience,
 }
 
 /// Calls `act` with the worker that the calling thread is, if it is one of this pool.
@@ -72,7 +74,14 @@ pub fn away(pool: &'static Pool, act: impl FnOnce()) {
 pub fn work(pool: &'static Pool, seat: &'static Seat) {
     platform::name_thread(&pool.name);
     let queue = seat.take();
-    let worker = Worker { pool, seat, queue, taken: Cell::new(0), streak: Cell::new(0) };
+    let worker = Worker {
+        pool,
+        seat,
+        queue,
+        taken: Cell::new(0),
+        streak: Cell::new(0),
+        patience: Patience::default(),
+    };
     WORKER.with(|own| own.set(&worker));
     pool.watch();
     let mut next = worker.search();
@@ -162,25 +171,30 @@ impl Worker {
     fn search(&self) -> Option<Entry> {
         loop {
             let mut found = None;
-            wake::look_out(|| {
+            let look = || {
                 found = self.next().or_else(|| self.steal());
                 found.is_some()
-            });
+            };
+            self.patience.wait(None, look, || self.sleep());
             if found.is_some() {
                 if self.pool.crew.end_search() && self.pool.has_work() {
                     self.pool.notify();
                 }
                 return found;
             }
-            self.pool.crew.lie_down(self.seat);
-            if self.pool.has_work() && self.pool.crew.stand_up(self.seat) {
-                continue;
-            }
-            while !self.seat.called.swap(false, Ordering::AcqRel) {
-                std::thread::park();
-            }
-            self.pool.watch();
         }
+    }
+
+    /// Sleeps until somebody calls, unless there is something already. The worker is counted as searching before and after.
+    fn sleep(&self) {
+        self.pool.crew.lie_down(self.seat);
+        if self.pool.has_work() && self.pool.crew.stand_up(self.seat) {
+            return;
+        }
+        while !self.seat.called.swap(false, Ordering::AcqRel) {
+            std::thread::park();
+        }
+        self.pool.watch();
     }
 
     // ---- coming and going

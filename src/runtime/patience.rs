@@ -1,0 +1,153 @@
+//! How long a thread that has nothing to do looks out for something before it sleeps.
+//!
+//! Waking a thread on another processor takes tens of microseconds, so that whoever is about to be answered does better to
+//! look out, giving way to every other thread meanwhile. How soon an answer comes is guessed from the last ones: a thread
+//! that was answered late hardly looks out at all. (The competitive argument is that of adaptive spinning: Karlin, Li,
+//! Manasse and Owicki, "Empirical Studies of Competitive Spinning for a Shared-Memory Multiprocessor", 1991.)
+
+use once_cell::sync::Lazy;
+use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// In nanoseconds: how long those look out at least who may expect an answer. What keeps a partner busy for a moment, its
+/// garbage collector for instance, should not put both to sleep.
+const LEAST: u32 = 50_000;
+
+/// In nanoseconds: how long anybody looks out at most. Who was answered later than this last time may expect nothing,
+/// until an answer comes sooner.
+const MOST: u32 = 200_000;
+
+/// In nanoseconds: how long those look out who may expect nothing.
+const HOPELESS: u32 = 10_000;
+
+/// Threads that look out right now.
+static LOOKING_OUT: AtomicUsize = AtomicUsize::new(0);
+
+/// How many threads may look out at a time: one for each processor, so that two partners find each other, and none if there
+/// is only one.
+static PLACES: Lazy<usize> = Lazy::new(|| {
+    std::thread::available_parallelism().map_or(0, |cores| if cores.get() > 1 { cores.get() } else { 0 })
+});
+
+/// How long one waiter has had to wait lately, in nanoseconds: a mean in which every wait counts for a quarter.
+pub struct Patience {
+    expected: Cell<u32>,
+}
+
+impl Default for Patience {
+    /// Expects nothing; the first answer that comes soon changes that.
+    fn default() -> Self {
+        Patience { expected: Cell::new(MOST) }
+    }
+}
+
+impl Patience {
+    /// Waits until `arrived`: looks out for as long as that is likely to help, and not beyond the deadline, then calls
+    /// `sleep`, once, which may return early.
+    pub fn wait(&self, deadline: Option<Instant>, mut arrived: impl FnMut() -> bool, sleep: impl FnOnce()) {
+        if arrived() {
+            return;
+        }
+        let start = Instant::now();
+        let end = start + self.limit();
+        let end = deadline.map_or(end, |deadline| deadline.min(end));
+        let seen = look_out(start, end, arrived);
+        if seen.is_none() {
+            sleep();
+        }
+        self.learn(seen.unwrap_or_else(Instant::now) - start);
+    }
+
+    /// Twice what is expected, unless that is too late anyhow.
+    fn limit(&self) -> Duration {
+        let expected = self.expected.get();
+        let limit = if expected < MOST { (2 * expected).clamp(LEAST, MOST) } else { HOPELESS };
+        Duration::from_nanos(limit.into())
+    }
+
+    fn learn(&self, waited: Duration) {
+        let expected = match u32::try_from(waited.as_nanos()) {
+            Ok(waited) if waited < MOST => self.expected.get() / 4 * 3 + waited / 4,
+            _ => MOST,
+        };
+        self.expected.set(expected);
+    }
+}
+
+/// Looks out from `start` to `end`: the time of the last look in vain before `arrived`, which is as good as that of the
+/// arrival and takes no look at the clock.
+fn look_out(start: Instant, end: Instant, mut arrived: impl FnMut() -> bool) -> Option<Instant> {
+    if LOOKING_OUT.fetch_add(1, Ordering::Relaxed) >= *PLACES {
+        LOOKING_OUT.fetch_sub(1, Ordering::Relaxed);
+        return None;
+    }
+    let (mut now, mut seen) = (start, false);
+    while !seen && now < end {
+        std::thread::yield_now();
+        seen = arrived();
+        if !seen {
+            now = Instant::now();
+        }
+    }
+    LOOKING_OUT.fetch_sub(1, Ordering::Relaxed);
+    seen.then_some(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LATER: Duration = Duration::from_millis(2);
+
+    #[test]
+    fn who_has_been_answered_late_hardly_looks_out() {
+        let patience = Patience::default();
+        assert_eq!(patience.limit(), Duration::from_nanos(HOPELESS.into()));
+        patience.learn(Duration::from_micros(20));
+        assert!(patience.limit() > Duration::from_micros(100));
+        patience.learn(LATER);
+        assert_eq!(patience.limit(), Duration::from_nanos(HOPELESS.into()));
+    }
+
+    #[test]
+    fn early_answers_make_good_for_a_late_one() {
+        let patience = Patience::default();
+        patience.learn(LATER);
+        patience.learn(Duration::from_micros(20));
+        assert_eq!(patience.limit(), Duration::from_nanos(MOST.into()));
+        for _ in 0..100 {
+            patience.learn(Duration::from_micros(40));
+        }
+        let limit = patience.limit();
+        assert!(limit >= Duration::from_micros(70) && limit <= Duration::from_micros(80), "{limit:?}");
+        for _ in 0..100 {
+            patience.learn(Duration::from_nanos(300));
+        }
+        assert_eq!(patience.limit(), Duration::from_nanos(LEAST.into()));
+    }
+
+    #[test]
+    fn sleeps_only_if_nothing_has_arrived() {
+        let patience = Patience::default();
+        patience.wait(None, || true, || panic!("it was there"));
+        let mut slept = false;
+        patience.wait(None, || false, || slept = true);
+        assert!(slept);
+    }
+
+    #[test]
+    fn does_not_look_out_beyond_the_deadline() {
+        let patience = Patience::default();
+        let (mut looks, mut slept) = (0, false);
+        patience.wait(
+            Some(Instant::now()),
+            || {
+                looks += 1;
+                false
+            },
+            || slept = true,
+        );
+        assert!(slept && looks == 1);
+    }
+}
