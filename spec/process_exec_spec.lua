@@ -28,10 +28,17 @@ describe("a function as an entry", function()
     local function fail()
       error("no main", 0)
     end
-    for _, form in ipairs({ "spawn_monitored", "spawn_linked", "spawn_linked_monitored" }) do
+    local exit, link_down = process.event.EXIT, process.event.LINK_DOWN
+    local told = {
+      spawn_monitored = { exit },
+      spawn_linked = { link_down },
+      spawn_linked_monitored = { exit, link_down },
+    }
+    for form, kinds in pairs(told) do
       local pid = process[form](code(fail), host)
-      local kind = form == "spawn_linked" and process.event.LINK_DOWN or process.event.EXIT
-      assert.are.equal("no main", tostring(support.event_of(pid, kind).error))
+      for _, kind in ipairs(kinds) do
+        assert.are.equal("no main", tostring(support.event_of(pid, kind).error))
+      end
     end
     support.reset()
     local pid = process.spawn(support.returning, host, process.pid())

@@ -1,6 +1,7 @@
 //! What the operating system does for the library, one small module for each service.
 
 mod cradle;
+pub mod depot;
 mod doorbell;
 mod file;
 #[cfg(not(test))]

@@ -2,7 +2,7 @@
 //!
 //! Waking a thread on another processor takes tens of microseconds, so that whoever is about to be answered does better to
 //! look out, giving way to every other thread meanwhile. How soon an answer comes is guessed from the last ones: a thread
-//! that was answered late hardly looks out at all. (The competitive argument is that of adaptive spinning: Karlin, Li,
+//! that was answered late does not look out for long. (The competitive argument is that of adaptive spinning: Karlin, Li,
 //! Manasse and Owicki, "Empirical Studies of Competitive Spinning for a Shared-Memory Multiprocessor", 1991.)
 
 use once_cell::sync::Lazy;
@@ -10,16 +10,13 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// In nanoseconds: how long those look out at least who may expect an answer. What keeps a partner busy for a moment, its
-/// garbage collector for instance, should not put both to sleep.
+/// In nanoseconds: how long anybody looks out at least. What keeps a partner busy for a moment, its garbage collector for
+/// instance, should not put both to sleep; and a processor that has gone to sleep takes longer to wake than this.
 const LEAST: u32 = 50_000;
 
-/// In nanoseconds: how long anybody looks out at most. Who was answered later than this last time may expect nothing,
+/// In nanoseconds: how long anybody looks out at most. Who was answered later than this last time looks out for the least time,
 /// until an answer comes sooner.
 const MOST: u32 = 200_000;
-
-/// In nanoseconds: how long those look out who may expect nothing.
-const HOPELESS: u32 = 10_000;
 
 /// Threads that look out right now.
 static LOOKING_OUT: AtomicUsize = AtomicUsize::new(0);
@@ -62,7 +59,7 @@ impl Patience {
     /// Twice what is expected, unless that is too late anyhow.
     fn limit(&self) -> Duration {
         let expected = self.expected.get();
-        let limit = if expected < MOST { (2 * expected).clamp(LEAST, MOST) } else { HOPELESS };
+        let limit = if expected < MOST { (2 * expected).clamp(LEAST, MOST) } else { LEAST };
         Duration::from_nanos(limit.into())
     }
 
@@ -101,13 +98,13 @@ mod tests {
     const LATER: Duration = Duration::from_millis(2);
 
     #[test]
-    fn who_has_been_answered_late_hardly_looks_out() {
+    fn who_has_been_answered_late_does_not_look_out_for_long() {
         let patience = Patience::default();
-        assert_eq!(patience.limit(), Duration::from_nanos(HOPELESS.into()));
+        assert_eq!(patience.limit(), Duration::from_nanos(LEAST.into()));
         patience.learn(Duration::from_micros(20));
         assert!(patience.limit() > Duration::from_micros(100));
         patience.learn(LATER);
-        assert_eq!(patience.limit(), Duration::from_nanos(HOPELESS.into()));
+        assert_eq!(patience.limit(), Duration::from_nanos(LEAST.into()));
     }
 
     #[test]

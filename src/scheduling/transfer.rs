@@ -1,7 +1,8 @@
 //! Values through channels, without waiting: opening, sending, taking, closing.
 
-use super::channel::{Channel, Plain, Received, Sending, Slot, Source, Ticket};
+use super::channel::{Channel, Plain, Received, Sending, Slot, Source, Stamped, Ticket};
 use super::scheduler::{ChannelId, Finish, Scheduler, WaiterId};
+use std::collections::VecDeque;
 
 impl Scheduler {
     /// A plain channel.
@@ -109,10 +110,10 @@ impl Scheduler {
         };
         match &mut channel.source {
             Source::Inbox(queue) => {
-                queue.pop_front().map_or(Received::Closed, |next| Received::Message(next.envelope))
+                next_of(queue).map_or(Received::Closed, |next| Received::Message(next.envelope))
             }
             Source::Events(queue) => queue.pop_front().map_or(Received::Closed, Received::Event),
-            Source::Listener { queue, message, .. } => match (queue.pop_front(), *message) {
+            Source::Listener { queue, message, .. } => match (next_of(queue), *message) {
                 (None, _) => Received::Closed,
                 (Some(next), true) => Received::Message(next.envelope),
                 (Some(next), false) => Received::Payload(next.envelope),
@@ -137,4 +138,14 @@ impl Scheduler {
             }
         }
     }
+}
+
+/// The first message of a view. The next but one is called into the processor's cache: most lie where another processor has
+/// written them, and a long time ago if many wait.
+fn next_of(queue: &mut VecDeque<Stamped>) -> Option<Stamped> {
+    let next = queue.pop_front();
+    if let Some(later) = queue.get(1) {
+        later.envelope.prefetch();
+    }
+    next
 }

@@ -14,6 +14,7 @@ use super::api::*;
 use super::context::Context;
 use super::{coroutine, frame, hook};
 use crate::platform;
+use crate::platform::depot;
 use crate::runtime::clock::Timestamp;
 use crate::runtime::failure::Failure;
 use crate::runtime::{exit, program};
@@ -360,6 +361,7 @@ pub fn sleep(context: &Context, deadline: Option<Instant>, signalled: impl Fn() 
     let sleep = || {
         if process.mailbox.park() {
             context.memory.sleep();
+            depot::rest();
             process.sleeper.sleep(deadline, signalled);
             process.mailbox.unpark();
         }
