@@ -1,4 +1,4 @@
-//! What travels from one process to another: one allocation that holds the link of the mailbox's list, the sender, the
+//! What travels from one process to another: one block of memory that holds the link of the mailbox's list, the sender, the
 //! topic and the encoded payload; or, without bytes, a signal of the runtime. A large payload stays in the buffer that it was
 //! written into.
 

@@ -27,15 +27,27 @@ static PLACES: Lazy<usize> = Lazy::new(|| {
     std::thread::available_parallelism().map_or(0, |cores| if cores.get() > 1 { cores.get() } else { 0 })
 });
 
-/// How long one waiter has had to wait lately, in nanoseconds: a mean in which every wait counts for a quarter.
+/// Who gives way and runs again only after this time has met threads that compute on every processor. It had better sleep: the
+/// system lets who wakes go before those, but not who has given way.
+const CROWDED: Duration = Duration::from_millis(1);
+
+/// For how many waits at most nobody looks out after that.
+const LONGEST_REST: u32 = 1024;
+
+/// What one waiter knows of its last waits.
 pub struct Patience {
+    /// How long they took, in nanoseconds: a mean in which every wait counts for a quarter.
     expected: Cell<u32>,
+    /// For so many waits it does not look out.
+    rest: Cell<u32>,
+    /// And for so many if it meets a crowd the next time: twice as many every time.
+    next_rest: Cell<u32>,
 }
 
 impl Default for Patience {
     /// Expects nothing; the first answer that comes soon changes that.
     fn default() -> Self {
-        Patience { expected: Cell::new(MOST) }
+        Patience { expected: Cell::new(MOST), rest: Cell::new(0), next_rest: Cell::new(1) }
     }
 }
 
@@ -47,13 +59,33 @@ impl Patience {
             return;
         }
         let start = Instant::now();
-        let end = start + self.limit();
-        let end = deadline.map_or(end, |deadline| deadline.min(end));
-        let seen = look_out(start, end, arrived);
-        if seen.is_none() {
+        if !self.look_out(start, deadline, arrived) {
             sleep();
+            self.learn(start.elapsed());
         }
-        self.learn(seen.unwrap_or_else(Instant::now) - start);
+    }
+
+    /// Gives way to others until `arrived`, or until there is no more hope.
+    fn look_out(&self, start: Instant, deadline: Option<Instant>, arrived: impl FnMut() -> bool) -> bool {
+        if let Some(rest) = self.rest.get().checked_sub(1) {
+            self.rest.set(rest);
+            return false;
+        }
+        let limit = start + self.limit();
+        let Some(look) = look_out(start, deadline.map_or(limit, |deadline| deadline.min(limit)), arrived)
+        else {
+            return false;
+        };
+        if look.crowded {
+            self.rest.set(self.next_rest.get());
+            self.next_rest.set((2 * self.next_rest.get()).min(LONGEST_REST));
+        } else {
+            self.next_rest.set(1);
+        }
+        if look.seen {
+            self.learn(look.end - start);
+        }
+        look.seen
     }
 
     /// Twice what is expected, unless that is too late anyhow.
@@ -72,23 +104,29 @@ impl Patience {
     }
 }
 
-/// Looks out from `start` to `end`: the time of the last look in vain before `arrived`, which is as good as that of the
-/// arrival and takes no look at the clock.
-fn look_out(start: Instant, end: Instant, mut arrived: impl FnMut() -> bool) -> Option<Instant> {
+/// What looking out has shown.
+struct Look {
+    seen: bool,
+    crowded: bool,
+    end: Instant,
+}
+
+/// Looks out from `start` to `limit`; not at all if enough threads do.
+fn look_out(start: Instant, limit: Instant, mut arrived: impl FnMut() -> bool) -> Option<Look> {
     if LOOKING_OUT.fetch_add(1, Ordering::Relaxed) >= *PLACES {
         LOOKING_OUT.fetch_sub(1, Ordering::Relaxed);
         return None;
     }
-    let (mut now, mut seen) = (start, false);
-    while !seen && now < end {
+    let mut look = Look { seen: false, crowded: false, end: start };
+    while !look.seen && !look.crowded && look.end < limit {
         std::thread::yield_now();
-        seen = arrived();
-        if !seen {
-            now = Instant::now();
-        }
+        look.seen = arrived();
+        let now = Instant::now();
+        look.crowded = now - look.end > CROWDED;
+        look.end = now;
     }
     LOOKING_OUT.fetch_sub(1, Ordering::Relaxed);
-    seen.then_some(now)
+    Some(look)
 }
 
 #[cfg(test)]
@@ -122,6 +160,27 @@ mod tests {
             patience.learn(Duration::from_nanos(300));
         }
         assert_eq!(patience.limit(), Duration::from_nanos(LEAST.into()));
+    }
+
+    #[test]
+    fn who_meets_a_crowd_sleeps_at_once_ever_more_often() {
+        let patience = Patience::default();
+        let mut looks = Vec::new();
+        for wait in 0..20 {
+            let mut first = true;
+            let arrived = || {
+                if std::mem::take(&mut first) {
+                    return false;
+                }
+                // Somebody else runs meanwhile.
+                std::thread::sleep(CROWDED);
+                looks.push(wait);
+                true
+            };
+            patience.wait(None, arrived, || ());
+        }
+        looks.dedup();
+        assert_eq!(looks, [0, 2, 5, 10, 19]);
     }
 
     #[test]
