@@ -13,15 +13,18 @@ use crate::runtime::host::Host;
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::standard::PlainTables;
+use crossbeam::queue::ArrayQueue;
+use once_cell::sync::Lazy;
 use std::borrow::Cow;
-use std::cell::UnsafeCell;
+use std::cell::Cell;
 use std::ffi::{c_int, c_void};
+use std::ptr;
 use std::sync::Arc;
 
 /// Levels of nesting that are written inside each other.
 pub const DEPTH: usize = 1000;
 
-/// The buffers of encoding, kept from one use to the next. A thread has one for all processes that it runs.
+/// The buffers of encoding, kept from one use to the next. A thread has one for all processes that it runs, while it is awake.
 #[derive(Default)]
 pub struct Encoder {
     pub(super) out: Output,
@@ -44,18 +47,55 @@ pub struct Encoder {
     pub(super) receiver: Option<Arc<Host>>,
 }
 
+/// How many that belong to no thread are kept for the next ones.
+const SPARE: usize = 16;
+
+static SPARES: Lazy<ArrayQueue<Box<Encoder>>> = Lazy::new(|| ArrayQueue::new(SPARE));
+
+/// The encoder of a thread: null, or made by `Box::into_raw`.
+struct Own(Cell<*mut Encoder>);
+
+thread_local! {
+    static OWN: Own = const { Own(Cell::new(ptr::null_mut())) };
+}
+
+impl Own {
+    fn give_up(&self) {
+        let own = self.0.replace(ptr::null_mut());
+        if !own.is_null() {
+            // SAFETY: it came from `Box::into_raw`, and nobody knows it any more.
+            drop(SPARES.push(unsafe { Box::from_raw(own) }));
+        }
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        self.give_up();
+    }
+}
+
 impl Encoder {
+    /// The calling thread is going to sleep: leaves its encoder to others. Nobody uses it, nor what it has written.
+    pub fn rest() {
+        let _ = OWN.try_with(Own::give_up);
+    }
+
     /// The one of the calling thread, for sequences of the process that has this context.
     ///
     /// # Safety
     /// Nobody else on this thread uses it until the reference ends, and no Lua code runs.
     #[allow(clippy::mut_from_ref)]
     pub unsafe fn of_this_thread(context: &Context) -> &mut Encoder {
-        thread_local! {
-            static OWN: UnsafeCell<Encoder> = UnsafeCell::default();
-        }
+        let new = || Box::into_raw(SPARES.pop().unwrap_or_default());
+        let own = OWN.try_with(|own| {
+            if own.0.get().is_null() {
+                own.0.set(new());
+            }
+            own.0.get()
+        });
         // A thread that ends has no more variables of its own; what still encodes there has to do with a new encoder.
-        let own = OWN.try_with(UnsafeCell::get).unwrap_or_else(|_| Box::into_raw(Box::default()));
+        let own = own.unwrap_or_else(|_| new());
         let (own, process) = (&mut *own, &context.process);
         // What is written twice in a sequence can be far more than the process has memory for.
         own.out.limit_to(if process.host.settings.restricted { process.limits.memory } else { usize::MAX });
@@ -65,7 +105,7 @@ impl Encoder {
         own
     }
 
-    /// Encodes the `count` values from `first` on. Borrowed bytes are valid until the next encoding.
+    /// Encodes the `count` values from `first` on. Borrowed bytes are valid until the next encoding, or until the thread sleeps.
     ///
     /// `origin` says where the first of them comes from; arguments are counted on from it.
     ///

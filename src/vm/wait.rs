@@ -13,6 +13,7 @@
 use super::api::*;
 use super::context::Context;
 use super::{coroutine, frame, hook};
+use crate::codec::encode::Encoder;
 use crate::platform;
 use crate::platform::depot;
 use crate::runtime::clock::Timestamp;
@@ -362,6 +363,7 @@ pub fn sleep(context: &Context, deadline: Option<Instant>, signalled: impl Fn() 
         if process.mailbox.park() {
             context.memory.sleep();
             depot::rest();
+            Encoder::rest();
             process.sleeper.sleep(deadline, signalled);
             process.mailbox.unpark();
         }
