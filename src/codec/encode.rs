@@ -8,6 +8,7 @@ use super::strings::Strings;
 use super::tables::Tables;
 use super::walk::Level;
 use super::{HEADER, LEVELS, NEEDS, Needs};
+use crate::platform::fork;
 use crate::runtime::failure::Failure;
 use crate::runtime::host::Host;
 use crate::vm::api::*;
@@ -24,7 +25,8 @@ use std::sync::Arc;
 /// Levels of nesting that are written inside each other.
 pub const DEPTH: usize = 1000;
 
-/// The buffers of encoding, kept from one use to the next. A thread has one for all processes that it runs, while it is awake.
+/// The buffers of encoding, kept from one use to the next. A thread has one for all processes that it runs, and leaves it to
+/// others while it sleeps in a wait.
 #[derive(Default)]
 pub struct Encoder {
     pub(super) out: Output,
@@ -62,10 +64,15 @@ thread_local! {
 impl Own {
     fn give_up(&self) {
         let own = self.0.replace(ptr::null_mut());
-        if !own.is_null() {
-            // SAFETY: it came from `Box::into_raw`, and nobody knows it any more.
-            drop(SPARES.push(unsafe { Box::from_raw(own) }));
+        // In the child of a fork another thread may have been at the queue when it was copied, and will never be done.
+        if own.is_null() || fork::is_child() {
+            return;
         }
+        // SAFETY: it came from `Box::into_raw`, and nobody knows it any more.
+        let mut own = unsafe { Box::from_raw(own) };
+        own.reset();
+        own.receiver = None;
+        drop(SPARES.push(own));
     }
 }
 
@@ -87,7 +94,8 @@ impl Encoder {
     /// Nobody else on this thread uses it until the reference ends, and no Lua code runs.
     #[allow(clippy::mut_from_ref)]
     pub unsafe fn of_this_thread(context: &Context) -> &mut Encoder {
-        let new = || Box::into_raw(SPARES.pop().unwrap_or_default());
+        let spare = || if fork::is_child() { None } else { SPARES.pop() };
+        let new = || Box::into_raw(spare().unwrap_or_default());
         let own = OWN.try_with(|own| {
             if own.0.get().is_null() {
                 own.0.set(new());
@@ -285,13 +293,13 @@ pub unsafe fn encode_one(
 /// Encodes the value at `index` as the details `{ value = … }` of an error, `None` if it cannot cross.
 ///
 /// # Safety
-/// As [`encode_one`]. May raise.
-pub unsafe fn encode_value_detail(encoder: &mut Encoder, l: *mut lua_State, index: c_int) -> Option<Vec<u8>> {
+/// As [`encode_one`], for the encoder of the context. May raise.
+pub unsafe fn encode_value_detail(context: &Context, l: *mut lua_State, index: c_int) -> Option<Vec<u8>> {
     lua_pushvalue(l, index);
     lua_createtable(l, 0, 1);
     lua_insert(l, -2);
     set_raw_field(l, -2, c"value");
-    let details = encode_one(encoder, l, -1, Origin::Details).ok();
+    let details = encode_one(context.encoder(), l, -1, Origin::Details).ok();
     lua_pop(l, 1);
     details
 }

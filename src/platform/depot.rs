@@ -6,6 +6,7 @@
 //! most once in as many calls as a magazine holds blocks, whatever the order of the calls. (J. Bonwick and J. Adams,
 //! "Magazines and Vmem: Extending the Slab Allocator to Many CPUs and Arbitrary Resources", USENIX 2001.)
 
+use super::fork;
 use crossbeam::queue::ArrayQueue;
 use once_cell::sync::Lazy;
 use std::cell::Cell;
@@ -26,7 +27,7 @@ const MAGAZINE: usize = 32;
 /// Magazines of one size in the depot, at most: of all sizes together 1.25 MiB.
 const DEPOT: usize = 64;
 
-/// Blocks that a thread which sleeps may keep in one magazine.
+/// Blocks that a thread may keep in one magazine while it sleeps in a wait of its process.
 const ASLEEP: usize = 4;
 
 /// A block that nobody uses.
@@ -112,6 +113,10 @@ impl Magazine {
 
     /// Puts it into the depot; gives the blocks back if that is full.
     fn store(self, place: usize) {
+        // There another thread may have been at the queue when it was copied, and will never be done.
+        if fork::is_child() {
+            return;
+        }
         let Err(Magazine { first: mut next, .. }) = DEPOTS[place].push(self) else { return };
         // SAFETY: the blocks belong to nobody else, came from `malloc`, and begin with the way to the next.
         unsafe {
@@ -150,6 +155,7 @@ impl Pair {
             return;
         }
         match self.dry.get() {
+            0 if fork::is_child() => {}
             0 => match DEPOTS[place].pop() {
                 Some(magazine) => self.loaded.set(magazine),
                 None => self.dry.set(MAGAZINE),

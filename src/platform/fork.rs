@@ -1,11 +1,13 @@
 //! Whether this OS process is the child of a bare `fork`: only the forking thread lives on there, and locks that others held
 //! stay locked for ever.
 
+#[cfg(not(test))]
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 static CHILD: AtomicBool = AtomicBool::new(false);
 
+#[cfg(not(test))]
 unsafe extern "C" {
     // Not in `libc` for every Unix.
     fn pthread_atfork(
@@ -15,11 +17,13 @@ unsafe extern "C" {
     ) -> libc::c_int;
 }
 
+#[cfg(not(test))]
 unsafe extern "C" fn note_child() {
     CHILD.store(true, Ordering::Relaxed);
 }
 
 /// Has forks noticed from now on. Programs started by `os.execute` and `io.popen` are no such children.
+#[cfg(not(test))]
 pub fn watch() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -4,8 +4,9 @@
 //! The first blocks, those of the libraries, stand in a [`Cradle`]; the others are the C library's. Sizes are rounded up to
 //! words. A small block that Lua frees is kept for the next one of its class, up to [`CACHE`] bytes in all, so that a collector
 //! that frees in bursts and a program that allocates in between seldom reach the C library, which has to reckon with other
-//! threads. A process that sleeps keeps next to nothing but what it was born with.
+//! threads. What processes keep while they sleep has its limit (see [`super::allowance`]).
 
+use super::allowance::Allowance;
 use super::cradle::Cradle;
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -20,7 +21,7 @@ const CRADLED: usize = 1 << 10;
 /// Bytes that are kept at most: most of what a collection of a small process frees at once.
 const CACHE: usize = 128 << 10;
 
-/// Bytes that a process may keep while it sleeps.
+/// Bytes that a process may keep in any case while it sleeps.
 const CACHE_ASLEEP: usize = 4 << 10;
 
 /// A block that is kept.
@@ -40,6 +41,8 @@ pub struct Memory {
     limit: Cell<usize>,
     /// Bytes that may still be kept.
     room: Cell<usize>,
+    /// For what is kept while the process sleeps.
+    asleep: Allowance,
     kept: [Cell<*mut Kept>; CLASSES],
     cradle: Cradle,
     /// Bytes that the cradle has given, or would have if it were larger.
@@ -56,6 +59,7 @@ impl Default for Memory {
             collect_at: Cell::new(0),
             limit: Cell::new(usize::MAX),
             room: Cell::new(CACHE),
+            asleep: Allowance::default(),
             kept: [const { Cell::new(ptr::null_mut()) }; CLASSES],
             cradle: Cradle::default(),
             wanted: Cell::new(0),
@@ -230,11 +234,19 @@ impl Memory {
         grown
     }
 
-    /// The process goes to sleep: gives back what is kept, if it is much.
+    /// The process goes to sleep: gives back what is kept, if that is much and others keep enough already.
+    #[inline]
     pub fn sleep(&self) {
-        if self.room.get() < CACHE - CACHE_ASLEEP {
+        let kept = CACHE - self.room.get();
+        if kept > CACHE_ASLEEP && !self.asleep.take(kept) {
             self.give_back();
         }
+    }
+
+    /// The process runs again.
+    #[inline]
+    pub fn wake(&self) {
+        self.asleep.give_back();
     }
 
     /// The state is going to close: nothing is kept any more.
@@ -367,14 +379,30 @@ mod tests {
 
     #[test]
     fn not_more_is_kept_than_the_cache_holds_and_little_in_sleep() {
-        let memory = Memory::default();
-        let blocks: Vec<_> = (0..1000).map(|_| block(&memory, 200, 1)).collect();
-        for block in blocks {
-            free(&memory, block, 200);
-        }
-        assert!(memory.room.get() < 200);
-        memory.sleep();
-        assert_eq!(memory.room.get(), CACHE);
+        let _alone = super::super::allowance::tests::ALONE.lock();
+        let full = || {
+            let memory = Memory::default();
+            let blocks: Vec<_> = (0..1000).map(|_| block(&memory, 200, 1)).collect();
+            for block in blocks {
+                free(&memory, block, 200);
+            }
+            assert!(memory.room.get() < 200);
+            memory
+        };
+        let mut sleepers = Vec::new();
+        let memory = loop {
+            let memory = full();
+            memory.sleep();
+            if memory.room.get() == CACHE {
+                break memory;
+            }
+            assert!(memory.room.get() < 200 && sleepers.len() < 1000);
+            sleepers.push(memory);
+        };
+        let (woken, other) = (&sleepers[0], full());
+        woken.wake();
+        other.sleep();
+        assert!(other.room.get() < 200);
         let little = block(&memory, 200, 1);
         free(&memory, little, 200);
         memory.sleep();

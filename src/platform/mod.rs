@@ -1,10 +1,10 @@
 //! What the operating system does for the library, one small module for each service.
 
+mod allowance;
 mod cradle;
 pub mod depot;
 mod doorbell;
 mod file;
-#[cfg(not(test))]
 pub mod fork;
 #[cfg(any(test, feature = "luajit"))]
 pub mod generated_code;

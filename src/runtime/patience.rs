@@ -67,8 +67,7 @@ impl Patience {
 
     /// Gives way to others until `arrived`, or until there is no more hope.
     fn look_out(&self, start: Instant, deadline: Option<Instant>, arrived: impl FnMut() -> bool) -> bool {
-        if let Some(rest) = self.rest.get().checked_sub(1) {
-            self.rest.set(rest);
+        if self.rests() {
             return false;
         }
         let limit = start + self.limit();
@@ -76,16 +75,28 @@ impl Patience {
         else {
             return false;
         };
-        if look.crowded {
+        self.met(look.crowded);
+        if look.seen {
+            self.learn(look.end - start);
+        }
+        look.seen
+    }
+
+    /// Takes note of whether there was a crowd.
+    fn met(&self, crowded: bool) {
+        if crowded {
             self.rest.set(self.next_rest.get());
             self.next_rest.set((2 * self.next_rest.get()).min(LONGEST_REST));
         } else {
             self.next_rest.set(1);
         }
-        if look.seen {
-            self.learn(look.end - start);
-        }
-        look.seen
+    }
+
+    /// One wait less to go without looking out; `false` if there is none.
+    fn rests(&self) -> bool {
+        let rest = self.rest.get();
+        self.rest.set(rest.saturating_sub(1));
+        rest > 0
     }
 
     /// Twice what is expected, unless that is too late anyhow.
@@ -165,22 +176,12 @@ mod tests {
     #[test]
     fn who_meets_a_crowd_sleeps_at_once_ever_more_often() {
         let patience = Patience::default();
-        let mut looks = Vec::new();
-        for wait in 0..20 {
-            let mut first = true;
-            let arrived = || {
-                if std::mem::take(&mut first) {
-                    return false;
-                }
-                // Somebody else runs meanwhile.
-                std::thread::sleep(CROWDED);
-                looks.push(wait);
-                true
-            };
-            patience.wait(None, arrived, || ());
-        }
-        looks.dedup();
-        assert_eq!(looks, [0, 2, 5, 10, 19]);
+        let looks =
+            || (0..40).filter(|_| !patience.rests()).inspect(|_| patience.met(true)).collect::<Vec<_>>();
+        assert_eq!(looks(), [0, 2, 5, 10, 19, 36]);
+        while patience.rests() {}
+        patience.met(false);
+        assert_eq!(looks(), [0, 2, 5, 10, 19, 36]);
     }
 
     #[test]

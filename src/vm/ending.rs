@@ -122,7 +122,7 @@ unsafe fn error_of_value(l: *mut lua_State, context: &Context) -> ErrorData {
         return ErrorData::new(Kind::Internal, text);
     }
     push_description(l, -1);
-    let details = crate::codec::encode::encode_value_detail(context.encoder(), l, -2);
+    let details = crate::codec::encode::encode_value_detail(context, l, -2);
     let mut error = ErrorData::new(Kind::Internal, to_bytes(l, -1).unwrap_or_default());
     error.details = details;
     error

@@ -59,17 +59,14 @@ fn live(process: Arc<Process>, startup: Startup) {
     realm.thread_ended();
 }
 
-/// As long as no more processes than this are on a pool, those that wait may keep blocks they have freed.
-const FEW: usize = 64;
-
 impl Body for Life {
     fn step(&mut self, turns: usize) -> Step {
         interrupt::adopt(self.context());
+        self.context().memory.wake();
         let step = Life::step(self, turns);
         interrupt::release();
-        let context = self.context();
-        if matches!(step, Step::Waiting(_)) && context.process.host.processes() > FEW {
-            context.memory.sleep();
+        if matches!(step, Step::Waiting(_)) {
+            self.context().memory.sleep();
         }
         step
     }

@@ -366,6 +366,7 @@ pub fn sleep(context: &Context, deadline: Option<Instant>, signalled: impl Fn() 
             Encoder::rest();
             process.sleeper.sleep(deadline, signalled);
             process.mailbox.unpark();
+            context.memory.wake();
         }
     };
     match process.sleeper.may_look_out() {
