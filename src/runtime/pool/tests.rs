@@ -210,6 +210,52 @@ fn a_worker_that_is_stuck_is_replaced_while_others_are_ready() {
 }
 
 #[test]
+fn an_answer_does_not_wait_for_those_who_compute() {
+    let host = host(1);
+    let steps = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&steps);
+    let busy = start(&host, move |_| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        Step::Ready
+    });
+    let (done, over) = mpsc::channel();
+    let asker: Arc<once_cell::sync::OnceCell<Arc<Process>>> = Arc::default();
+    let to = Arc::clone(&asker);
+    let echo = start(&host, move |own| {
+        number(own).into_iter().for_each(|number| send(to.wait(), number));
+        Step::Waiting(None)
+    });
+    let (partner, mut asked_at) = (Arc::clone(&echo), 0);
+    let asker = asker.get_or_init(|| {
+        start(&host, move |own| {
+            for number in number(own) {
+                let now = steps.load(Ordering::Relaxed);
+                match number {
+                    0 => {
+                        asked_at = now;
+                        send(&partner, 1);
+                    }
+                    _ => done.send(now - asked_at).unwrap(),
+                }
+            }
+            Step::Waiting(None)
+        })
+    });
+    let mut interrupted = 0;
+    for _ in 0..500 {
+        // So that the asker seldom gets the next one while it still runs: who goes on and on gives way.
+        std::thread::sleep(Duration::from_micros(200));
+        send(asker, 0);
+        interrupted += usize::from(over.recv_timeout(LONG).unwrap() > 0);
+    }
+    // The overseer moves on what lies in the slot while the system lets the worker wait.
+    assert!(interrupted < 10, "{interrupted} answers had to wait");
+    for process in [&busy, &echo, asker] {
+        doom(process, Failure::Terminated);
+    }
+}
+
+#[test]
 fn everybody_sleeps_when_there_is_nothing_to_do() {
     let host = host(2);
     let process = start(&host, |own| {

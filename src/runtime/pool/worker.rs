@@ -18,10 +18,10 @@ const TURNS: usize = 256;
 /// How often a process that has got something new at the end of its step is stepped again at once.
 const REPEATS: usize = 4;
 
-/// How many steps in a row come from the slot while others wait in the queue.
+/// How many steps in a row come from the slot while others wait. After them, the common queue comes first.
 const STREAK: u32 = 16;
 
-/// Every so many steps the common queue comes first.
+/// It also comes first once in so many steps that do not come from the slot.
 const COMMON_FIRST: u32 = 61;
 
 /// How long a spare waits to be called before its thread ends.
@@ -121,22 +121,23 @@ impl Worker {
 
     // ---- taking
 
-    /// What this worker steps next, if there is anything in easy reach.
+    /// What this worker steps next, if there is anything in easy reach: what lies in the slot, so that an answer does not wait
+    /// for others to compute, but not for ever.
     fn next(&self) -> Option<Entry> {
-        self.taken.set(self.taken.get().wrapping_add(1));
-        if self.taken.get().is_multiple_of(COMMON_FIRST)
-            && let Steal::Success(entry) = self.pool.queue.steal()
-        {
-            return Some(entry);
-        }
         let own = self.seat.empty_slot();
-        if own.is_some() && (self.streak.get() < STREAK || self.queue.is_empty()) {
-            self.streak.set(self.streak.get() + 1);
+        let alone = || self.queue.is_empty() && self.pool.queue.is_empty();
+        if own.is_some() && (self.streak.get() < STREAK || alone()) {
+            self.streak.set(self.streak.get().saturating_add(1));
             return own;
         }
         self.streak.set(0);
+        self.taken.set(self.taken.get().wrapping_add(1));
+        let common_first = own.is_some() || self.taken.get().is_multiple_of(COMMON_FIRST);
         if let Some(own) = own {
             self.queue.push(own);
+        }
+        if common_first && let Steal::Success(entry) = self.pool.queue.steal() {
+            return Some(entry);
         }
         self.queue.pop().or_else(|| self.take_common())
     }
