@@ -1,0 +1,9 @@
+-- Looks at one day, which it is told by a message: shop:audit.
+local ctx = require("process.ctx")
+
+return {
+  main = function()
+    local message = process.listen("day"):receive()
+    return ("request %s, day %d"):format(ctx.get("request"), message.day)
+  end,
+}

@@ -1,0 +1,6 @@
+-- The price of some pieces: shop:price.
+return {
+  main = function(item)
+    return item.qty * item.each
+  end,
+}
