@@ -1,7 +1,8 @@
 local ours = { "process", "channel", "time", "errors" }
 
 std = "max"
-exclude_files = { "target", "build" }
+-- The files of library/ only declare types.
+exclude_files = { "target", "build", "library" }
 read_globals = { coroutine = { fields = { "spawn" } } }
 
 files["spec"] = { std = "max+busted" }

@@ -1,6 +1,6 @@
--- Runs every Lua block of the reference in an interpreter of its own, and compares what it prints with the comments
--- that begin with `-->`, one for each line of output. Run from the project folder with the interpreter to test and
--- LUA_CPATH set: lua5.4 scripts/reference.lua lua5.4 [PAGE...]
+-- Runs every Lua block of the README and the reference in an interpreter of its own, and compares what it prints with
+-- the comments that begin with `-->`, one for each line of output. Run from the project folder with the interpreter to
+-- test and LUA_CPATH set: lua5.4 scripts/reference.lua lua5.4 [PAGE...]
 --
 -- Any number of blanks is like any other. `…` in a comment stands for any text. What differs on LuaJIT stands behind
 -- it as `(LuaJIT: TEXT)`. A comment `<!-- before: CODE -->` above a block holds what the block assumes.
@@ -15,7 +15,7 @@ local function pages()
   if arg[2] then
     return { (table.unpack or unpack)(arg, 2) }
   end
-  local list = {}
+  local list = { "README.md" }
   local names = assert(io.popen("ls " .. folder .. "*.md"))
   for name in names:lines() do
     list[#list + 1] = name
