@@ -2,7 +2,7 @@
 -- lets the guests in one after the other, and prints what is said.
 --
 --   lua5.4 examples/chat_room/main.lua
-local here = arg[0]:match("^(.*)/") or "."
+local here = (arg[0] or ""):match("^(.*)/") or "."
 package.path = here .. "/../?.lua;" .. package.path
 
 local process = require "process"

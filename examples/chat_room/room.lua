@@ -40,6 +40,7 @@ local function main(log)
   end
 
   while true do
+    ---@type channel.Case[]
     local cases = { inbox:case_receive(), events:case_receive() }
     if visited and not next(guests) then
       cases[3] = time.after("100ms"):case_receive() -- a timeout is one more channel to select from

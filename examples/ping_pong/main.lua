@@ -1,7 +1,7 @@
 -- Two processes play ping-pong: messages there and back, and what a process leaves behind when it ends.
 --
 --   lua5.4 examples/ping_pong/main.lua
-local here = arg[0]:match("^(.*)/") or "."
+local here = (arg[0] or ""):match("^(.*)/") or "."
 package.path = here .. "/../?.lua;" .. package.path
 
 local process = require "process"

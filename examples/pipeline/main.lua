@@ -2,7 +2,7 @@
 -- words pass, and the last stage counts them.
 --
 --   lua5.4 examples/pipeline/main.lua
-local here = arg[0]:match("^(.*)/") or "."
+local here = (arg[0] or ""):match("^(.*)/") or "."
 package.path = here .. "/../?.lua;" .. package.path
 
 local process = require "process"

@@ -2,7 +2,7 @@
 -- and the shop is closed. The customer never sends to a PID: the clerk of the day has a name.
 --
 --   lua5.4 examples/supervision/main.lua
-local here = arg[0]:match("^(.*)/") or "."
+local here = (arg[0] or ""):match("^(.*)/") or "."
 package.path = here .. "/../?.lua;" .. package.path
 
 local process = require "process"

@@ -3,7 +3,7 @@
 --   lua5.4 examples/wordcount/main.lua [folder] [--workers N] [--times N]
 --
 -- --times N counts every file N times over, so that the work is worth measuring, and prints both times and their ratio.
-local here = arg[0]:match("^(.*)/") or "."
+local here = (arg[0] or ""):match("^(.*)/") or "."
 package.path = here .. "/../?.lua;" .. package.path
 
 local process = require "process"

@@ -2,7 +2,7 @@
 -- broken; the worker that gets it dies, its EXIT event tells, and another takes its place.
 --
 --   lua5.4 examples/worker_pool/main.lua
-local here = arg[0]:match("^(.*)/") or "."
+local here = (arg[0] or ""):match("^(.*)/") or "."
 package.path = here .. "/../?.lua;" .. package.path
 
 local process = require "process"

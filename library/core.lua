@@ -1,0 +1,7 @@
+---@meta process.core
+-- The same module as `process`; requiring it sets no globals.
+
+---@type processlib
+local process
+
+return process
