@@ -55,6 +55,10 @@ describe("a program that embeds Lua", function()
     ends_well("deadlock")
   end)
 
+  it("L-69, L-67 main processes of the forking thread go on in the child, unless another thread has one", function()
+    ends_well("fork")
+  end)
+
   it("L-65 L-67 a state closes whatever its children do", function()
     ends_well("busy")
   end)

@@ -1,11 +1,14 @@
--- After a bare fork the library is not available in the child, and a second copy of it is refused.
+-- After a bare fork while something spawned is alive the library is not available in the child; a second copy of it is
+-- refused. What goes on after a fork is in lifecycle_prefork_spec.lua.
 local support = require "spec.support"
 local native = require "spec.support.native"
 
--- A script's beginning; in_child(fn) runs fn in the child of a fork, tells its exit code, and ends the parent.
+-- A script's beginning, with a process that lives when it forks; in_child(fn) runs fn in the child of a fork, tells its
+-- exit code, and ends the parent.
 local function prelude(folder)
   return native.source(folder) .. [[
     local process = require "process"
+    assert(process.spawn(function() channel.new():receive() end, "app:processes"))
     local function in_child(fn)
       io.stdout:flush()
       local child = native.fork()
@@ -26,7 +29,7 @@ local function output_in_folder(script)
   return out
 end
 
-describe("after a fork", function()
+describe("after a fork while something spawned is alive", function()
   it("L-69 calls that return errors return one", function()
     local out = output_in_folder([[
       in_child(function()

@@ -34,7 +34,7 @@ mod entry_points {
     use crate::lua::{error, install};
     use crate::platform;
     use crate::runtime::failure::Failure;
-    use crate::runtime::program;
+    use crate::runtime::{fork, program};
     use crate::vm::api::*;
     use crate::vm::context::Context;
     use crate::vm::main_state;
@@ -44,10 +44,10 @@ mod entry_points {
     /// Makes the state a main process if it is no process yet, and pins the library.
     unsafe fn open(l: *mut lua_State) {
         platform::pin_library();
-        platform::fork::watch();
+        platform::fork::watch(fork::AROUND);
         platform::at_exit(program::stop_new_work);
         luaL_checkstack(l, 20, std::ptr::null());
-        if platform::fork::is_child() {
+        if platform::fork::is_severed() {
             error::raise_failure(l, 1, Failure::AfterFork);
         }
         install::refuse_second_copy(l);

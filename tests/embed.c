@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <lauxlib.h>
@@ -217,6 +218,49 @@ static void again(int count) {
   }
 }
 
+/* `fork`: main processes of the forking thread go on in the child; not if another thread has one. */
+static atomic_int other_is_open, other_may_close;
+
+static void *hold_open(void *unused) {
+  lua_State *L = open_state();
+  other_is_open = 1;
+  while (!other_may_close) usleep(1000);
+  lua_close(L);
+  return unused;
+}
+
+/* Forks; two states do `in_child` in the child, while the parent goes on. */
+static void fork_with(lua_State *L, lua_State *other, const char *in_child) {
+  int status = 0;
+  pid_t child = fork();
+  if (child == 0) {
+    run(L, in_child, NULL);
+    run(other, in_child, NULL);
+    lua_close(other);
+    if (L != other) lua_close(L);
+    _exit(0);
+  }
+  run(L, "raise_family", NULL);
+  run(other, "raise_family", NULL);
+  if (waitpid(child, &status, 0) != child || status != 0) fail("fork", in_child);
+}
+
+static void fork_often(int count) {
+  for (int i = 0; i < count; i++) {
+    lua_State *L = open_state(), *other = open_state();
+    fork_with(L, other, "raise_family");
+    other_is_open = other_may_close = 0;
+    pthread_t thread = start(hold_open, NULL);
+    while (!other_is_open) usleep(1000);
+    fork_with(L, other, "be_severed");
+    other_may_close = 1;
+    join(thread);
+    lua_close(L);
+    fork_with(other, other, "raise_family");
+    lua_close(other);
+  }
+}
+
 /* `return` and `exit`: the program ends while threads wait in their states, and children compute. */
 static void *wait_for_ever(void *L) {
   run(L, "wait_for_ever", NULL);
@@ -235,7 +279,7 @@ int main(int argc, char **argv) {
     void (*body)(int);
     int count;
   } cases[] = {{"many", many, 1000}, {"family", family, 30}, {"talk", talk, 1000}, {"deadlock", deadlock, 30},
-               {"busy", busy, 80}, {"again", again, 30}};
+               {"busy", busy, 80}, {"again", again, 30}, {"fork", fork_often, 10}};
   const char *name = argc > 1 ? argv[1] : "";
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
     if (!strcmp(name, cases[i].name)) {

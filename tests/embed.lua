@@ -92,6 +92,22 @@ function states.survive()
   end
 end
 
+-- Starts processes and sees them end; nothing is left of them.
+function states.raise_family()
+  local child = process.exec(function(name)
+    return name
+  end, "app:processes", me)
+  assert(child == me)
+  local pid = family(1, computing)[1]
+  assert(process.monitor(pid) and process.terminate(pid))
+  assert(process.events():receive().from == pid)
+end
+
+function states.be_severed()
+  local ok, err = pcall(process.pid)
+  assert(not ok and tostring(err):find("not available after fork", 1, true), err)
+end
+
 local main, watched
 
 function states.watch(pids)

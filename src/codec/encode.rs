@@ -65,7 +65,7 @@ impl Own {
     fn give_up(&self) {
         let own = self.0.replace(ptr::null_mut());
         // In the child of a fork another thread may have been at the queue when it was copied, and will never be done.
-        if own.is_null() || fork::is_child() {
+        if own.is_null() || fork::is_severed() {
             return;
         }
         // SAFETY: it came from `Box::into_raw`, and nobody knows it any more.
@@ -94,7 +94,7 @@ impl Encoder {
     /// Nobody else on this thread uses it until the reference ends, and no Lua code runs.
     #[allow(clippy::mut_from_ref)]
     pub unsafe fn of_this_thread(context: &Context) -> &mut Encoder {
-        let spare = || if fork::is_child() { None } else { SPARES.pop() };
+        let spare = || if fork::is_severed() { None } else { SPARES.pop() };
         let new = || Box::into_raw(spare().unwrap_or_default());
         let own = OWN.try_with(|own| {
             if own.0.get().is_null() {

@@ -58,7 +58,7 @@ macro_rules! or_failure {
     };
     ($function:path, $return:ident) => {{
         unsafe extern "C-unwind" fn guarded(l: *mut lua_State) -> std::ffi::c_int {
-            if crate::platform::fork::is_child() {
+            if crate::platform::fork::is_severed() {
                 return crate::lua::error::$return(l, crate::runtime::failure::Failure::AfterFork);
             }
             $function(l)
@@ -72,7 +72,7 @@ pub(crate) use or_failure;
 macro_rules! or_raise {
     ($function:path) => {{
         unsafe extern "C-unwind" fn guarded(l: *mut lua_State) -> std::ffi::c_int {
-            if crate::platform::fork::is_child() {
+            if crate::platform::fork::is_severed() {
                 crate::lua::error::raise_failure(l, 1, crate::runtime::failure::Failure::AfterFork);
             }
             $function(l)

@@ -114,7 +114,7 @@ impl Magazine {
     /// Puts it into the depot; gives the blocks back if that is full.
     fn store(self, place: usize) {
         // There another thread may have been at the queue when it was copied, and will never be done.
-        if fork::is_child() {
+        if fork::is_severed() {
             return;
         }
         let Err(Magazine { first: mut next, .. }) = DEPOTS[place].push(self) else { return };
@@ -155,7 +155,7 @@ impl Pair {
             return;
         }
         match self.dry.get() {
-            0 if fork::is_child() => {}
+            0 if fork::is_severed() => {}
             0 => match DEPOTS[place].pop() {
                 Some(magazine) => self.loaded.set(magazine),
                 None => self.dry.set(MAGAZINE),

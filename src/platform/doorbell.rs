@@ -1,28 +1,36 @@
 //! A descriptor that one thread polls and any thread can ring: `eventfd` on Linux, a pipe elsewhere.
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use std::{io, ptr};
 
 /// Rings before and during a wait end it; several rings count as one.
 pub struct Doorbell {
+    ends: Ends,
+    /// The thread that has made it, or waited at it last.
+    thread: AtomicUsize,
+}
+
+/// The descriptors.
+struct Ends {
     listen: OwnedFd,
     #[cfg(not(target_os = "linux"))]
     ring: OwnedFd,
 }
 
-impl Doorbell {
-    /// Opens the descriptor, not inherited by programs that are started.
+impl Ends {
+    /// Opens them, not inherited by programs that are started.
     ///
     /// # Errors
     /// The error of the operating system, for instance if there are too many open files.
     #[cfg(target_os = "linux")]
-    pub fn new() -> io::Result<Self> {
+    fn open() -> io::Result<Self> {
         // SAFETY: `eventfd` has no preconditions; a descriptor it returns is ours.
         unsafe {
             match libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) {
                 -1 => Err(io::Error::last_os_error()),
-                fd => Ok(Doorbell { listen: OwnedFd::from_raw_fd(fd) }),
+                fd => Ok(Ends { listen: OwnedFd::from_raw_fd(fd) }),
             }
         }
     }
@@ -32,7 +40,7 @@ impl Doorbell {
     /// # Errors
     /// The error of the operating system, for instance if there are too many open files.
     #[cfg(not(target_os = "linux"))]
-    pub fn new() -> io::Result<Self> {
+    fn open() -> io::Result<Self> {
         let mut ends = [0 as RawFd; 2];
         // SAFETY: `pipe` writes two descriptors, which are ours; `fcntl` only changes their flags.
         unsafe {
@@ -43,8 +51,18 @@ impl Doorbell {
                 libc::fcntl(end, libc::F_SETFD, libc::FD_CLOEXEC);
                 libc::fcntl(end, libc::F_SETFL, libc::O_NONBLOCK);
             }
-            Ok(Doorbell { listen: OwnedFd::from_raw_fd(ends[0]), ring: OwnedFd::from_raw_fd(ends[1]) })
+            Ok(Ends { listen: OwnedFd::from_raw_fd(ends[0]), ring: OwnedFd::from_raw_fd(ends[1]) })
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn all(&self) -> [&OwnedFd; 1] {
+        [&self.listen]
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn all(&self) -> [&OwnedFd; 2] {
+        [&self.listen, &self.ring]
     }
 
     #[cfg(target_os = "linux")]
@@ -56,28 +74,67 @@ impl Doorbell {
     fn ring_end(&self) -> RawFd {
         self.ring.as_raw_fd()
     }
+}
+
+impl Doorbell {
+    /// A new one, which programs that are started do not inherit.
+    ///
+    /// # Errors
+    /// The error of the operating system, for instance if there are too many open files.
+    pub fn new() -> io::Result<Self> {
+        Ok(Doorbell { ends: Ends::open()?, thread: AtomicUsize::new(this_thread()) })
+    }
+
+    /// True if the calling thread has made it, or waited at it last.
+    pub fn is_of_this_thread(&self) -> bool {
+        self.thread.load(Ordering::Relaxed) == this_thread()
+    }
+
+    /// In the child of a fork: puts new descriptors, which the parent does not have, in the place of the old ones.
+    ///
+    /// # Errors
+    /// Those of the operating system; rings still reach the parent then.
+    pub fn renew(&self) -> io::Result<()> {
+        let new = Ends::open()?;
+        for (old, new) in self.ends.all().into_iter().zip(new.all()) {
+            let (old, new) = (old.as_raw_fd(), new.as_raw_fd());
+            // SAFETY: both are open, and ours; the number stays that of `old`, which is closed.
+            unsafe {
+                if libc::dup2(new, old) == -1 || libc::fcntl(old, libc::F_SETFD, libc::FD_CLOEXEC) == -1 {
+                    return Err(io::Error::last_os_error());
+                }
+            }
+        }
+        Ok(())
+    }
 
     /// Ends the present or next wait.
     pub fn ring(&self) {
         let one = 1u64.to_ne_bytes();
         // SAFETY: the descriptor is open as long as `self`; eight bytes are what an eventfd takes. A full one rings anyway.
         unsafe {
-            libc::write(self.ring_end(), one.as_ptr().cast(), one.len());
+            libc::write(self.ends.ring_end(), one.as_ptr().cast(), one.len());
         }
     }
 
     /// Waits for a ring, at most `limit`, or until a signal handler has run on this thread. Does not wait at all if
     /// `signalled`, which is asked when handlers can only run inside the wait.
     pub fn wait(&self, limit: Option<Duration>, signalled: impl Fn() -> bool) {
-        let mut poll = libc::pollfd { fd: self.listen.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        self.thread.store(this_thread(), Ordering::Relaxed);
+        let listen = self.ends.listen.as_raw_fd();
+        let mut poll = libc::pollfd { fd: listen, events: libc::POLLIN, revents: 0 };
         if poll_unless(&mut poll, limit, signalled) {
             let mut bytes = [0u8; 64];
             // SAFETY: reads at most the length of the buffer from a descriptor that is open and never blocks.
-            unsafe {
-                while libc::read(self.listen.as_raw_fd(), bytes.as_mut_ptr().cast(), bytes.len()) == 64 {}
-            }
+            unsafe { while libc::read(listen, bytes.as_mut_ptr().cast(), bytes.len()) == 64 {} }
         }
     }
+}
+
+/// A number for the calling thread that no other has at the same time.
+fn this_thread() -> usize {
+    // SAFETY: has no preconditions.
+    unsafe { libc::pthread_self() as usize }
 }
 
 /// Polls unless `signalled`: true if something can be read. Signals are held back while that is asked, and let through for the

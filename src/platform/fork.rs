@@ -1,13 +1,29 @@
-//! Whether this OS process is the child of a bare `fork`: only the forking thread lives on there, and locks that others held
-//! stay locked for ever.
+//! Bare forks of this OS process. In the child only the forking thread lives on, and what other threads had locked stays locked
+//! for ever. So the child can use the library only if no other thread was inside it: it is *severed* else.
 
-#[cfg(not(test))]
-use std::sync::Once;
+use std::cell::Cell;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-static CHILD: AtomicBool = AtomicBool::new(false);
+/// What is to be done around a fork, all of it by the thread that forks.
+#[derive(Clone, Copy)]
+pub struct Around {
+    /// Before it: true if no other thread is inside the library, nor will be before the fork is over.
+    pub before: fn() -> bool,
+    /// Afterwards, in the parent, if `before` was true, even if the fork has failed.
+    pub in_parent: fn(),
+    /// Afterwards, in the child, if `before` was true. If it is false, the child is severed all the same.
+    pub in_child: fn() -> bool,
+}
 
-#[cfg(not(test))]
+static AROUND: OnceLock<Around> = OnceLock::new();
+static SEVERED: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    /// What `before` has said of the fork that the thread is about to make.
+    static ALONE: Cell<bool> = const { Cell::new(false) };
+}
+
 unsafe extern "C" {
     // Not in `libc` for every Unix.
     fn pthread_atfork(
@@ -17,25 +33,36 @@ unsafe extern "C" {
     ) -> libc::c_int;
 }
 
-#[cfg(not(test))]
-unsafe extern "C" fn note_child() {
-    CHILD.store(true, Ordering::Relaxed);
+unsafe extern "C" fn before() {
+    let alone = !is_severed() && AROUND.get().is_some_and(|around| (around.before)());
+    ALONE.with(|own| own.set(alone));
+}
+
+unsafe extern "C" fn in_parent() {
+    if ALONE.with(Cell::get)
+        && let Some(around) = AROUND.get()
+    {
+        (around.in_parent)();
+    }
+}
+
+unsafe extern "C" fn in_child() {
+    let whole = ALONE.with(Cell::get) && AROUND.get().is_some_and(|around| (around.in_child)());
+    SEVERED.store(!whole, Ordering::Relaxed);
 }
 
 /// Has forks noticed from now on. Programs started by `os.execute` and `io.popen` are no such children.
-#[cfg(not(test))]
-pub fn watch() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // SAFETY: the handler lies in this library, which stays mapped, and only stores a flag.
+pub fn watch(around: Around) {
+    if AROUND.set(around).is_ok() {
+        // SAFETY: the handlers lie in this library, which stays mapped; they raise nothing.
         unsafe {
-            pthread_atfork(None, None, Some(note_child));
+            pthread_atfork(Some(before), Some(in_parent), Some(in_child));
         }
-    });
+    }
 }
 
-/// True in the child of a fork.
+/// True in the child of a fork that has found other threads inside the library.
 #[inline]
-pub fn is_child() -> bool {
-    CHILD.load(Ordering::Relaxed)
+pub fn is_severed() -> bool {
+    SEVERED.load(Ordering::Relaxed)
 }

@@ -31,4 +31,4 @@ pub use memory::Memory;
 pub use stack::{CStack, release as release_stack};
 #[cfg(not(test))]
 pub use stdio::print_line;
-pub use thread::{block_signals, name_thread};
+pub use thread::{Ending as EndingThread, name as name_thread, start as start_thread};

@@ -1,7 +1,10 @@
-//! The threads of spawned processes: their name, their signal mask, giving way to others.
+//! The threads of the library: starting and joining them, their name, their signal mask.
+
+use std::io;
+use std::os::unix::thread::JoinHandleExt;
 
 /// Names the calling thread after what it runs, as far as the system allows (15 bytes on Linux).
-pub fn name_thread(name: &str) {
+pub fn name(name: &str) {
     #[cfg(target_os = "linux")]
     {
         let mut short = [0u8; 16];
@@ -14,10 +17,35 @@ pub fn name_thread(name: &str) {
     let _ = name;
 }
 
-/// Blocks all signals but the library's own on the calling thread while `start` runs, so that a thread started there never
-/// runs another handler of the program; the mask of the caller is as before afterwards.
-pub fn block_signals<T>(start: impl FnOnce() -> T) -> T {
-    hold_back_signals(|_| start())
+/// Runs `body` on a thread of its own with so many bytes of C stack, on which no signal but the library's own is handled. The
+/// thread has to be joined ([`Ending`]).
+///
+/// # Errors
+/// The operating system grants no thread.
+pub fn start(stack: usize, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let builder = std::thread::Builder::new().stack_size(stack);
+    // The new thread inherits the mask; that of the caller is as before afterwards.
+    let handle = hold_back_signals(|_| builder.spawn(body))?;
+    // What it is joined by it tells itself.
+    let _ = handle.into_pthread_t();
+    Ok(())
+}
+
+/// A thread that was made by [`start`] and has nothing to do any more but to end.
+pub struct Ending(libc::pthread_t);
+
+impl Ending {
+    /// The calling thread, which [`start`] has made. Once for each.
+    pub fn this() -> Self {
+        // SAFETY: has no preconditions.
+        Ending(unsafe { libc::pthread_self() })
+    }
+
+    /// Waits until nothing is left of the thread.
+    pub fn join(self) {
+        // SAFETY: `start` has left the thread joinable, and only this value can join it.
+        unsafe { libc::pthread_join(self.0, std::ptr::null_mut()) };
+    }
 }
 
 /// Calls `act` while all signals but the library's own are blocked on the calling thread; `act` gets the mask as it was before,

@@ -5,16 +5,19 @@
 //! - A process that has not gone when the grace of its host is over (a C function that does not return, a finalizer that
 //!   loops) is *given up*: gone for everybody else, its thread ends when that code returns.
 //! - Deadlines of `cancel` are kept here.
+//!
+//! Before a fork the thread ends; the next process that needs it starts it anew.
 
 use super::exit;
 use super::failure::Failure;
 use super::process::Process;
 use super::relations::{Stage, doom};
+use super::staff;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Once, Weak};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 /// Between two signals to the same process: at first, after 10 ms, after a second.
@@ -71,13 +74,22 @@ static CLOSING: AtomicUsize = AtomicUsize::new(0);
 /// How often closing states are looked at.
 const TICK: Duration = Duration::from_millis(100);
 
+/// The thread was started, and has not ended.
+static STARTED: AtomicBool = AtomicBool::new(false);
+
 fn wake() {
-    static STARTED: Once = Once::new();
-    STARTED.call_once(|| {
-        let builder = std::thread::Builder::new().name("caretaker".into()).stack_size(256 << 10);
+    if !STARTED.load(Ordering::Acquire) && !STARTED.swap(true, Ordering::AcqRel) {
         // Without the thread nothing is interrupted; processes still end when they look at their flag.
-        let _ = crate::platform::block_signals(|| builder.spawn(work));
-    });
+        if staff::start(256 << 10, work).is_err() {
+            STARTED.store(false, Ordering::Release);
+        }
+    }
+    MORE.notify_one();
+}
+
+/// Wakes the thread if it waits: it is dismissed.
+pub(super) fn rouse() {
+    drop(WORK.lock());
     MORE.notify_one();
 }
 
@@ -120,6 +132,7 @@ pub fn closed() {
 static IDLE: AtomicUsize = AtomicUsize::new(1);
 
 fn work() {
+    crate::platform::name_thread("caretaker");
     let mut quiet = 0;
     let mut work = WORK.lock();
     loop {
@@ -141,6 +154,11 @@ fn work() {
             left
         });
         work.doomed.extend(left);
+        if staff::is_dismissed() {
+            STARTED.store(false, Ordering::Release);
+            IDLE.store(1, Ordering::SeqCst);
+            return;
+        }
         quiet = if CLOSING.load(Ordering::Acquire) > 0 { 0 } else { quiet + 1 };
         let ticks = quiet < 10;
         let mut pause = ticks.then_some(TICK);

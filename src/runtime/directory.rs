@@ -40,6 +40,11 @@ pub fn get(id: ProcessId) -> Option<Arc<Process>> {
     shard(id).read().get(&id).cloned()
 }
 
+/// How many live processes there are.
+pub fn count() -> usize {
+    PROCESSES.iter().map(|shard| shard.read().len()).sum()
+}
+
 /// The live processes for which `wanted` holds.
 pub fn select(wanted: impl Fn(&Process) -> bool) -> Vec<Arc<Process>> {
     let mut found = Vec::new();

@@ -261,6 +261,11 @@ pub fn lookup(reference: &[u8]) -> Result<Arc<Host>, Failure> {
         .ok_or_else(|| Failure::HostNotFound(reference.to_vec()))
 }
 
+/// True if there is a process on any host that was given up and whose thread is still there.
+pub fn has_abandoned() -> bool {
+    HOSTS.read().values().any(|host| host.abandoned() > 0)
+}
+
 /// The host of this name.
 pub fn find(name: &str) -> Option<Arc<Host>> {
     HOSTS.read().get(name).cloned()

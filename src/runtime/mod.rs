@@ -12,6 +12,7 @@ pub mod envelope;
 pub mod error;
 pub mod exit;
 pub mod failure;
+pub mod fork;
 pub mod host;
 #[cfg(feature = "yaml")]
 pub mod index;
@@ -24,6 +25,7 @@ pub mod process;
 pub mod program;
 pub mod registry;
 pub mod relations;
+pub mod staff;
 pub mod step;
 pub mod threads;
 pub mod traceback;

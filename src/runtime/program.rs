@@ -108,6 +108,20 @@ pub fn open_main() -> io::Result<Arc<Process>> {
     Ok(main)
 }
 
+/// How many main processes there are; `None` if one of them may be in use by another thread than the calling one.
+pub fn mains_of_this_thread() -> Option<usize> {
+    let mains = MAINS.lock();
+    mains.iter().all(|main| main.sleeper.is_of_this_thread()).then_some(mains.len())
+}
+
+/// In the child of a fork: what main processes sleep at is no longer shared with the parent.
+///
+/// # Errors
+/// Those of the operating system.
+pub fn part_from_parent() -> io::Result<()> {
+    MAINS.lock().iter().try_for_each(|main| main.sleeper.part_from_parent())
+}
+
 /// Ends a main process and everything spawned from it, in bounded time (see the top of this page).
 pub fn close_main(main: &Arc<Process>) {
     let realm = &main.realm;

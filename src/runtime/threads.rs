@@ -2,6 +2,7 @@
 //! about as much as all that a short process does.
 
 use super::patience::Patience;
+use super::staff;
 use parking_lot::{Condvar, Mutex};
 use std::io;
 use std::sync::Arc;
@@ -42,8 +43,16 @@ pub fn run(stack: usize, work: impl FnOnce() + Send + 'static) -> io::Result<()>
         place.given.notify_one();
         return Ok(());
     }
-    let builder = std::thread::Builder::new().stack_size(stack);
-    crate::platform::block_signals(|| builder.spawn(move || serve(stack, work))).map(drop)
+    staff::start(stack, move || serve(stack, work))
+}
+
+/// Wakes the threads that wait: they are dismissed.
+pub(super) fn rouse() {
+    for place in SPARES.lock().iter() {
+        // The lock is free only while the thread really waits, or before it has looked.
+        drop(place.work.lock());
+        place.given.notify_one();
+    }
 }
 
 fn serve(stack: usize, work: Work) {
@@ -61,7 +70,7 @@ impl Place {
     fn wait(self: &Arc<Self>, patience: &Patience) -> Option<Work> {
         {
             let mut spares = SPARES.lock();
-            if spares.len() >= SPARE {
+            if spares.len() >= SPARE || staff::is_dismissed() {
                 return None;
             }
             spares.push(Arc::clone(self));
@@ -70,7 +79,10 @@ impl Place {
         patience.wait(None, given, || {
             let end = Instant::now() + WAIT;
             let mut work = self.work.lock();
-            while work.is_none() && !self.given.wait_until(&mut work, end).timed_out() {}
+            while work.is_none()
+                && !staff::is_dismissed()
+                && !self.given.wait_until(&mut work, end).timed_out()
+            {}
         });
         if let Some(work) = self.work.lock().take() {
             return Some(work);

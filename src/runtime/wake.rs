@@ -53,6 +53,22 @@ impl Sleeper {
         }
     }
 
+    /// True for a main process that the calling thread has made, or that has slept on it last.
+    pub(super) fn is_of_this_thread(&self) -> bool {
+        matches!(self, Sleeper::Doorbell(bell) if bell.is_of_this_thread())
+    }
+
+    /// In the child of a fork, for a main process: what it sleeps at is no longer shared with the parent.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub(super) fn part_from_parent(&self) -> std::io::Result<()> {
+        match self {
+            Sleeper::Doorbell(bell) => bell.renew(),
+            _ => Ok(()),
+        }
+    }
+
     /// Sleeps until `wake`, until `deadline`, or for no reason at all. A main process also wakes when a signal handler has run
     /// on its thread, and does not sleep if `signalled` says that one has run before.
     pub fn sleep(&self, deadline: Option<Instant>, signalled: impl Fn() -> bool) {

@@ -65,7 +65,7 @@ impl Life {
         // SAFETY: `run_body` and what it calls keep what they own in the context (rule of `frame`).
         let left = catch_unwind(AssertUnwindSafe(|| unsafe { frame::enter(&context.frame, run_body, data) }));
         context.interruptible.set(false);
-        if platform::fork::is_child() {
+        if platform::fork::is_severed() {
             // The rest of the program is not there, and its locks may be held for ever.
             platform::exit(0);
         }
@@ -178,7 +178,7 @@ unsafe fn run_coroutines(l: *mut lua_State, context: &Context, mut turns: usize)
                     return Step::Ready;
                 }
             }
-            None if platform::fork::is_child() => platform::exit(0),
+            None if platform::fork::is_severed() => platform::exit(0),
             None => return Step::Waiting(context.scheduler.borrow_mut().next_deadline()),
         }
     }

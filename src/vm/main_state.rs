@@ -65,7 +65,7 @@ unsafe fn push_guard(l: *mut lua_State, collected: Function) {
 unsafe extern "C-unwind" fn state_closes(l: *mut lua_State) -> c_int {
     if let Some(context) = context_of(l)
         && !context.closing.replace(true)
-        && !platform::fork::is_child()
+        && !platform::fork::is_severed()
     {
         context.close();
         release_at_end(l, context);

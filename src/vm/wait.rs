@@ -282,7 +282,7 @@ unsafe fn run_until(l: *mut lua_State, context: &Context, waiter: WaiterId, mut 
     let mut hooks = hook::Watch::begin(context);
     loop {
         leave_if_over(context);
-        if platform::fork::is_child() {
+        if platform::fork::is_severed() {
             context.scheduler.borrow_mut().fail(waiter, Failure::AfterFork);
             return Pending::Nothing;
         }

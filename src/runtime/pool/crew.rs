@@ -5,7 +5,7 @@
 
 use super::seat::Seat;
 use super::{Pool, overseer, worker};
-use crate::platform;
+use crate::runtime::staff;
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
@@ -22,6 +22,9 @@ pub struct Crew {
     searching: AtomicUsize,
     /// See the top of the page; changed under the lock.
     active: AtomicUsize,
+    /// There is an overseer.
+    overseen: AtomicBool,
+    /// All threads were started, and none was dismissed since.
     opened: AtomicBool,
 }
 
@@ -128,6 +131,20 @@ impl Crew {
         true
     }
 
+    /// A searching worker was dismissed, and its thread ends.
+    pub fn quit(&self, seat: &'static Seat) {
+        self.seats.write().retain(|other| !std::ptr::eq(*other, seat));
+        self.active.fetch_sub(1, Ordering::AcqRel);
+        self.searching.fetch_sub(1, Ordering::SeqCst);
+        self.opened.store(false, Ordering::Release);
+    }
+
+    /// The overseer was dismissed, and its thread ends.
+    pub fn overseer_quits(&self) {
+        self.overseen.store(false, Ordering::Release);
+        self.opened.store(false, Ordering::Release);
+    }
+
     /// The thread of a seat is gone.
     pub fn free(&self, seat: &'static Seat) {
         self.lists.lock().free.push(seat);
@@ -158,7 +175,10 @@ impl Pool {
                 break;
             }
         }
-        overseer::start(self)?;
+        if !self.crew.overseen.load(Ordering::Acquire) {
+            overseer::start(self)?;
+            self.crew.overseen.store(true, Ordering::Release);
+        }
         self.crew.opened.store(true, Ordering::Release);
         Ok(())
     }
@@ -168,16 +188,30 @@ impl Pool {
         let seat = self.crew.lists.lock().free.pop().unwrap_or_else(Seat::new);
         self.crew.active.fetch_add(1, Ordering::AcqRel);
         self.crew.begin_search();
-        let builder = std::thread::Builder::new().stack_size(self.stack_size);
         self.crew.seats.write().push(seat);
-        let started = platform::block_signals(|| builder.spawn(move || worker::work(self, seat)));
+        let started = staff::start(self.stack_size, move || worker::work(self, seat));
         if started.is_err() {
             self.crew.seats.write().retain(|other| !std::ptr::eq(*other, seat));
             self.crew.active.fetch_sub(1, Ordering::AcqRel);
             self.crew.end_search();
             self.crew.free(seat);
         }
-        started.map(drop)
+        started
+    }
+
+    /// Wakes all workers that are parked, and the overseer.
+    pub(super) fn rouse(&'static self) {
+        let mut lists = self.crew.lists.lock();
+        let (idle, spares) = (std::mem::take(&mut lists.idle), std::mem::take(&mut lists.spares));
+        self.crew.idle.store(0, Ordering::SeqCst);
+        self.crew.active.fetch_add(spares.len(), Ordering::AcqRel);
+        self.crew.searching.fetch_add(idle.len() + spares.len(), Ordering::SeqCst);
+        drop(lists);
+        for seat in idle.into_iter().chain(spares) {
+            seat.call();
+        }
+        let _book = self.alarms.book.lock();
+        self.alarms.earlier.notify_one();
     }
 
     /// Something was put into a queue: calls one idle worker, unless one is searching.

@@ -31,6 +31,8 @@
 //! blocked nor stuck; relief comes while it is below the size of the pool and somebody is ready, and a worker that comes back
 //! and finds too many leaves, to wait as a spare for a second. While all workers are parked the overseer sleeps too.
 //!
+//! **Before a fork** all of them end if nothing is left to do; the next process that starts finds the pool not open.
+//!
 //! Locks: [`crew`]'s list, the alarms, and a seat's thread, each for a few instructions, one at a time.
 
 mod alarms;
@@ -53,6 +55,7 @@ use super::step::Step;
 use alarms::Alarms;
 use crew::Crew;
 use crossbeam::deque::Injector;
+use parking_lot::Mutex;
 use std::io;
 use std::sync::Arc;
 
@@ -72,6 +75,16 @@ struct Entry(*const Process);
 // SAFETY: a process may be used by any thread.
 unsafe impl Send for Entry {}
 
+/// All pools.
+static POOLS: Mutex<Vec<&'static Pool>> = Mutex::new(Vec::new());
+
+/// Wakes all threads of all pools that wait: they are dismissed ([`super::staff`]). Nothing is in any queue, nor will be.
+pub(super) fn rouse() {
+    for pool in POOLS.lock().iter() {
+        pool.rouse();
+    }
+}
+
 /// The threads of one host.
 pub struct Pool {
     /// How many processes may run at a time.
@@ -89,14 +102,16 @@ pub struct Pool {
 impl Pool {
     /// A pool without threads yet; it stays for ever.
     pub fn new(name: &str, size: usize, stack_size: usize) -> &'static Pool {
-        Box::leak(Box::new(Pool {
+        let pool: &'static Pool = Box::leak(Box::new(Pool {
             size,
             stack_size,
             name: name.into(),
             queue: Injector::new(),
             crew: Crew::default(),
             alarms: Alarms::default(),
-        }))
+        }));
+        POOLS.lock().push(pool);
+        pool
     }
 
     /// Hands a process over to the pool, which starts its threads for the first one.

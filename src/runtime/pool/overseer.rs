@@ -4,6 +4,7 @@ use super::Pool;
 use super::alarms::Book;
 use super::seat::Seat;
 use crate::platform;
+use crate::runtime::staff;
 use parking_lot::MutexGuard;
 use rustc_hash::FxHashMap;
 use std::io;
@@ -28,8 +29,7 @@ const QUIET: u32 = 3;
 /// # Errors
 /// Those of the operating system.
 pub fn start(pool: &'static Pool) -> io::Result<()> {
-    let builder = std::thread::Builder::new().stack_size(256 << 10);
-    platform::block_signals(|| builder.spawn(move || oversee(pool))).map(drop)
+    staff::start(256 << 10, move || oversee(pool))
 }
 
 fn oversee(pool: &'static Pool) {
@@ -64,6 +64,10 @@ fn oversee(pool: &'static Pool) {
         book.asleep_until = tick.into_iter().chain(alarm).min();
         if pause.is_none() && pool.alarms.watching.load(Ordering::SeqCst) {
             continue;
+        }
+        if staff::is_dismissed() {
+            pool.alarms.watching.store(false, Ordering::SeqCst);
+            return pool.crew.overseer_quits();
         }
         match book.asleep_until {
             Some(until) if until <= now => {}

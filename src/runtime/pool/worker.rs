@@ -4,6 +4,7 @@ use super::seat::Seat;
 use super::{Entry, Pool};
 use crate::platform;
 use crate::runtime::patience::Patience;
+use crate::runtime::staff;
 use crate::runtime::step::Step;
 use crossbeam::deque::{Steal, Worker as Queue};
 use std::cell::Cell;
@@ -168,9 +169,10 @@ impl Worker {
         None
     }
 
-    /// Looks everywhere, looks out for a moment, sleeps, until there is something. The worker is counted as searching.
+    /// Looks everywhere, looks out for a moment, sleeps, until there is something. The worker is counted as searching; if it is
+    /// dismissed, it does not count any more.
     fn search(&self) -> Option<Entry> {
-        loop {
+        while !staff::is_dismissed() {
             let mut found = None;
             let look = || {
                 found = self.next().or_else(|| self.steal());
@@ -184,12 +186,14 @@ impl Worker {
                 return found;
             }
         }
+        self.pool.crew.quit(self.seat);
+        None
     }
 
     /// Sleeps until somebody calls, unless there is something already. The worker is counted as searching before and after.
     fn sleep(&self) {
         self.pool.crew.lie_down(self.seat);
-        if self.pool.has_work() && self.pool.crew.stand_up(self.seat) {
+        if (self.pool.has_work() || staff::is_dismissed()) && self.pool.crew.stand_up(self.seat) {
             return;
         }
         while !self.seat.called.swap(false, Ordering::AcqRel) {
@@ -221,7 +225,9 @@ impl Worker {
 
     /// Waits to be called again; `None` if nobody has called for a while.
     fn wait_as_spare(&self) -> Option<Entry> {
-        std::thread::park_timeout(SPARE);
+        if !staff::is_dismissed() {
+            std::thread::park_timeout(SPARE);
+        }
         while !self.seat.called.swap(false, Ordering::AcqRel) {
             if self.pool.crew.dismiss(self.seat) {
                 return None;

@@ -1,0 +1,21 @@
+//! What becomes of the program when somebody forks it.
+//!
+//! The child goes on as a program of its own if no process but the forking thread's main ones is alive, nor a thread of one that
+//! was given up. Threads that only wait for work end before the fork ([`staff`]), and come again on demand on both sides. Then nobody is inside the library while the OS process
+//! is copied, and nothing in it is locked or half done. Else the child is severed ([`crate::platform::fork`]).
+
+use super::{directory, host, program, staff};
+use crate::platform::fork::Around;
+
+/// For [`crate::platform::fork::watch`].
+pub const AROUND: Around = Around { before, in_parent: staff::recall, in_child };
+
+fn before() -> bool {
+    let mains = program::mains_of_this_thread();
+    mains.is_some_and(|mains| directory::count() == mains) && !host::has_abandoned() && staff::dismiss()
+}
+
+fn in_child() -> bool {
+    staff::recall();
+    program::part_from_parent().is_ok()
+}
