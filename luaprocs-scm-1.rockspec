@@ -2,7 +2,8 @@ rockspec_format = "3.0"
 package = "luaprocs"
 version = "scm-1"
 source = {
-  url = "git+file://.", -- a checkout: luarocks make
+  -- A checkout needs it not for `luarocks make`, but for `luarocks pack`: scripts/archive makes it.
+  url = "file://luaprocs-scm-1.tar.gz",
 }
 description = {
   summary = "Isolated processes that talk by messages, for stock Lua 5.4 and LuaJIT",

@@ -1,4 +1,8 @@
 # What every script here begins with: the project folder as working directory, a voice, and what differs between the VMs.
+# The folder of Lua's headers that the user has chosen for one of the VMs, if any.
+given=${LUA_INCDIR:-}
+case $given in "" | /*) ;; *) given=$PWD/$given ;; esac
+
 cd "$(dirname "$0")/.."
 
 # Where rustup puts cargo, for shells that have not read its profile.
@@ -9,7 +13,15 @@ unset LUA_CPATH_5_4
 
 vms="lua54 luajit"
 
+# headers_in FOLDER: which Lua they are of, such as "5.4" (LuaJIT: "5.1"); nothing if there are none.
+headers_in() {
+  [ ! -r "$1/lua.h" ] || sed -nE \
+    -e 's/^#[[:space:]]*define[[:space:]]+LUA_VERSION_NUM[[:space:]]+50([0-9]).*/5.\1/p' \
+    -e 's/^#[[:space:]]*define[[:space:]]+LUA_VERSION_MINOR_N[[:space:]]+([0-9]+).*/5.\1/p' "$1/lua.h"
+}
+
 # use_vm lua54|luajit: sets vm, its interpreter `lua`, the version LuaRocks knows it by, and a tree to install the rock into.
+# The variable LUA_INCDIR stays set if it names headers of this VM; those of the other VM mean nothing here.
 use_vm() {
   vm=$1
   case $vm in
@@ -18,6 +30,24 @@ use_vm() {
   *) fail "no such VM: '$vm' (lua54 or luajit)" ;;
   esac
   tree=$PWD/build/tree-$version
+  unset LUA_INCDIR
+  [ -n "$given" ] || return 0
+  found=$(headers_in "$given")
+  case $found in
+  "$version") export LUA_INCDIR="$given" ;;
+  5.1 | 5.4) ;;
+  "") fail "LUA_INCDIR=$given: there is no lua.h" ;;
+  *) fail "LUA_INCDIR=$given holds the headers of Lua $found; needed are those of 5.4, or of 5.1 for LuaJIT" ;;
+  esac
+}
+
+# compile ARGUMENTS...: the C compiler, with the headers of the VM in use.
+compile() {
+  if [ -n "${LUA_INCDIR:-}" ]; then
+    cc -I"$LUA_INCDIR" "$@"
+  else
+    cc $(pkg-config --cflags "$lua") "$@"
+  fi
 }
 
 # step WHAT COMMAND...: tells in one line what comes, and does it.

@@ -6,6 +6,6 @@ build:
 	@vm=$$(scripts/vm-of '$(LUA)') && scripts/build $$vm
 
 install:
-	@vm=$$(scripts/vm-of '$(LUA)') && mkdir -p '$(INST_LIBDIR)' && install -m 755 build/$$vm/process.so '$(INST_LIBDIR)'
+	@vm=$$(scripts/vm-of '$(LUA)') && scripts/strip build/$$vm/process.so '$(INST_LIBDIR)'
 
 .PHONY: build install
