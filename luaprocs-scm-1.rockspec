@@ -2,8 +2,7 @@ rockspec_format = "3.0"
 package = "luaprocs"
 version = "scm-1"
 source = {
-  -- A checkout needs it not for `luarocks make`, but for `luarocks pack`: scripts/archive makes it.
-  url = "file://luaprocs-scm-1.tar.gz",
+  url = "file://luaprocs-scm-1.tar.gz", -- beside this file in the source rock that scripts/pack makes; `make` needs none
 }
 description = {
   summary = "Isolated processes that talk by messages, for stock Lua 5.4 and LuaJIT",
