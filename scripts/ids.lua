@@ -3,6 +3,9 @@
 -- project's own lists are checked against each other.
 local contract = "../shared/contract/"
 local pages = { "process", "channel", "time", "errors", "values", "hosts-and-entries", "lifecycle", "limits" }
+-- Pages that are not due yet, but for a few ids: specs may prove what stands there, and need not.
+local later_pages = { "calls", "supervisor", "groups", "inspection", "convenience", "loops", "sharing", "cluster" }
+local due = { "V-29", "C-41", "C-42" }
 local not_due = "spec/ids_not_due.txt"
 local id_pattern = "%u%-%d+"
 
@@ -43,10 +46,10 @@ local function read_page(file, stages)
   end
 end
 
--- id -> stage for the whole contract, or nil where it is absent.
-local function read_contract()
+-- id -> stage for these pages, or nil where one is absent.
+local function read_pages(names)
   local stages = {}
-  for _, page in ipairs(pages) do
+  for _, page in ipairs(names) do
     local file = io.open(contract .. page .. ".md")
     if not file then
       return nil
@@ -55,6 +58,18 @@ local function read_contract()
     file:close()
   end
   return stages
+end
+
+-- Twice id -> stage: for what is due, and for what is known besides. Nothing where the contract is absent.
+local function read_contract()
+  local stages, later = read_pages(pages), read_pages(later_pages)
+  if not stages or not later then
+    return nil
+  end
+  for _, id in ipairs(due) do
+    stages[id] = later[id]
+  end
+  return stages, later
 end
 
 -- id -> a spec that names it: every string under spec/ that begins with ids, as the names of tests do.
@@ -114,7 +129,8 @@ local function sorted(set)
   return list
 end
 
-local stages, proved, listed = read_contract(), read_specs(), read_not_due()
+local stages, later = read_contract()
+local proved, listed = read_specs(), read_not_due()
 
 for _, id in ipairs(sorted(listed)) do
   if proved[id] then
@@ -129,7 +145,7 @@ if stages then
     end
   end
   for _, id in ipairs(sorted(proved)) do
-    if not stages[id] then
+    if not stages[id] and not later[id] then
       problem("%s: the contract has no %s", proved[id], id)
     end
   end
