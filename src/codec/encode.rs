@@ -64,7 +64,7 @@ thread_local! {
 impl Own {
     fn give_up(&self) {
         let own = self.0.replace(ptr::null_mut());
-        // In the child of a fork another thread may have been at the queue when it was copied, and will never be done.
+        // In the severed child of a fork another thread may have been at the queue when it was copied, and will never be done.
         if own.is_null() || fork::is_severed() {
             return;
         }

@@ -50,7 +50,7 @@ pub static CLASSES: [&Class; 12] = [
     &time::TICKER,
 ];
 
-/// A function for a module's table that returns its failures: in the child of a fork it returns that it is not available
+/// A function for a module's table that returns its failures: in the severed child of a fork it returns that it is not available
 /// (L-69). The others raise that when they ask for their context.
 macro_rules! or_failure {
     ($function:path) => {

@@ -30,7 +30,7 @@ const VALUE: lua_Integer = 2;
 
 /// `ch:case_receive()` (C-10).
 pub unsafe extern "C-unwind" fn case_receive(l: *mut lua_State) -> c_int {
-    // Like every call it raises after a fork.
+    // Like every call it raises in the severed child of a fork.
     Context::of(l);
     channel::own(l, 1, "case_receive");
     push_case(l, false);

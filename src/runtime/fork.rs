@@ -1,8 +1,9 @@
 //! What becomes of the program when somebody forks it.
 //!
-//! The child goes on as a program of its own if no process but the forking thread's main ones is alive, nor a thread of one that
-//! was given up. Threads that only wait for work end before the fork ([`staff`]), and come again on demand on both sides. Then nobody is inside the library while the OS process
-//! is copied, and nothing in it is locked or half done. Else the child is severed ([`crate::platform::fork`]).
+//! The child goes on as a program of its own if no process is alive but the main ones of the thread that forks, and no thread is
+//! there of one that was given up. Threads that only wait for work end before the fork ([`staff`]); each side starts them anew
+//! on demand. So nobody is inside the library while the OS process is copied, and nothing in it is locked or half done. Else
+//! the child is severed ([`crate::platform::fork`]).
 
 use super::{directory, host, program, staff};
 use crate::platform::fork::Around;

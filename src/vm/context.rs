@@ -182,8 +182,8 @@ impl Context {
         }
     }
 
-    /// The context of the state that `l` belongs to, for functions that do something for a process: in the child of a fork they
-    /// raise.
+    /// The context of the state that `l` belongs to, for functions that do something for a process: in the severed child of a
+    /// fork they raise.
     pub unsafe fn of<'a>(l: *mut lua_State) -> &'a Context {
         if platform::fork::is_severed() {
             crate::lua::error::raise_failure(l, BLOCKING_LEVEL, Failure::AfterFork);

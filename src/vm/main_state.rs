@@ -61,7 +61,7 @@ unsafe fn push_guard(l: *mut lua_State, collected: Function) {
     lua_setmetatable(l, -2);
 }
 
-/// First step of the end. After a fork the state is a copy of one whose main process lives on elsewhere.
+/// First step of the end. In the severed child of a fork the state is a copy of one whose main process lives on elsewhere.
 unsafe extern "C-unwind" fn state_closes(l: *mut lua_State) -> c_int {
     if let Some(context) = context_of(l)
         && !context.closing.replace(true)
