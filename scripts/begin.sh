@@ -13,6 +13,9 @@ unset LUA_CPATH_5_4
 
 vms="lua54 luajit"
 
+# For commands that take minutes: on a terminal they show that they go on.
+if [ -t 2 ]; then quiet=; else quiet=--quiet; fi
+
 # headers_in FOLDER: which Lua they are of, such as "5.4" (LuaJIT: "5.1"); nothing if there are none.
 headers_in() {
   [ ! -r "$1/lua.h" ] || sed -nE \
