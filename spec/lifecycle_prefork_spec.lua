@@ -176,6 +176,20 @@ describe("a fork while nothing spawned is alive", function()
     assert.are.equal("child\ttrue\tnil\nparent\ttrue\t0\n", out)
   end)
 
+  it("L-69 a daemon may close all descriptors that it does not know", function()
+    local out = output([[
+      print(forked(function()
+        native.close_others()
+        time.sleep("1ms")
+        local before = os.clock()
+        time.sleep("500ms")
+        assert(os.clock() - before < 0.05, "does not sleep, but computes")
+        works()
+      end))
+    ]])
+    assert.are.equal("3\n", out)
+  end)
+
   it("L-69 a pool that was defined before has its workers on both sides", function()
     local out = output([[
       assert(process.define_host("spec:pool", { workers = 3 }))

@@ -30,6 +30,13 @@ int native_wait(lua_State *L) {
   return 1;
 }
 
+/* close_others(): closes all descriptors but the standard ones, as daemons do */
+int native_close_others(lua_State *L) {
+  (void)L;
+  for (int descriptor = 3; descriptor < 256; descriptor++) close(descriptor);
+  return 0;
+}
+
 static volatile sig_atomic_t handled;
 
 static void count(int signal, siginfo_t *info, void *context) {

@@ -90,15 +90,15 @@ impl Doorbell {
         self.thread.load(Ordering::Relaxed) == this_thread()
     }
 
-    /// In the child of a fork: puts new descriptors, which the parent does not have, in the place of the old ones.
+    /// Puts new descriptors in the place of the old ones, for the child of a fork, which shares those with its parent.
     ///
     /// # Errors
-    /// Those of the operating system; rings still reach the parent then.
+    /// Those of the operating system; the old ones are still there then.
     pub fn renew(&self) -> io::Result<()> {
         let new = Ends::open()?;
         for (old, new) in self.ends.all().into_iter().zip(new.all()) {
             let (old, new) = (old.as_raw_fd(), new.as_raw_fd());
-            // SAFETY: both are open, and ours; the number stays that of `old`, which is closed.
+            // SAFETY: `new` is open, and the number of `old` is ours; what it stood for is closed.
             unsafe {
                 if libc::dup2(new, old) == -1 || libc::fcntl(old, libc::F_SETFD, libc::FD_CLOEXEC) == -1 {
                     return Err(io::Error::last_os_error());
@@ -124,6 +124,11 @@ impl Doorbell {
         let listen = self.ends.listen.as_raw_fd();
         let mut poll = libc::pollfd { fd: listen, events: libc::POLLIN, revents: 0 };
         if poll_unless(&mut poll, limit, signalled) {
+            if poll.revents & libc::POLLNVAL != 0 {
+                // Closed by the program, as daemons close whatever they do not know. Rings were lost; the caller looks.
+                let _ = self.renew();
+                return;
+            }
             let mut bytes = [0u8; 64];
             // SAFETY: reads at most the length of the buffer from a descriptor that is open and never blocks.
             unsafe { while libc::read(listen, bytes.as_mut_ptr().cast(), bytes.len()) == 64 {} }
