@@ -95,15 +95,19 @@ impl Doorbell {
     /// # Errors
     /// Those of the operating system; the old ones are still there then.
     pub fn renew(&self) -> io::Result<()> {
-        let new = Ends::open()?;
-        for (old, new) in self.ends.all().into_iter().zip(new.all()) {
-            let (old, new) = (old.as_raw_fd(), new.as_raw_fd());
-            // SAFETY: `new` is open, and the number of `old` is ours; what it stood for is closed.
-            unsafe {
-                if libc::dup2(new, old) == -1 || libc::fcntl(old, libc::F_SETFD, libc::FD_CLOEXEC) == -1 {
-                    return Err(io::Error::last_os_error());
-                }
+        let old = self.ends.all().map(AsRawFd::as_raw_fd);
+        // The old ones may be closed already, and their numbers given to the new ones: those are moved above all of them.
+        let above = old.into_iter().max().unwrap_or(0) + 1;
+        let opened = Ends::open()?;
+        let new = opened.all().map(|end| duplicate_from(above, end));
+        drop(opened);
+        for (old, new) in old.into_iter().zip(new) {
+            // SAFETY: the number of `old` is ours; what it stood for is closed.
+            if unsafe { libc::dup2(new?.as_raw_fd(), old) } == -1 {
+                return Err(io::Error::last_os_error());
             }
+            // SAFETY: the descriptor is open, and only its flags change.
+            unsafe { libc::fcntl(old, libc::F_SETFD, libc::FD_CLOEXEC) };
         }
         Ok(())
     }
@@ -132,6 +136,17 @@ impl Doorbell {
             let mut bytes = [0u8; 64];
             // SAFETY: reads at most the length of the buffer from a descriptor that is open and never blocks.
             unsafe { while libc::read(listen, bytes.as_mut_ptr().cast(), bytes.len()) == 64 {} }
+        }
+    }
+}
+
+/// Another descriptor for the same, its number not below `least`.
+fn duplicate_from(least: RawFd, end: &OwnedFd) -> io::Result<OwnedFd> {
+    // SAFETY: the descriptor is open; the one that `fcntl` returns is ours.
+    unsafe {
+        match libc::fcntl(end.as_raw_fd(), libc::F_DUPFD_CLOEXEC, least) {
+            -1 => Err(io::Error::last_os_error()),
+            number => Ok(OwnedFd::from_raw_fd(number)),
         }
     }
 }
@@ -170,6 +185,19 @@ fn poll_unless(poll: &mut libc::pollfd, limit: Option<Duration>, signalled: impl
 mod tests {
     use super::*;
     use std::time::Instant;
+
+    #[test]
+    fn a_renewed_one_shares_nothing_with_what_it_was() {
+        let bell = Doorbell::new().unwrap();
+        let (number, twin) = (bell.ends.listen.as_raw_fd(), bell.ends.listen.try_clone().unwrap());
+        bell.renew().unwrap();
+        assert_eq!(bell.ends.listen.as_raw_fd(), number);
+        bell.ring();
+        let mut poll = libc::pollfd { fd: twin.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one pollfd.
+        assert_eq!(unsafe { libc::poll(&mut poll, 1, 0) }, 0, "the old one is not rung any more");
+        bell.wait(None, || false);
+    }
 
     #[test]
     fn rings_before_the_wait_end_it_once() {
