@@ -5,6 +5,7 @@ use super::lazy::{self, Field};
 use super::select::{case_receive, case_send, select};
 use super::{event, message, set_functions, time};
 use crate::codec::decode;
+use crate::runtime::clock::instant_after;
 use crate::scheduling::{Case, ChannelId, Scheduler, Sending, Ticket};
 use crate::vm::api::*;
 use crate::vm::context::Context;
@@ -314,10 +315,11 @@ unsafe extern "C-unwind" fn close(l: *mut lua_State) -> c_int {
     0
 }
 
-/// `ch:receive()` (C-6, C-7), first half.
+/// `ch:receive([timeout])` (C-6, C-7, C-41), first half.
 unsafe extern "C-unwind" fn receive(l: *mut lua_State) -> c_int {
     let context = Context::of(l);
     let channel = own(l, BLOCKING_LEVEL, "receive");
+    let span = time::time_out_at(l, 2, "channel:receive");
     wait::enter(l, context);
     let mut received = context.scheduler.borrow_mut().try_receive(channel.id);
     if received.is_none() && context.process.mailbox.has_mail() {
@@ -329,22 +331,29 @@ unsafe extern "C-unwind" fn receive(l: *mut lua_State) -> c_int {
             let done = wait::settle(context, crate::scheduling::Finish::Received(received));
             received_one(l, context, 0, done)
         }
-        None => wait::wait(l, context, [Case::Receive(channel.id)].into(), None, receive_again, received_one),
+        None if span == Some(0) => received_one(l, context, 0, Done::Elapsed),
+        None => {
+            let (cases, deadline) = ([Case::Receive(channel.id)].into(), span.and_then(instant_after));
+            wait::wait(l, context, cases, deadline, receive_again, received_one)
+        }
     }
 }
 
 second_half!(receive_again, received_one);
 
 unsafe fn received_one(l: *mut lua_State, context: &Context, _: usize, done: Done) -> c_int {
-    if matches!(done, Done::Failed) {
-        wait::raise_failure(l, context);
+    match done {
+        Done::Failed => wait::raise_failure(l, context),
+        Done::Elapsed => lua_settop(l, lua_gettop(l) + 2),
+        _ => {
+            let ok = push_received(l, context, 1, done);
+            lua_pushboolean(l, c_int::from(ok));
+        }
     }
-    let ok = push_received(l, context, 1, done);
-    lua_pushboolean(l, c_int::from(ok));
     2
 }
 
-/// `ch:send(value)` (C-4, C-5), first half.
+/// `ch:send(value [, timeout])` (C-4, C-5, C-42), first half.
 unsafe extern "C-unwind" fn send(l: *mut lua_State) -> c_int {
     let context = Context::of(l);
     let channel = own(l, BLOCKING_LEVEL, "send");
@@ -352,19 +361,22 @@ unsafe extern "C-unwind" fn send(l: *mut lua_State) -> c_int {
     if lua_gettop(l) < 2 {
         bad_argument(l, BLOCKING_LEVEL, 1, "send", "value expected");
     }
+    let span = time::time_out_at(l, 3, "channel:send");
     wait::enter(l, context);
     let ticket = store(l, context, 1, channel, 2);
     let sending = context.scheduler.borrow_mut().try_send(channel.id, ticket);
     match sending {
         Sending::Done => sent(l, context, 0, Done::Sent),
-        Sending::Closed => {
+        Sending::MustWait if span != Some(0) => {
+            let (cases, deadline) = ([Case::Send(channel.id, ticket)].into(), span.and_then(instant_after));
+            wait::wait(l, context, cases, deadline, send_again, sent)
+        }
+        refused => {
             forget(l, 1, ticket);
             context.scheduler.borrow_mut().release(channel.id, ticket);
             context.finished_cases.borrow_mut().clear();
-            sent(l, context, 0, Done::SendOnClosed)
-        }
-        Sending::MustWait => {
-            wait::wait(l, context, [Case::Send(channel.id, ticket)].into(), None, send_again, sent)
+            let closed = refused == Sending::Closed;
+            sent(l, context, 0, if closed { Done::SendOnClosed } else { Done::Elapsed })
         }
     }
 }
@@ -384,6 +396,6 @@ unsafe fn sent(l: *mut lua_State, context: &Context, _: usize, done: Done) -> c_
         Done::Failed => wait::raise_failure(l, context),
         _ => {}
     }
-    lua_pushboolean(l, 1);
+    lua_pushboolean(l, c_int::from(matches!(done, Done::Sent)));
     1
 }

@@ -2,6 +2,7 @@
 
 use super::arguments::{optional_string, string};
 use super::error::{return_done, return_failure};
+use super::messages::raise_no_memory;
 use super::restricted::allowed_on;
 use super::time;
 use crate::runtime::caretaker;
@@ -9,13 +10,16 @@ use crate::runtime::clock::Timestamp;
 use crate::runtime::envelope::{CancelRequest, Signal};
 use crate::runtime::failure::Failure;
 use crate::runtime::pid::{ProcessId, looks_like_pid};
-use crate::runtime::process::Process;
+use crate::runtime::process::{Charge, Process};
 use crate::runtime::relations::{self, doom};
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::wait;
 use std::ffi::c_int;
 use std::time::{Duration, Instant};
+
+/// About what a request takes besides its reason, in bytes.
+const COST: usize = size_of::<CancelRequest>() + 100;
 
 fn not_found(process: &Process) -> Failure {
     Failure::ProcessNotFound(process.pid.as_bytes().to_vec())
@@ -32,6 +36,7 @@ unsafe fn on_destination(
     }
     let destination = string(l, 1, function);
     let result = act(Context::of(l), destination);
+    raise_no_memory(l, &result);
     return_done(l, result)
 }
 
@@ -72,23 +77,26 @@ pub unsafe extern "C-unwind" fn cancel(l: *mut lua_State) -> c_int {
         if span.is_some() && process.is_main() {
             return Err(Failure::MainProcess);
         }
-        // A request waits until the process reads it, a deadline until the process ends. Who is not restricted is trusted with
-        // the number of them.
-        if context.process.host.settings.restricted && process.is_crowded() {
-            return Err(Failure::MailboxFull(process.pid.to_string()));
-        }
+        // A request waits until the process reads it. A restricted caller pays for that; others are trusted with the number.
+        let charge = match context.process.host.settings.restricted {
+            true => Some(
+                Charge::to(&context.process, COST + reason.map_or(0, <[u8]>::len))
+                    .ok_or(Failure::OutOfMemory)?,
+            ),
+            false => None,
+        };
         let at = Timestamp::now();
         let request = CancelRequest {
             from: context.process.pid.clone(),
             reason: reason.map(<[u8]>::to_vec),
             deadline: span.map(|span| at.plus(span)),
             at,
+            charge,
         };
         if !process.signal(Signal::Cancel(Box::new(request))) {
             return Err(not_found(&process));
         }
         if let Some(end) = span.and_then(|span| Instant::now().checked_add(span)) {
-            process.charge(caretaker::DEADLINE);
             caretaker::doom_at(&process, end, Failure::DeadlinePassed);
         }
         Ok(())

@@ -77,10 +77,7 @@ unsafe fn executed(l: *mut lua_State, context: &Context, _: usize, done: Done) -
 /// `process.wait([duration])` (P-19), first half.
 pub unsafe extern "C-unwind" fn wait_for_children(l: *mut lua_State) -> c_int {
     let context = Context::of(l);
-    let span = match lua_type(l, 1) {
-        LUA_TNONE | LUA_TNIL => None,
-        _ => Some(limit_at(l, 1, "process.wait")),
-    };
+    let span = limit_at(l, 1, "process.wait");
     wait::enter(l, context);
     let alone = context.process.with_bonds(|bonds| {
         bonds.awaits_children = bonds.children > 0;

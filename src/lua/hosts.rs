@@ -7,7 +7,7 @@ use super::restricted::allowed;
 use super::time::{self, DurationObject};
 use crate::codec::encode::Origin;
 use crate::runtime::entry::{self, DEFAULT_METHOD, Definition, Source, is_reference};
-use crate::runtime::failure::{Failure, shown};
+use crate::runtime::failure::{Failure, bare_number, shown};
 use crate::runtime::host::{self, LEAST_STACK, Settings};
 use crate::runtime::libraries::{self, Libraries};
 use crate::vm::api::*;
@@ -237,9 +237,10 @@ unsafe fn libraries_at(l: *mut lua_State, field: &[u8]) -> Result<Libraries, Fai
 
 /// The duration on top, at least 0.
 unsafe fn span_at(l: *mut lua_State, field: &[u8]) -> Result<Duration, Failure> {
-    match time::duration_at(l, -1, "define_host") {
+    match time::wait_at(l, -1, "define_host") {
         Ok(length) if length >= 0 => Ok(Duration::from_nanos(length.unsigned_abs())),
         Ok(_) => Err(bad_field(field, "must not be negative")),
+        Err(Failure::BareNumber { number, .. }) => Err(bad_field(field, bare_number(number))),
         Err(_) => Err(bad_field(field, format!("invalid duration: {}", shown(&shown_value(l, -1))))),
     }
 }

@@ -1,12 +1,12 @@
 //! Sending and the views of the mailbox (P-20 to P-41).
 
-use super::arguments::{bad_argument, string, wrong_type};
+use super::arguments::{bad_argument, raise_text, shown_value, string, wrong_type};
 use super::channel::{self, CHANNEL, ChannelObject};
 use super::error::{return_done, return_failure, return_false};
 use crate::codec::Needs;
 use crate::codec::encode::Origin;
 use crate::runtime::envelope::Envelope;
-use crate::runtime::failure::Failure;
+use crate::runtime::failure::{Failure, shown};
 use crate::runtime::process::Undelivered;
 use crate::scheduling::{ChannelId, Scheduler};
 use crate::vm::api::*;
@@ -160,6 +160,16 @@ unsafe fn reserve_view(l: *mut lua_State) {
 }
 
 unsafe fn message_option(l: *mut lua_State) -> bool {
+    lua_pushnil(l);
+    while lua_next(l, 2) != 0 {
+        if to_bytes(l, -2) != Some(b"message") {
+            let name = shown(&shown_value(l, -2));
+            let text = format!("listen: unknown option {name}");
+            drop(name);
+            raise_text(l, 1, text);
+        }
+        lua_pop(l, 1);
+    }
     raw_field(l, 2, c"message");
     let message = match lua_type(l, -1) {
         LUA_TNIL => false,

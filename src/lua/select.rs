@@ -1,6 +1,6 @@
 //! Cases and `channel.select` (C-10, C-20 to C-28).
 
-use super::arguments::{bad_argument, raise_text, wrong_type_at};
+use super::arguments::{bad_argument, raise_text, shown_value, wrong_type_at};
 use super::channel::{self, ChannelObject, second_half};
 use crate::runtime::failure::shown;
 use crate::scheduling::{Case, Ticket};
@@ -70,12 +70,20 @@ pub unsafe extern "C-unwind" fn select(l: *mut lua_State) -> c_int {
     if lua_type(l, 1) != LUA_TTABLE {
         wrong_type_at(l, BLOCKING_LEVEL, 1, 1, "select", "table");
     }
+    if !matches!(lua_type(l, 2), LUA_TNONE | LUA_TNIL | LUA_TBOOLEAN) {
+        wrong_type_at(l, BLOCKING_LEVEL, 2, 2, "select", "boolean");
+    }
     lua_settop(l, 2);
-    let default = has_default(l) || lua_toboolean(l, 2) != 0;
+    let keys = look_at_keys(l);
+    let default = keys.default || lua_toboolean(l, 2) != 0;
     wait::enter(l, context);
     let count = copy_cases(l);
     if count == 0 && !default {
         raise(l, BLOCKING_LEVEL, b"select: no cases");
+    }
+    // What is behind the first nil does not count, but a case there was meant to.
+    if keys.last_case > i64::from(count) {
+        not_a_case(l, count + 1);
     }
     store_values(l, context, count);
     #[cfg(feature = "luajit")]
@@ -108,19 +116,42 @@ pub unsafe extern "C-unwind" fn select(l: *mut lua_State) -> c_int {
 
 second_half!(select_again, waited);
 
-/// Whether `default` in the table is set; any other string key is refused.
-unsafe fn has_default(l: *mut lua_State) -> bool {
-    let mut default = false;
+/// What the keys of the table of cases say.
+struct Keys {
+    /// `default` is set.
+    default: bool,
+    /// The highest whole number that has a case, 0 if none has.
+    last_case: i64,
+}
+
+/// Looks at the keys of the table; a string other than `default` is refused, and so is what has a case though it counts nothing.
+unsafe fn look_at_keys(l: *mut lua_State) -> Keys {
+    let mut keys = Keys { default: false, last_case: 0 };
     lua_pushnil(l);
     while lua_next(l, 1) != 0 {
-        match to_bytes(l, -2) {
-            Some(b"default") => default = lua_toboolean(l, -1) != 0,
-            Some(key) => raise_text(l, BLOCKING_LEVEL, format!("select: unknown key {}", shown(key))),
-            None => {}
+        let number = if lua_type(l, -2) == LUA_TNUMBER { to_whole(l, -2) } else { None };
+        match (to_bytes(l, -2), number) {
+            (Some(b"default"), _) => keys.default = lua_toboolean(l, -1) != 0,
+            (Some(_), _) => unknown_key(l),
+            _ if object::get::<CaseObject>(l, -1).is_none() => {}
+            (_, Some(number)) if number > 0 => keys.last_case = keys.last_case.max(number),
+            _ => unknown_key(l),
         }
         lua_pop(l, 1);
     }
-    default
+    keys
+}
+
+/// Refuses the key below the top.
+unsafe fn unknown_key(l: *mut lua_State) -> ! {
+    let key = shown(&shown_value(l, -2));
+    let text = format!("select: unknown key {key}");
+    drop(key);
+    raise_text(l, BLOCKING_LEVEL, text)
+}
+
+unsafe fn not_a_case(l: *mut lua_State, entry: c_int) -> ! {
+    raise_text(l, BLOCKING_LEVEL, format!("select: entry {entry} is not a case"))
 }
 
 /// Copies the cases, from 1 to the first nil, into a table at `CASES`: their number. A case whose channel is gone (a finalizer
@@ -142,7 +173,7 @@ unsafe fn copy_cases(l: *mut lua_State) -> c_int {
             lua_pop(l, 2);
         }
         if !usable {
-            raise_text(l, BLOCKING_LEVEL, format!("select: entry {} is not a case", count + 1));
+            not_a_case(l, count + 1);
         }
         count += 1;
         lua_rawseti(l, CASES, lua_Integer::from(count));

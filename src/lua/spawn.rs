@@ -148,6 +148,7 @@ unsafe fn prepare(
         None => chunk::function_name(l, entry),
     };
     let host = host::lookup(host)?;
+    plan.check(&host)?;
     let defined = to_bytes(l, entry).is_some().then_some(&*reference);
     allowed_to_run(context, defined, &host.name, function)?;
     let (code, first, origin) = if lua_type(l, entry) == LUA_TFUNCTION {

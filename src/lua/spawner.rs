@@ -5,7 +5,7 @@ use super::channel::push_blocking;
 use super::{Functions, messages, set_functions, spawn};
 use crate::codec::encode::Origin;
 use crate::runtime::failure::{Failure, shown};
-use crate::runtime::host::{LEAST_STACK, Limits};
+use crate::runtime::host::{Host, LEAST_STACK, Limits};
 use crate::runtime::process::ContextValues;
 use crate::runtime::registry;
 use crate::vm::api::*;
@@ -50,6 +50,14 @@ impl Plan {
         let mut values = (**inherited).clone();
         values.extend(self.values.iter().map(|(key, value)| (key.clone(), Arc::clone(value))));
         Arc::new(values)
+    }
+
+    /// Whether this host can give what was asked for.
+    ///
+    /// # Errors
+    /// It cannot.
+    pub fn check(&self, host: &Host) -> Result<(), Failure> {
+        self.stack_size.map_or(Ok(()), |wanted| host.check_stack(wanted))
     }
 
     /// The limits of the child on a host with these.

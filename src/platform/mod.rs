@@ -11,6 +11,7 @@ pub mod generated_code;
 #[cfg(not(test))]
 mod library;
 mod memory;
+mod outside;
 pub mod signal;
 #[cfg(not(test))]
 mod stack;
@@ -27,6 +28,8 @@ pub use file::reason;
 pub use library::{at_exit, exit, pin_library};
 #[cfg(not(test))]
 pub use memory::Memory;
+#[cfg(not(test))]
+pub use outside::{is_silent, remember_handlers};
 #[cfg(not(test))]
 pub use stack::{CStack, release as release_stack};
 #[cfg(not(test))]

@@ -54,6 +54,11 @@ pub fn install(handler: Handler) {
     });
 }
 
+/// True for the address of the library's own handler.
+pub fn is_own(handler: usize) -> bool {
+    handler == on_signal as *const () as usize
+}
+
 /// Lets the signal through again, on a thread that has left the handler by a jump.
 pub fn allow() {
     // SAFETY: the set is initialised before it is used.

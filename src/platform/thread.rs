@@ -1,5 +1,6 @@
 //! The threads of the library: starting and joining them, their name, their signal mask.
 
+use super::outside::Own;
 use std::io;
 use std::os::unix::thread::JoinHandleExt;
 
@@ -25,7 +26,11 @@ pub fn name(name: &str) {
 pub fn start(stack: usize, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let builder = std::thread::Builder::new().stack_size(stack);
     // The new thread inherits the mask; that of the caller is as before afterwards.
-    let handle = hold_back_signals(|_| builder.spawn(body))?;
+    let counted = move || {
+        let _own = Own::count_in();
+        body();
+    };
+    let handle = hold_back_signals(|_| builder.spawn(counted))?;
     // What it is joined by it tells itself.
     let _ = handle.into_pthread_t();
     Ok(())

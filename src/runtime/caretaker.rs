@@ -13,6 +13,7 @@ use super::failure::Failure;
 use super::process::Process;
 use super::relations::{Stage, doom};
 use super::staff;
+use once_cell::sync::Lazy;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -29,7 +30,7 @@ struct Work {
     doomed: Vec<Doomed>,
     /// Cancel deadlines, the earliest on top.
     deadlines: BinaryHeap<Reverse<Deadline>>,
-    /// How many deadlines there may be before those of processes that are gone are taken out.
+    /// How many deadlines there may be before those that do not count any more are taken out.
     deadlines_kept: usize,
 }
 
@@ -40,8 +41,17 @@ struct Doomed {
 
 struct Deadline {
     at: Instant,
+    /// The same as in [`Process::deadline`], if it still counts.
+    number: u64,
     reason: Failure,
     process: Weak<Process>,
+}
+
+impl Deadline {
+    /// The process, if it is there and was given no earlier deadline since.
+    fn target(&self) -> Option<Arc<Process>> {
+        self.process.upgrade().filter(|process| process.deadline.load(Ordering::Relaxed) == self.number)
+    }
 }
 
 impl PartialEq for Deadline {
@@ -93,8 +103,8 @@ pub(super) fn rouse() {
     MORE.notify_one();
 }
 
-/// Bytes that a cancel deadline takes.
-pub const DEADLINE: usize = size_of::<Deadline>();
+/// What deadlines are counted from, in nanoseconds.
+static START: Lazy<Instant> = Lazy::new(Instant::now);
 
 /// Has a process that was just doomed interrupted until it is gone, or given up.
 pub fn watch(process: &Arc<Process>) {
@@ -102,12 +112,19 @@ pub fn watch(process: &Arc<Process>) {
     wake();
 }
 
-/// Dooms a process for this reason at `at`, unless it is gone by then.
+/// Dooms a process for this reason at `at`, unless it is gone by then. It has one deadline: an earlier one takes the place of
+/// a later one, and a later one is ignored.
 pub fn doom_at(process: &Arc<Process>, at: Instant, reason: Failure) {
+    let nanoseconds = at.saturating_duration_since(*START).as_nanos();
+    let number = u64::try_from(nanoseconds).unwrap_or(u64::MAX).max(1);
+    let earlier = |present| (present == 0 || number < present).then_some(number);
+    if process.deadline.fetch_update(Ordering::Relaxed, Ordering::Relaxed, earlier).is_err() {
+        return;
+    }
     let mut work = WORK.lock();
-    work.deadlines.push(Reverse(Deadline { at, reason, process: Arc::downgrade(process) }));
+    work.deadlines.push(Reverse(Deadline { at, number, reason, process: Arc::downgrade(process) }));
     if work.deadlines.len() > work.deadlines_kept {
-        work.deadlines.retain(|Reverse(deadline)| deadline.process.strong_count() > 0);
+        work.deadlines.retain(|Reverse(deadline)| deadline.target().is_some());
         work.deadlines_kept = 64.max(2 * work.deadlines.len());
     }
     drop(work);
@@ -141,7 +158,7 @@ fn work() {
             && next.at <= now
         {
             let due = work.deadlines.pop().map(|Reverse(deadline)| deadline);
-            if let Some((process, reason)) = due.and_then(|due| Some((due.process.upgrade()?, due.reason))) {
+            if let Some((process, reason)) = due.and_then(|due| Some((due.target()?, due.reason))) {
                 MutexGuard::unlocked(&mut work, || doom(&process, reason));
             }
         }

@@ -4,6 +4,7 @@
 
 use super::clock::Timestamp;
 use super::exit::ExitRecord;
+use super::process::Charge;
 use crate::platform::depot;
 use std::alloc::Layout;
 use std::borrow::Cow;
@@ -48,6 +49,8 @@ pub struct CancelRequest {
     pub deadline: Option<Timestamp>,
     /// When `cancel` was called.
     pub at: Timestamp,
+    /// What it counts for with a caller that has little memory; such a one pays for what it asks.
+    pub charge: Option<Charge>,
 }
 
 /// An owned message or signal. Thin: one pointer.
@@ -183,6 +186,11 @@ impl Envelope {
         }
     }
 
+    /// True if it counts for whoever has sent it, and so not for the receiver.
+    pub fn is_paid(&self) -> bool {
+        matches!(self.as_signal(), Some(Signal::Cancel(request)) if request.charge.is_some())
+    }
+
     /// The signal, `None` if this is a message.
     pub fn as_signal(&self) -> Option<&Signal> {
         match &self.header().content {
@@ -264,8 +272,13 @@ mod tests {
 
     #[test]
     fn a_signal_has_no_bytes() {
-        let request =
-            CancelRequest { from: "{main|1}".into(), reason: None, deadline: None, at: Timestamp::now() };
+        let request = CancelRequest {
+            from: "{main|1}".into(),
+            reason: None,
+            deadline: None,
+            at: Timestamp::now(),
+            charge: None,
+        };
         let envelope = Envelope::signal(Signal::Cancel(Box::new(request)));
         assert!(matches!(envelope.as_signal(), Some(Signal::Cancel(_))));
         assert_eq!(envelope.payload(), b"");

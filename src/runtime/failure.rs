@@ -38,6 +38,11 @@ pub fn shown(value: &[u8]) -> String {
     text
 }
 
+/// What is wrong with a bare number of nanoseconds where waiting is meant.
+pub fn bare_number(number: i64) -> String {
+    format!("{number} is {number} nanoseconds; write \"{number}s\", \"{number}ms\" or {number} * time.SECOND")
+}
+
 /// A failure that a function returns as an error object, or raises where its page says so.
 #[derive(Clone, Debug, Error)]
 #[allow(missing_docs)] // The text of each variant says what it is.
@@ -96,12 +101,12 @@ pub enum Failure {
     HostInUse(String),
     #[error("{function}: invalid duration: {}", shown(.value))]
     InvalidDuration { function: &'static str, value: Vec<u8> },
-    #[error(
-        "{function}: {number} is {number} nanoseconds; write \"{number}s\", \"{number}ms\" or {number} * time.SECOND"
-    )]
+    #[error("{function}: {}", bare_number(*.number))]
     BareNumber { function: &'static str, number: i64 },
     #[error("{function}: duration must be greater than zero")]
     NotPositive { function: &'static str },
+    #[error("{function}: duration must not be negative")]
+    Negative { function: &'static str },
     #[error("time.parse: cannot parse {} as {}: {reason}", shown(.value), shown(.layout))]
     CannotParse { layout: Vec<u8>, value: Vec<u8>, reason: String },
     #[error("time.load_location: empty zone name")]
@@ -122,6 +127,8 @@ pub enum Failure {
     OptionsNotATable,
     #[error("option {name} must be a {wanted}")]
     BadOption { name: String, wanted: &'static str },
+    #[error("option stack_size must be a whole number of at most {limit} on host {host}")]
+    StackTooLarge { limit: usize, host: String },
     #[error("unknown option: {}", shown(.0))]
     UnknownOption(Vec<u8>),
     #[error("process terminated")]

@@ -84,7 +84,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The lower of both for each limit that is not `None`.
+    /// The lower of both for each limit that is not `None`, and the stack that is asked for.
     pub fn lowered(self, mailbox: Option<usize>, memory: Option<usize>, stack: Option<usize>) -> Self {
         let lower = |own: usize, wanted: Option<usize>| match wanted {
             Some(wanted) if own == 0 || (wanted != 0 && wanted < own) => wanted,
@@ -93,7 +93,7 @@ impl Limits {
         Limits {
             mailbox: lower(self.mailbox, mailbox),
             memory: lower(self.memory, memory),
-            stack: lower(self.stack, stack),
+            stack: stack.unwrap_or(self.stack),
         }
     }
 }
@@ -177,6 +177,19 @@ impl Host {
         let Settings { functions, libraries, .. } = self.settings;
         needs.is_nothing()
             || (functions && libraries.contain(needs.libraries) && needs.origin.contain(libraries))
+    }
+
+    /// Whether a process can have a C stack of so many bytes: on a pool the threads are there already, and a restricted host
+    /// gives nothing beyond its own limits.
+    ///
+    /// # Errors
+    /// It cannot.
+    pub fn check_stack(&self, wanted: usize) -> Result<(), Failure> {
+        let Settings { workers, restricted, stack_size: limit, .. } = self.settings;
+        if wanted > limit && (workers > 0 || restricted) {
+            return Err(Failure::StackTooLarge { limit, host: self.name.to_string() });
+        }
+        Ok(())
     }
 
     /// The pool that runs its processes, `None` on a thread host.

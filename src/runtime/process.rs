@@ -11,7 +11,8 @@ use super::wake::Sleeper;
 use crate::platform::signal::{self, Target};
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -44,6 +45,8 @@ pub struct Process {
     charged: AtomicUsize,
     /// Messages in the mailbox, counted only if there is a limit.
     waiting: AtomicUsize,
+    /// When it will be ended, as [`super::caretaker`] counts; 0 for never.
+    pub(super) deadline: AtomicU64,
     /// Set once, when somebody has ended the process; `bonds.doom` says why.
     doomed: AtomicBool,
     /// Set once, when it was given up: it can do nothing any more that others would notice.
@@ -79,6 +82,7 @@ impl Process {
             sleeper,
             charged: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
+            deadline: AtomicU64::new(0),
             doomed: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
             thread: Mutex::new(None),
@@ -203,7 +207,7 @@ impl Process {
 
     /// Bytes to charge for an envelope; 0 where nothing is charged.
     fn cost(&self, envelope: &Envelope) -> usize {
-        if self.host.settings.restricted { envelope.size() } else { 0 }
+        if self.host.settings.restricted && !envelope.is_paid() { envelope.size() } else { 0 }
     }
 
     /// Counts bytes that others keep for the process towards its memory. `false`: there would be too many; they are counted
@@ -228,15 +232,10 @@ impl Process {
         self.charged.load(Ordering::Relaxed)
     }
 
-    /// Whether as much is kept for the process as it may use.
-    pub fn is_crowded(&self) -> bool {
-        self.host.settings.restricted && self.charged() > self.limits.memory
-    }
-
     /// Puts a signal into the mailbox; `false` if the process takes nothing any more. No limit keeps a signal away.
     pub fn signal(&self, signal: Signal) -> bool {
         let envelope = Envelope::signal(signal);
-        self.charge(envelope.size());
+        self.charge(self.cost(&envelope));
         self.push(envelope).is_ok()
     }
 
@@ -252,6 +251,36 @@ impl Process {
         if self.mailbox.close() == Owner::Parked {
             self.wake();
         }
+    }
+}
+
+/// Bytes charged to a process for what it has put somewhere else, as long as that is there.
+#[derive(Debug)]
+pub struct Charge {
+    process: Weak<Process>,
+    size: usize,
+}
+
+impl Charge {
+    /// Charges the process. `None`: it would be too much.
+    pub fn to(process: &Arc<Process>, size: usize) -> Option<Self> {
+        let charge = Charge { process: Arc::downgrade(process), size };
+        // What does not fit is given back.
+        process.charge(size).then_some(charge)
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        if let Some(process) = self.process.upgrade() {
+            process.discharge(self.size);
+        }
+    }
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.pid)
     }
 }
 

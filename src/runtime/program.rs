@@ -140,6 +140,7 @@ pub fn close_main(main: &Arc<Process>) {
                 reason: Some(b"main process ended".to_vec()),
                 deadline: Some(at.plus(process.host.settings.exit_grace)),
                 at,
+                charge: None,
             })));
         if asked {
             let own_end = now + process.host.settings.exit_grace;

@@ -50,7 +50,7 @@ impl Scheduler {
             return;
         };
         let number = plain.arming.number.wrapping_add(1);
-        plain.arming = Arming { number, pending: true, interval };
+        plain.arming = Arming { number, pending: true, interval, fired: None };
         if let Some(at) = at {
             self.start_alarm(at, Alarm::Timer(id, number));
         }
@@ -74,26 +74,38 @@ impl Scheduler {
                 continue;
             }
             match alarm {
-                Alarm::Waiter(waiter) => self.settle(waiter, 0, Finish::Elapsed),
-                Alarm::Timer(id, arming) => {
-                    if let Some(next) = self.fire(id, at, now) {
-                        self.start_alarm(next, Alarm::Timer(id, arming));
-                    }
-                }
+                Alarm::Waiter(waiter) => self.expire(waiter),
+                Alarm::Timer(id, _) => self.fire(id, at),
             }
         }
     }
 
-    /// Puts the time into the channel, unless one waits there already. When to fire again, if it is a ticker's.
-    fn fire(&mut self, id: ChannelId, due: Instant, now: Instant) -> Option<Instant> {
-        let plain = self.plain(id)?;
-        let interval = plain.arming.interval;
-        plain.arming.pending = interval.is_some();
-        if !plain.has_fired() {
-            plain.queue.push_back(Slot::Fired(Timestamp::now()));
-            self.rebalance(id);
+    /// Puts the time into the channel. A ticker rests from then on, until that is taken: nobody could notice another tick.
+    fn fire(&mut self, id: ChannelId, due: Instant) {
+        let Some(plain) = self.plain(id) else { return };
+        plain.arming.pending = plain.arming.interval.is_some();
+        plain.arming.fired = Some(due);
+        plain.queue.push_back(Slot::Fired(Timestamp::now()));
+        self.rebalance(id);
+    }
+
+    /// A tick was taken: the ticker goes on, at the pace that it had.
+    pub(super) fn resume_ticker(&mut self, id: ChannelId, now: Instant) {
+        let Some(Arming { number, pending: true, interval: Some(interval), fired: Some(due) }) =
+            self.plain(id).map(|plain| plain.arming)
+        else {
+            return;
+        };
+        if let Some(next) = next_tick(due, interval, now) {
+            self.start_alarm(next, Alarm::Timer(id, number));
         }
-        next_tick(due, interval?, now)
+    }
+
+    /// True if a timer runs that somebody can still notice, or a ticker, resting or not.
+    pub fn has_timers(&mut self) -> bool {
+        let ticks =
+            |channel: &Channel| matches!(&channel.source, Source::Plain(plain) if plain.arming.is_ticking());
+        self.next_deadline().is_some() || self.channels.values().any(ticks)
     }
 
     /// When the next timer fires that somebody can still notice.

@@ -89,20 +89,81 @@ fn a_marked_receiver_of_a_stopped_timer_waits_on() {
 fn a_ticker_keeps_its_pace_and_holds_one_tick() {
     let (mut scheduler, start) = (Scheduler::default(), Instant::now());
     let id = ticker(&mut scheduler, start);
+    assert_eq!(scheduler.next_deadline(), Some(after(start, 1000)));
     scheduler.fire_due(after(start, 1003));
+    assert!(fired(&mut scheduler, id));
     assert_eq!(scheduler.next_deadline(), Some(after(start, 2000)), "late, but no drift");
     scheduler.fire_due(after(start, 2000));
     scheduler.fire_due(after(start, 7500));
-    assert_eq!(scheduler.next_deadline(), Some(after(start, 8000)), "missed ticks are not made up for");
     assert!(fired(&mut scheduler, id));
     assert!(!fired(&mut scheduler, id), "at most one waits");
     scheduler.fire_due(after(start, 8000));
-    assert_eq!(scheduler.next_deadline(), Some(after(start, 9000)));
     assert_eq!(scheduler.stop_timer(id), Stopped { pending: true, unreceived: true });
     scheduler.fire_due(after(start, 20_000));
     assert!(!fired(&mut scheduler, id));
     assert_eq!(scheduler.next_deadline(), None);
     assert!(!scheduler.stop_timer(id).pending);
+}
+
+#[test]
+fn a_tick_that_nobody_takes_is_the_last_that_the_ticker_wakes_for() {
+    let (mut scheduler, start) = (Scheduler::default(), Instant::now());
+    let id = ticker(&mut scheduler, start);
+    scheduler.fire_due(after(start, 1000));
+    assert_eq!(scheduler.next_deadline(), None);
+    assert!(scheduler.has_timers(), "it goes on when that is taken");
+    scheduler.resume_ticker(id, after(start, 7500));
+    assert_eq!(scheduler.next_deadline(), Some(after(start, 8000)), "missed ticks are not made up for");
+    scheduler.stop_timer(id);
+    assert!(!scheduler.has_timers());
+    scheduler.resume_ticker(id, after(start, 9000));
+    assert_eq!(scheduler.next_deadline(), None, "a ticker that was stopped stays so");
+}
+
+#[test]
+fn a_wait_whose_time_is_over_takes_what_is_there_when_it_runs() {
+    let (mut scheduler, start) = (Scheduler::default(), Instant::now());
+    let id = scheduler.open_channel(1);
+    for value in [false, true] {
+        let task = scheduler.start_task();
+        assert_eq!(scheduler.next_task(), Some(task));
+        let waiter = scheduler.wait(Owner::Task(task), [Case::Receive(id)].into(), Some(after(start, 10)));
+        scheduler.fire_due(after(start, 9));
+        assert_eq!(scheduler.ready_count(), 0);
+        scheduler.fire_due(after(start, 10));
+        assert_eq!(scheduler.ready_count(), 1);
+        if value {
+            let ticket = scheduler.reserve(id);
+            assert_eq!(scheduler.try_send(id, ticket), Sending::Done);
+        }
+        assert!(scheduler.next_task().is_some());
+        match scheduler.complete(waiter) {
+            Some(Completion { finish: Finish::Received(Received::Stored(_)), .. }) => assert!(value),
+            Some(Completion { finish: Finish::Elapsed, .. }) => assert!(!value),
+            _ => panic!("the time is over"),
+        }
+        scheduler.end_task(task);
+        assert!(scheduler.try_receive(id).is_none());
+    }
+}
+
+#[test]
+fn a_send_whose_time_is_over_leaves_nothing_behind() {
+    let (mut scheduler, start) = (Scheduler::default(), Instant::now());
+    let id = scheduler.open_channel(0);
+    for _ in 0..3 {
+        let ticket = scheduler.reserve(id);
+        assert_eq!(ticket, 1, "the ticket is free again");
+        let task = scheduler.start_task();
+        assert_eq!(scheduler.next_task(), Some(task));
+        let waiter =
+            scheduler.wait(Owner::Task(task), [Case::Send(id, ticket)].into(), Some(after(start, 10)));
+        scheduler.fire_due(after(start, 10));
+        assert!(scheduler.next_task().is_some());
+        assert!(matches!(scheduler.complete(waiter), Some(Completion { finish: Finish::Elapsed, .. })));
+        scheduler.end_task(task);
+        assert!(scheduler.try_receive(id).is_none(), "nobody sends any more");
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::runtime::clock::Timestamp;
 use crate::runtime::envelope::Envelope;
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
+use std::time::Instant;
 
 /// Where `vm` keeps a value that a plain channel holds: a position in the channel's own table.
 pub type Ticket = u32;
@@ -71,6 +72,15 @@ pub struct Arming {
     pub pending: bool,
     /// Nanoseconds from tick to tick, `None` for a timer that fires once.
     pub interval: Option<NonZeroU64>,
+    /// When it was due the last time it fired.
+    pub fired: Option<Instant>,
+}
+
+impl Arming {
+    /// True for a ticker that was not stopped.
+    pub fn is_ticking(&self) -> bool {
+        self.pending && self.interval.is_some()
+    }
 }
 
 /// A value in the queue of a plain channel.

@@ -81,6 +81,8 @@ pub(super) struct Waiter {
     pub(super) marked: bool,
     /// Whether time alone can end it.
     pub(super) timed: bool,
+    /// Its time is over: it takes what is there when it runs, and waits no longer.
+    pub(super) overdue: bool,
 }
 
 pub(super) enum Alarm {
@@ -223,7 +225,7 @@ impl Scheduler {
     /// True if the innermost wait can only be ended by a coroutine that it holds up itself: nothing runs, no timer is
     /// pending, nobody waits for the mailbox, and a wait further out could go on.
     pub fn is_held_up(&mut self) -> bool {
-        if self.frames.len() < 2 || self.has_ready() || self.next_deadline().is_some() {
+        if self.frames.len() < 2 || self.has_ready() || self.has_timers() {
             return false;
         }
         let Some((&innermost, outer)) = self.frames.split_last() else {

@@ -3,6 +3,7 @@
 use super::channel::{Channel, Plain, Received, Sending, Slot, Source, Stamped, Ticket};
 use super::scheduler::{ChannelId, Finish, Scheduler, WaiterId};
 use std::collections::VecDeque;
+use std::time::Instant;
 
 impl Scheduler {
     /// A plain channel.
@@ -128,6 +129,9 @@ impl Scheduler {
                 }
                 if let Some(sender) = sender {
                     self.settle(sender.waiter, sender.case, Finish::Sent);
+                }
+                if matches!(slot, Some(Slot::Fired(_))) {
+                    self.resume_ticker(id, Instant::now());
                 }
                 match (slot, sender) {
                     (Some(Slot::Stored(ticket)), _) => Received::Stored(ticket),

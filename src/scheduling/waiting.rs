@@ -89,7 +89,8 @@ impl Scheduler {
     pub fn wait(&mut self, owner: Owner, cases: Cases, deadline: Option<Instant>) -> WaiterId {
         let timed = deadline.is_some();
         let copy = Cases::from_slice(&cases);
-        let waiter = Waiter { owner, cases: copy, settled: None, claim: None, marked: false, timed };
+        let waiter =
+            Waiter { owner, cases: copy, settled: None, claim: None, marked: false, timed, overdue: false };
         let id = self.waiters.insert(waiter);
         for (position, case) in cases.into_iter().enumerate() {
             match case {
@@ -161,13 +162,15 @@ impl Scheduler {
         let claim = waiter.claim;
         if let ([Case::Receive(channel)], Some(claimed), None) = (&*waiter.cases, claim, &waiter.settled)
             && *channel == claimed
+            && !waiter.overdue
         {
             return self.complete_claimed(id, claimed);
         }
         let cases = std::mem::take(&mut waiter.cases);
+        let overdue = waiter.overdue;
         let settled = match waiter.settled.take() {
             Some(settled) => Some(settled),
-            None => self.poll_as(&cases, Some(id), claim),
+            None => self.poll_as(&cases, Some(id), claim).or_else(|| overdue.then_some((0, Finish::Elapsed))),
         };
         let Some((case, finish)) = settled else {
             if let Some(waiter) = self.waiters.get_mut(id) {
@@ -176,7 +179,8 @@ impl Scheduler {
             self.unmark(id);
             return None;
         };
-        self.leave(id, &cases, Some(case));
+        let taken = !matches!(finish, Finish::Elapsed | Finish::Failed(_));
+        self.leave(id, &cases, taken.then_some(case));
         Some(Completion { case, finish, cases })
     }
 
@@ -217,6 +221,7 @@ impl Scheduler {
     pub fn can_complete(&self, id: WaiterId) -> bool {
         self.waiters.get(id).is_none_or(|waiter| {
             waiter.settled.is_some()
+                || waiter.overdue
                 || waiter
                     .cases
                     .iter()
@@ -235,6 +240,14 @@ impl Scheduler {
     /// Ends a wait when the other coroutines that are ready have had their turn.
     pub fn elapse(&mut self, id: WaiterId) {
         self.settle(id, 0, Finish::Elapsed);
+    }
+
+    /// The time of a wait is over. What has come for it counts all the same, up to the moment when it runs.
+    pub(super) fn expire(&mut self, id: WaiterId) {
+        if let Some(waiter) = self.waiters.get_mut(id) {
+            waiter.overdue = true;
+            self.mark(id);
+        }
     }
 
     /// Has the wait raise `failure` when it is looked at next.

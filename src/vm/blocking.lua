@@ -3,8 +3,8 @@
 local AGAIN, halves = ...
 
 local function of_two(first, again)
-  return function(ch)
-    local value, ok = first(ch)
+  return function(ch, timeout)
+    local value, ok = first(ch, timeout)
     while value == AGAIN do
       value, ok = again(ch)
     end

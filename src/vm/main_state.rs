@@ -33,6 +33,7 @@ pub unsafe fn open(l: *mut lua_State) -> std::io::Result<()> {
     if Context::find(l).is_some() {
         return Ok(());
     }
+    platform::remember_handlers();
     // All that can raise comes first.
     push_guard(l, state_closes);
     lua_rawsetp(l, LUA_REGISTRYINDEX, guard_key());

@@ -21,7 +21,7 @@ use crate::runtime::failure::Failure;
 use crate::runtime::{exit, program};
 use crate::scheduling::{Cases, Completion, Finish, Owner, Received, Ticket, WaiterId};
 use std::ffi::c_int;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How many waits may stand inside each other.
 const NESTED_WAITS: usize = 150;
@@ -280,6 +280,7 @@ unsafe fn run_until(l: *mut lua_State, context: &Context, waiter: WaiterId, mut 
     let current = context.scheduler.borrow().current();
     let running = context.running.get();
     let mut hooks = hook::Watch::begin(context);
+    let mut doubt = SHORTEST_DOUBT;
     loop {
         leave_if_over(context);
         if platform::fork::is_severed() {
@@ -310,7 +311,7 @@ unsafe fn run_until(l: *mut lua_State, context: &Context, waiter: WaiterId, mut 
                 context.running.set(running);
             }
             None if turns > 0 => turns = 0,
-            None => sleep_inside(context, waiter, &hooks),
+            None => sleep_inside(context, waiter, &hooks, &mut doubt),
         }
     }
 }
@@ -334,21 +335,28 @@ fn has_pending(context: &Context, main_script: bool) -> bool {
     !context.link_failures.borrow().is_empty() || (main_script && !context.task_errors.borrow().is_empty())
 }
 
+/// How long to sleep until it is looked at again whether anything can wake a main process that is alone: at first, and at most.
+const SHORTEST_DOUBT: Duration = Duration::from_millis(1);
+const LONGEST_DOUBT: Duration = Duration::from_secs(1);
+
 /// Nothing can run: sleeps, unless it is certain that nothing can ever end the wait.
-unsafe fn sleep_inside(context: &Context, waiter: WaiterId, hooks: &hook::Watch) {
+unsafe fn sleep_inside(context: &Context, waiter: WaiterId, hooks: &hook::Watch, doubt: &mut Duration) {
     let mut scheduler = context.scheduler.borrow_mut();
     if scheduler.is_held_up() {
         scheduler.fail(waiter, Failure::HeldUp);
         return;
     }
-    let deadline = scheduler.next_deadline();
-    if context.process.is_main()
-        && deadline.is_none()
-        && program::is_alone()
-        && !context.process.mailbox.has_mail()
-    {
-        scheduler.fail(waiter, Failure::MainDeadlock);
-        return;
+    let mut deadline = scheduler.next_deadline();
+    if context.process.is_main() && deadline.is_none() && program::is_alone() && !scheduler.has_timers() {
+        let silent = platform::is_silent();
+        // Last: what others have sent before they were gone is there now.
+        if silent && !context.process.mailbox.has_mail() {
+            scheduler.fail(waiter, Failure::MainDeadlock);
+            return;
+        }
+        // Nobody tells when the threads of others end.
+        deadline = Instant::now().checked_add(*doubt);
+        *doubt = (2 * *doubt).min(LONGEST_DOUBT);
     }
     drop(scheduler);
     sleep(context, deadline, || hooks.has_news(context));

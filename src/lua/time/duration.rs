@@ -41,12 +41,24 @@ pub unsafe fn wait_at(l: *mut lua_State, index: c_int, function: &'static str) -
     Ok(length)
 }
 
-/// How long to wait for something else, in nanoseconds (P-19). Raises if that is no duration.
-pub unsafe fn limit_at(l: *mut lua_State, index: c_int, function: &'static str) -> i64 {
-    match duration_at(l, index, function) {
-        Ok(length) => length,
+/// How long to wait for something else at most, in nanoseconds (P-19); `None` for nil. Raises if that is no duration to wait.
+pub unsafe fn limit_at(l: *mut lua_State, index: c_int, function: &'static str) -> Option<i64> {
+    if lua_type(l, index) <= LUA_TNIL {
+        return None;
+    }
+    match wait_at(l, index, function) {
+        Ok(length) => Some(length),
         Err(failure) => raise_failure(l, BLOCKING_LEVEL, failure),
     }
+}
+
+/// As [`limit_at`], for time-outs, which must not be negative (C-41).
+pub unsafe fn time_out_at(l: *mut lua_State, index: c_int, function: &'static str) -> Option<i64> {
+    let length = limit_at(l, index, function);
+    if length.is_some_and(i64::is_negative) {
+        raise_failure(l, BLOCKING_LEVEL, Failure::Negative { function });
+    }
+    length
 }
 
 /// As [`wait_at`], for waits that must be longer than nothing (T-21).

@@ -28,8 +28,8 @@ use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::object;
 use crate::vm::wait::{self, Done};
-pub use duration::limit_at;
 use duration::positive_wait_at;
+pub use duration::{limit_at, time_out_at};
 use std::ffi::{CStr, c_int};
 
 static FIELDS: lazy::Fields = lazy::Fields(&[FUNCTIONS, UNITS, &LAYOUTS, MONTHS_AND_DAYS]);
