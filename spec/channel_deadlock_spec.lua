@@ -2,6 +2,7 @@
 -- their own, because the process that runs the specs may have children.
 local process = require "process"
 local support = require "spec.support"
+local native = require "spec.support.native"
 
 local deadlock = "deadlock: nothing can wake the main process"
 
@@ -65,6 +66,38 @@ describe("a main process that nothing can wake", function()
       print(time.now():sub(start):milliseconds() >= 50, ok, message, select(2, late:receive()))
     ]])
     assert.equal("true\tfalse\t" .. deadlock .. "\ttrue\n", got.out)
+  end)
+
+  it("C-37 B-55 M-9 waits as long as the handler of a signal may do something", function()
+    support.with_folder({ ["keep"] = "" }, function(folder)
+      assert.equal("true\ttrue\tfalse\n", support.output_of(native.source(folder) .. [[
+        local process = require "process"
+        local deadlock = select(2, pcall(channel.new().receive, channel.new()))
+        native.catch(12)
+        -- The interpreter's own handler raises out of the wait.
+        os.execute("(sleep 0.2; kill -INT $PPID) &")
+        local interrupted = select(2, pcall(channel.new().receive, channel.new()))
+        print(
+          tostring(deadlock):find("deadlock", 1, true) ~= nil,
+          tostring(interrupted):find("interrupted!", 1, true) ~= nil,
+          tostring(interrupted):find("deadlock", 1, true) ~= nil
+        )
+      ]]))
+    end)
+  end)
+
+  it("C-37 B-55 L-54 does not wait for a process that was given up", function()
+    local got = script([[
+      process.define_host("spec:short", { terminate_grace = "50ms", report = false })
+      process.define("spec:stuck", "return { main = function(parent) " ..
+        "process.send(parent, 'there') io.popen('sleep 3'):read('*a') end }")
+      local pid = process.spawn_monitored("spec:stuck", "spec:short", process.pid())
+      process.inbox():receive()
+      process.terminate(pid)
+      process.events():receive()
+      print(select(2, pcall(process.inbox().receive, process.inbox())))
+    ]])
+    assert.equal(deadlock .. "\n", got.out)
   end)
 
   it("C-37 is woken by the last words of a process that has ended", function()

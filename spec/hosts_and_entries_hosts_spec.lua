@@ -187,8 +187,8 @@ describe("hosts", function()
       surprise = { 1 },
       workers = { -1, "2", true, 0.5, 1025 },
       memory_limit = { -1, "9", true },
-      terminate_grace = { -1, "soon", true },
-      exit_grace = { -1, "soon", true },
+      terminate_grace = { -1, "soon", true, 5 },
+      exit_grace = { -1, "soon", true, 999 },
       jit = { 1, "false" },
       init = { 1, true },
       functions = { 1, "true" },
@@ -206,6 +206,12 @@ describe("hosts", function()
     end
     assert.is_nil((process.define_host(host, { "max_processes" })))
     assert.equal(9, process.host_info(host).max_processes)
+  end)
+
+  it("H-24 B-39 T-4 tells how a grace is written", function()
+    local ok, err = process.define_host(new_host({}), { exit_grace = 5 })
+    assert.is_nil(ok)
+    assert.equal('exit_grace: 5 is 5 nanoseconds; write "5s", "5ms" or 5 * time.SECOND', tostring(err))
   end)
 
   it("H-25 B-39 can be redefined until the first process was started there", function()

@@ -40,6 +40,20 @@ describe("code that wants to use up memory", function()
       return failed
     ]],
     ["ask itself to end"] = "local s = ('x'):rep(1e5) while process.cancel(process.pid(), s) do end",
+    ["ask a child to end"] = [[
+      local s = ("x"):rep(1e5)
+      local child = assert(process.spawn("demo:parked", "demo:host"))
+      while process.cancel(child, s) do end
+    ]],
+    ["ask a child to end, though each call fails"] = [[
+      local s = ("x"):rep(1e5)
+      local child = assert(process.spawn("demo:parked", "demo:host"))
+      for i = 1, 1e5 do pcall(process.cancel, child, s) end
+    ]],
+    ["set a child earlier and earlier deadlines"] = [[
+      local child = assert(process.spawn("demo:reader", "demo:host"))
+      for i = 1, 1e6 do process.cancel(child, nil, (9e6 - i) * time.SECOND) end
+    ]],
     ["set itself deadlines"] = "while process.cancel(process.pid(), nil, '9999h') do end",
     ["keep names"] = "for i = 1, 1e4 do process.registry.register(('n'):rep(60000) .. i) end",
     ["be remembered under names"] = [[

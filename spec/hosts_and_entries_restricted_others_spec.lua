@@ -243,6 +243,54 @@ describe("the limits of a restricted host", function()
     end
   end)
 
+  it("P-25 H-31 events are never refused, and do not count for a child that is asked to end", function()
+    assert(process.define("spec.restricted:counts", [[
+      return { main = function(go)
+        local count = 0
+        repeat time.sleep("1ms") until process.registry.lookup(go)
+        while process.events():receive(0) do count = count + 1 end
+        return count
+      end }
+    ]]))
+    local host = restricted({ memory_limit = 8000000, mailbox_limit = 2 })
+    local got = run(
+      host,
+      [[
+        local host, go = ...
+        local builder, text = process.with_options({ memory_limit = 1000000 }), ("x"):rep(10000)
+        local child = assert(builder:spawn_monitored("spec.restricted:counts", host, go))
+        assert(process.send(child, "t") and process.send(child, "t") and not process.send(child, "t"))
+        for i = 1, 300 do
+          assert(process.cancel(child, text))
+        end
+        process.registry.register(go)
+        local exit = process.events():receive()
+        return exit.error and tostring(exit.error) or exit.result
+      ]],
+      host,
+      "spec.restricted.go"
+    )
+    assert.equal(300, got)
+  end)
+
+  it("P-25 H-31 whoever asks others to end pays for what it asks, as long as that waits", function()
+    local host = restricted({ memory_limit = 4000000 })
+    for _, target in ipairs({ "process.pid()", "process.spawn_linked('spec.restricted:idle', ...)" }) do
+      local body = "local target, text = %s, ('x'):rep(10000) for i = 1, 1e5 do assert(process.cancel(target, text)) end"
+      local ev = border.exit_of(host, body:format(target), host)
+      assert.matches("not enough memory$", tostring(ev.error))
+    end
+    local got = run(host, [[
+      local text, events = ("x"):rep(10000), process.events()
+      for i = 1, 2000 do
+        assert(process.cancel(process.pid(), text))
+        assert(events:receive().reason == text)
+      end
+      return "paid back"
+    ]])
+    assert.equal("paid back", got)
+  end)
+
   it("H-31 B-36 hold for the processes it spawns", function()
     local host = restricted({ max_processes = 3 })
     local text = run(

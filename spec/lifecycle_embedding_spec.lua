@@ -51,8 +51,12 @@ describe("a program that embeds Lua", function()
     ends_well("talk")
   end)
 
-  it("C-37 B-55 L-67 a main process waits in vain only if there is no other one", function()
+  it("C-37 B-55 L-67 M-9 a main process waits in vain only if there is no other one, and no other thread", function()
     ends_well("deadlock")
+  end)
+
+  it("C-37 B-55 M-9 threads that are not the library's may still load the module and send", function()
+    ends_well("outsider")
   end)
 
   it("L-69, L-67 main processes of the forking thread go on in the child, unless another thread has one", function()

@@ -102,6 +102,31 @@ describe("channel.select", function()
     end
   end)
 
+  it("B-52 C-28 refuses a nil with a case behind it, which would not be looked at", function()
+    local other = channel.new():case_receive()
+    assert.equal("select: entry 2 is not a case", support.raised(channel.select, { other, nil, take }))
+    assert.equal("select: entry 2 is not a case", support.raised(channel.select, { other, nil, nil, take }))
+    assert.equal("select: entry 1 is not a case", support.raised(channel.select, { nil, take, default = true }))
+    assert.equal("select: entry 1 is not a case", support.raised(channel.select, { [2 ^ 40] = take }, true))
+    assert.equal("select: entry 3 is not a case", support.raised(channel.select, { other, other, false, take }))
+  end)
+
+  it("B-54 C-28 refuses a case that is no entry of the list", function()
+    local other = channel.new():case_receive()
+    assert.equal("select: unknown key 0", support.raised(channel.select, { other, [0] = take }))
+    assert.equal("select: unknown key -1", support.raised(channel.select, { other, [-1] = take }))
+    assert.equal("select: unknown key 1.5", support.raised(channel.select, { other, [1.5] = take }))
+    assert.equal("select: unknown key true", support.raised(channel.select, { other, [true] = take }))
+    assert.equal("select: unknown key table", support.raised(channel.select, { other, [{}] = take }))
+  end)
+
+  it("B-1 C-22 refuses a second argument that is no boolean, such as a time-out", function()
+    for _, wrong in ipairs({ "1s", 5, {}, take }) do
+      local got = type(wrong) == "userdata" and "channel.case" or type(wrong)
+      assert.equal(("#2 (boolean expected, got %s)"):format(got), support.bad_argument(channel.select, { take }, wrong))
+    end
+  end)
+
   it("B-53 refuses to wait for nothing", function()
     assert.equal("select: no cases", support.raised(channel.select, {}))
     assert.equal("select: no cases", support.raised(channel.select, { nil, take }))

@@ -51,6 +51,14 @@ describe("arguments", function()
     end
   end)
 
+  it("B-16 listen raises for an option that it does not know, and opens nothing", function()
+    support.raises("listen: unknown option mesage", process.listen, "spec.orders", { mesage = true })
+    support.raises("listen: unknown option a\\000b", process.listen, "spec.orders", { message = true, ["a\0b"] = 1 })
+    support.raises("listen: unknown option 1", process.listen, "spec.orders", { true })
+    assert(process.send(process.pid(), "spec.orders", 1))
+    assert.are.equal("spec.orders", support.receive(process.inbox()):topic())
+  end)
+
   it("B-16 B-1 listen raises for a message mode that is no boolean, and opens nothing", function()
     support.raises("bad argument #2 to ", process.listen, "spec.orders", { message = 1 })
     support.raises("boolean expected, got number", process.listen, "spec.orders", { message = 1 })

@@ -136,11 +136,60 @@ describe("options of the builder", function()
     assert.are.equal(20000000, (process.exec(big, host)))
   end)
 
-  it("P-82 give this process a bigger C stack, if the host has one", function()
-    assert.are.equal("fits", (process.with_options({ stack_size = 128 * 1024 * 1024 }):exec(
+  -- Whether the program has a piece of memory of so many bytes, such as the stack of a thread.
+  local has_piece = [[
+    local wanted = ...
+    for line in io.lines("/proc/self/maps") do
+      local from, to = line:match("^(%x+)-(%x+) rw")
+      if from and tonumber(to, 16) - tonumber(from, 16) >= wanted then
+        return true
+      end
+    end
+    return false
+  ]]
+
+  it("P-82 H-24 give this process a bigger C stack on a thread host", function()
+    local builder = process.with_options({ stack_size = 300 * 1024 * 1024 })
+    local threads = "spec.spawner:threads"
+    assert(process.define_host(threads, {}))
+    local looks = support.entry(has_piece)
+    assert.is_false((process.exec(looks, threads, 300 * 1024 * 1024)))
+    assert.is_true((builder:exec(looks, threads, 300 * 1024 * 1024)))
+    assert.are.equal("fits", (builder:exec(
       support.entry("local function f(n) if n == 0 then return 'fits' end return (f(n - 1)) end return f(5000)"),
-      host
+      threads
     )))
+  end)
+
+  it("P-82 H-24 give this process a smaller C stack than its host has", function()
+    local roomy = "spec.spawner:roomy"
+    assert(process.define_host(roomy, { stack_size = 500 * 1024 * 1024 }))
+    local least = process.host_info("app:processes").stack_size
+    local looks = support.entry(has_piece)
+    assert.is_false((process.with_options({ stack_size = least }):exec(looks, roomy, 500 * 1024 * 1024)))
+    assert.is_true((process.exec(looks, roomy, 500 * 1024 * 1024)))
+  end)
+
+  it("P-82 B-61 B-3 H-31 refuse a bigger C stack where it cannot be given", function()
+    local least = process.host_info("app:processes").stack_size
+    local libs = { "base" }
+    local hosts = {
+      ["spec.spawner:pool"] = { workers = 1, stack_size = 2 * least },
+      ["spec.spawner:jail"] = {
+        libs = libs, stack_size = 2 * least, max_processes = 9, mailbox_limit = 9, memory_limit = 4000000,
+      },
+    }
+    process.define("spec.spawner:seven", "return { main = function() return 7 end }")
+    for name, options in pairs(hosts) do
+      assert(process.define_host(name, options))
+      local text = ("option stack_size must be a whole number of at most %d on host %s"):format(2 * least, name)
+      local big = process.with_options({ stack_size = 2 * least + 1 })
+      support.fails(text, "INVALID", big:spawn("spec.spawner:seven", name))
+      support.fails(text, "INVALID", big:exec("spec.spawner:seven", name))
+      for _, fits in ipairs({ least, 2 * least }) do
+        assert.are.equal(7, (process.with_options({ stack_size = fits }):exec("spec.spawner:seven", name)))
+      end
+    end
   end)
 
   it("P-80 P-82 merge", function()

@@ -155,6 +155,16 @@ describe("process.wait", function()
     assert.are.equal("cannot wait in a finalizer", tostring(err))
   end)
 
+  it("B-41 T-4 P-19 raises for a bare small number", function()
+    for _, number in ipairs({ 1, 5, 999 }) do
+      local text = 'process.wait: %d is %d nanoseconds; write "%ds", "%dms" or %d * time.SECOND'
+      support.raises(text:format(number, number, number, number, number), process.wait, number)
+    end
+    support.spawn(support.parked)
+    assert.is_false(process.wait(1000))
+    assert.is_false(process.wait(-5))
+  end)
+
   it("B-40 P-19 raises for what is no duration", function()
     for _, value in ipairs({ true, {}, "soon", "5 s", 0 / 0 }) do
       local shown = type(value) == "table" and "" or tostring(value)

@@ -164,8 +164,87 @@ describe("time.timer", function()
   end)
 end)
 
+-- How often the threads of the program have gone to sleep so far: each wake-up costs one.
+local switches = [[
+  local function switches()
+    local list, all = io.popen("ls /proc/$PPID/task"), 0
+    local threads = list:read("*a")
+    list:close()
+    for thread in threads:gmatch("%d+") do
+      local file = io.open("/proc/self/task/" .. thread .. "/status")
+      if file then
+        all = all + tonumber(file:read("*a"):match("\nvoluntary_ctxt_switches:%s*(%d+)"))
+        file:close()
+      end
+    end
+    return all
+  end
+]]
+
 describe("time.ticker", function()
   before_each(support.reset)
+
+  for where, source in pairs({
+    ["the main process"] = [[
+      local ticker = time.ticker("100us")
+      local before = switches()
+      time.sleep("300ms")
+      print(switches() - before < 300, (ticker:channel():receive()) ~= nil)
+    ]],
+    ["a select of the main process that it does not win"] = [[
+      local ticker, ch = time.ticker("100us"), channel.new(1)
+      ticker:channel():receive()
+      for _ = 1, 3 do
+        ch:send(1)
+        channel.select { ch:case_receive() }
+      end
+      local before = switches()
+      channel.new():receive("300ms")
+      print(switches() - before < 300, (ticker:channel():receive()) ~= nil)
+    ]],
+    ["a child"] = [[
+      process.define("spec:ticks", [=[ return { main = function(parent)
+        local ticker = time.ticker("100us")
+        time.sleep("20ms")
+        process.send(parent, "ticks")
+        process.inbox():receive()
+        process.send(parent, "ticked", (ticker:channel():receive()))
+      end } ]=])
+      local child = process.spawn("spec:ticks", "app:processes", process.pid())
+      assert(process.inbox():receive():topic() == "ticks")
+      local before = switches()
+      time.sleep("300ms")
+      local few = switches() - before < 300
+      process.send(child, "go on")
+      print(few, process.inbox():receive():payload() ~= nil)
+    ]],
+  }) do
+    it("T-27 an unread tick costs nothing, in " .. where, function()
+      assert.equal("true\ttrue\n", support.output_of("local process = require 'process'\n" .. switches .. source))
+    end)
+  end
+
+  it("T-27 goes on at its pace when a tick was taken late", function()
+    local ticker, start = time.ticker("10ms"), time.now()
+    time.sleep("35ms")
+    local ticks = {}
+    for i = 1, 3 do
+      ticks[i] = support.receive(ticker:channel()):sub(start):milliseconds()
+    end
+    ticker:stop()
+    -- The first waited from 10 ms on; the next is the first that was due after it was taken.
+    assert.is_true(ticks[1] >= 10 and ticks[2] >= 40 and ticks[3] >= 50, table.concat(ticks, " "))
+  end)
+
+  it("C-37 T-27 a ticker keeps the main process from a deadlock, though nobody reads it", function()
+    assert.equal("nil\tnil\ttrue\n", support.output_of([[
+      require "process"
+      local ticker = time.ticker("1ms")
+      local late = coroutine.wrap(function() return channel.new():receive("50ms") end)
+      local value, ok = late()
+      print(value, ok, ticker:stop())
+    ]]))
+  end)
 
   it("T-27 yields a Time once per interval, first after one interval", function()
     local start = time.now()

@@ -172,12 +172,14 @@ static void talk(int count) {
   lua_close(L);
 }
 
-/* `deadlock`: a main process waits as long as there is another one, and is told when it is the last. */
+/* `deadlock`: a main process waits as long as there is another one, or a thread, and is told when it is the last. */
 static atomic_int is_last;
+static int late;
 
-static void *wait_in_vain(void *L) {
-  run(L, "wait_in_vain", NULL);
-  if (!is_last) fail("deadlock", "there was another main process");
+static void *outlast(void *other) {
+  run(other, "outlast", late ? "5ms" : "1us");
+  lua_close(other);
+  is_last = 1;
   return NULL;
 }
 
@@ -185,11 +187,33 @@ static void deadlock(int count) {
   for (int i = 0; i < count; i++) {
     lua_State *L = open_state(), *other = open_state();
     is_last = 0;
-    pthread_t thread = start(wait_in_vain, L);
-    run(other, "outlast", i % 2 ? "1us" : "5ms");
-    is_last = 1;
-    lua_close(other);
+    late = i % 2;
+    pthread_t thread = start(outlast, other);
+    run(L, "wait_in_vain", NULL);
+    if (!is_last) fail("deadlock", "there was another main process, or its thread");
     join(thread);
+    lua_close(L);
+  }
+}
+
+/* `outsider`: a main process that is alone waits for threads that load the module only when it waits already. */
+static void *come_late(void *from) {
+  lua_State *L = open_state();
+  run(L, "call_in", from);
+  lua_close(L);
+  return NULL;
+}
+
+static void outsider(int count) {
+  enum { OTHERS = 3 };
+  for (int i = 0; i < count; i++) {
+    lua_State *L = open_state();
+    char pid[64];
+    snprintf(pid, sizeof pid, "%s", run(L, "expect_calls", NULL));
+    pthread_t threads[OTHERS];
+    for (int k = 0; k < OTHERS; k++) threads[k] = start(come_late, pid);
+    run_with(L, "take_calls", OTHERS);
+    for (int k = 0; k < OTHERS; k++) join(threads[k]);
     lua_close(L);
   }
 }
@@ -279,6 +303,7 @@ int main(int argc, char **argv) {
     void (*body)(int);
     int count;
   } cases[] = {{"many", many, 1000}, {"family", family, 30}, {"talk", talk, 1000}, {"deadlock", deadlock, 30},
+               {"outsider", outsider, 20},
                {"busy", busy, 80}, {"again", again, 30}, {"fork", fork_often, 10}};
   const char *name = argc > 1 ? argv[1] : "";
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)

@@ -164,6 +164,22 @@ function states.outlast(span)
   time.sleep(span)
 end
 
+function states.expect_calls()
+  process.listen("call")
+  return me
+end
+
+function states.call_in(pid)
+  assert(process.send(pid, "call"))
+end
+
+function states.take_calls(count)
+  local calls = process.listen("call")
+  for _ = 1, tonumber(count) do
+    assert(select(2, calls:receive()))
+  end
+end
+
 -- What children may be at when the state closes; the messages of some meet it as it does.
 local doings = {
   computing,

@@ -60,6 +60,8 @@ local PRELUDE = [[
   }))
   assert(process.define("demo:result", "return { main = function() return ('r'):rep(4e6) end }"))
   assert(process.define("demo:nothing", "return { main = function() end }"))
+  assert(process.define("demo:parked", "return { main = function() channel.new():receive() end }"))
+  assert(process.define("demo:reader", "return { main = function() while process.events():receive() do end end }"))
   local function peak()
     local file = assert(io.open("/proc/self/status"))
     local text = file:read("*a")
