@@ -96,6 +96,7 @@ pub unsafe extern "C-unwind" fn cancel(l: *mut lua_State) -> c_int {
         if !process.signal(Signal::Cancel(Box::new(request))) {
             return Err(not_found(&process));
         }
+        context.weigh_charges();
         if let Some(end) = span.and_then(|span| Instant::now().checked_add(span)) {
             caretaker::doom_at(&process, end, Failure::DeadlinePassed);
         }

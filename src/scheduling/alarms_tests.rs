@@ -205,6 +205,26 @@ fn resets_do_not_pile_up() {
 }
 
 #[test]
+fn time_outs_of_waits_that_were_served_do_not_pile_up() {
+    let (mut scheduler, start) = (Scheduler::default(), Instant::now());
+    let id = scheduler.open_channel(0);
+    for _ in 0..10_000 {
+        let task = scheduler.start_task();
+        assert_eq!(scheduler.next_task(), Some(task));
+        let waiter =
+            scheduler.wait(Owner::Task(task), [Case::Receive(id)].into(), Some(after(start, 60_000)));
+        let ticket = scheduler.reserve(id);
+        assert_eq!(scheduler.try_send(id, ticket), Sending::Done);
+        assert_eq!(scheduler.next_task(), Some(task));
+        assert!(matches!(scheduler.complete(waiter), Some(Completion { finish: Finish::Received(_), .. })));
+        scheduler.release(id, ticket);
+        scheduler.end_task(task);
+    }
+    assert!(scheduler.timers.len() <= 64);
+    assert_eq!(scheduler.next_deadline(), None);
+}
+
+#[test]
 fn who_waits_to_send_into_the_channel_of_a_timer_moves_into_the_room_that_a_stop_makes() {
     let (mut scheduler, start) = (Scheduler::default(), Instant::now());
     let id = scheduler.start_timer(Some(start));

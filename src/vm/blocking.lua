@@ -4,7 +4,12 @@ local AGAIN, halves = ...
 
 local function of_two(first, again)
   return function(ch, timeout)
-    local value, ok = first(ch, timeout)
+    local value, ok
+    if timeout == nil then
+      value, ok = first(ch)
+    else
+      value, ok = first(ch, timeout)
+    end
     while value == AGAIN do
       value, ok = again(ch)
     end

@@ -52,8 +52,15 @@ pub unsafe fn limit_at(l: *mut lua_State, index: c_int, function: &'static str) 
     }
 }
 
-/// As [`limit_at`], for time-outs, which must not be negative (C-41).
+/// As [`limit_at`], for time-outs, which must not be negative (C-41): the last argument, if it is there at all. Most calls have
+/// none, and pay for one look at their number.
+#[inline(always)]
 pub unsafe fn time_out_at(l: *mut lua_State, index: c_int, function: &'static str) -> Option<i64> {
+    if lua_gettop(l) < index { None } else { time_out(l, index, function) }
+}
+
+#[cold]
+unsafe fn time_out(l: *mut lua_State, index: c_int, function: &'static str) -> Option<i64> {
     let length = limit_at(l, index, function);
     if length.is_some_and(i64::is_negative) {
         raise_failure(l, BLOCKING_LEVEL, Failure::Negative { function });
