@@ -319,7 +319,7 @@ unsafe extern "C-unwind" fn close(l: *mut lua_State) -> c_int {
 unsafe extern "C-unwind" fn receive(l: *mut lua_State) -> c_int {
     let context = Context::of(l);
     let channel = own(l, BLOCKING_LEVEL, "receive");
-    let span = time::time_out_at(l, 2, "channel:receive");
+    let span = time::time_out_at(l, lua_gettop(l), 2, "channel:receive");
     wait::enter(l, context);
     let mut received = context.scheduler.borrow_mut().try_receive(channel.id);
     if received.is_none() && context.process.mailbox.has_mail() {
@@ -331,12 +331,18 @@ unsafe extern "C-unwind" fn receive(l: *mut lua_State) -> c_int {
             let done = wait::settle(context, crate::scheduling::Finish::Received(received));
             received_one(l, context, 0, done)
         }
-        None if span == Some(0) => received_one(l, context, 0, Done::Elapsed),
-        None => {
-            let (cases, deadline) = ([Case::Receive(channel.id)].into(), span.and_then(instant_after));
-            wait::wait(l, context, cases, deadline, receive_again, received_one)
-        }
+        None => receive_later(l, context, channel.id, span),
     }
+}
+
+/// Waits for a value, apart from the way that most calls take.
+#[inline(never)]
+unsafe fn receive_later(l: *mut lua_State, context: &Context, id: ChannelId, span: Option<i64>) -> c_int {
+    if span == Some(0) {
+        return received_one(l, context, 0, Done::Elapsed);
+    }
+    let deadline = span.and_then(instant_after);
+    wait::wait(l, context, [Case::Receive(id)].into(), deadline, receive_again, received_one)
 }
 
 second_half!(receive_again, received_one);
@@ -358,19 +364,17 @@ unsafe extern "C-unwind" fn send(l: *mut lua_State) -> c_int {
     let context = Context::of(l);
     let channel = own(l, BLOCKING_LEVEL, "send");
     refuse_mailbox(l, context, BLOCKING_LEVEL, channel, "send");
-    if lua_gettop(l) < 2 {
+    let count = lua_gettop(l);
+    if count < 2 {
         bad_argument(l, BLOCKING_LEVEL, 1, "send", "value expected");
     }
-    let span = time::time_out_at(l, 3, "channel:send");
+    let span = time::time_out_at(l, count, 3, "channel:send");
     wait::enter(l, context);
     let ticket = store(l, context, 1, channel, 2);
     let sending = context.scheduler.borrow_mut().try_send(channel.id, ticket);
     match sending {
         Sending::Done => sent(l, context, 0, Done::Sent),
-        Sending::MustWait if span != Some(0) => {
-            let (cases, deadline) = ([Case::Send(channel.id, ticket)].into(), span.and_then(instant_after));
-            wait::wait(l, context, cases, deadline, send_again, sent)
-        }
+        Sending::MustWait if span != Some(0) => send_later(l, context, channel.id, ticket, span),
         refused => {
             forget(l, 1, ticket);
             context.scheduler.borrow_mut().release(channel.id, ticket);
@@ -379,6 +383,19 @@ unsafe extern "C-unwind" fn send(l: *mut lua_State) -> c_int {
             sent(l, context, 0, if closed { Done::SendOnClosed } else { Done::Elapsed })
         }
     }
+}
+
+/// Waits until the value is taken, apart from the way that most calls take.
+#[inline(never)]
+unsafe fn send_later(
+    l: *mut lua_State,
+    context: &Context,
+    id: ChannelId,
+    ticket: Ticket,
+    span: Option<i64>,
+) -> c_int {
+    let deadline = span.and_then(instant_after);
+    wait::wait(l, context, [Case::Send(id, ticket)].into(), deadline, send_again, sent)
 }
 
 second_half!(send_again, sent);

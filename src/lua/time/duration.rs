@@ -52,11 +52,15 @@ pub unsafe fn limit_at(l: *mut lua_State, index: c_int, function: &'static str) 
     }
 }
 
-/// As [`limit_at`], for time-outs, which must not be negative (C-41): the last argument, if it is there at all. Most calls have
-/// none, and pay for one look at their number.
+/// As [`limit_at`], for time-outs, which must not be negative (C-41): the last argument of `count`, if it is there at all.
 #[inline(always)]
-pub unsafe fn time_out_at(l: *mut lua_State, index: c_int, function: &'static str) -> Option<i64> {
-    if lua_gettop(l) < index { None } else { time_out(l, index, function) }
+pub unsafe fn time_out_at(
+    l: *mut lua_State,
+    count: c_int,
+    index: c_int,
+    function: &'static str,
+) -> Option<i64> {
+    if count < index { None } else { time_out(l, index, function) }
 }
 
 #[cold]
