@@ -1,7 +1,6 @@
 -- Receives and sends that wait only so long: every kind of channel, wherever a call may wait.
 local process = require "process"
 local channel = require "process.channel"
-local time = require "process.time"
 local support = require "spec.support"
 
 local loadstring = rawget(_G, "loadstring") or load

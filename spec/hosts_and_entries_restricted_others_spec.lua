@@ -276,7 +276,10 @@ describe("the limits of a restricted host", function()
   it("P-25 H-31 whoever asks others to end pays for what it asks, as long as that waits", function()
     local host = restricted({ memory_limit = 4000000 })
     for _, target in ipairs({ "process.pid()", "process.spawn_linked('spec.restricted:idle', ...)" }) do
-      local body = "local target, text = %s, ('x'):rep(10000) for i = 1, 1e5 do assert(process.cancel(target, text)) end"
+      local body = [[
+        local target, text = %s, ("x"):rep(10000)
+        for i = 1, 1e5 do assert(process.cancel(target, text)) end
+      ]]
       local ev = border.exit_of(host, body:format(target), host)
       assert.matches("not enough memory$", tostring(ev.error))
     end
