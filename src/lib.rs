@@ -45,8 +45,11 @@ mod entry_points {
     unsafe fn open(l: *mut lua_State) {
         platform::pin_library();
         platform::fork::watch(fork::AROUND);
-        platform::at_exit(program::stop_new_work);
+        platform::at_exit(program::stop_new_work, program::has_threads);
         luaL_checkstack(l, 20, std::ptr::null());
+        if let Err(text) = platform::signal::choose() {
+            error::raise_failure(l, 1, Failure::BadSignal(text));
+        }
         if platform::fork::is_severed() {
             error::raise_failure(l, 1, Failure::AfterFork);
         }

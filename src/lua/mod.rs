@@ -3,6 +3,7 @@
 
 pub mod arguments;
 pub mod channel;
+pub mod commands;
 pub mod control;
 pub mod coroutine;
 pub mod ctx;

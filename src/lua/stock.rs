@@ -1,7 +1,7 @@
 //! The stock functions that spawned processes have in a form of ours.
 
 use super::install::push_library;
-use super::{Functions, coroutine};
+use super::{Functions, commands, coroutine};
 use crate::platform;
 use crate::vm::api::*;
 use crate::vm::context::Context;
@@ -10,8 +10,15 @@ use std::ffi::c_int;
 use std::ptr;
 
 /// Those that are C functions without upvalues.
-pub const REPLACED: Functions =
-    &[(c"print", print), (c"os.exit", exit), (c"coroutine.spawn", coroutine::spawn)];
+pub const REPLACED: Functions = &[
+    (c"print", print),
+    (c"os.exit", exit),
+    (c"os.execute", commands::execute),
+    (c"io.popen", commands::popen),
+    #[cfg(feature = "luajit")]
+    (c"io.close", commands::close),
+    (c"coroutine.spawn", coroutine::spawn),
+];
 
 /// Puts them in the place of the interpreter's, as far as the host grants their libraries, and seeds `math.random`.
 pub unsafe fn replace(l: *mut lua_State) {
@@ -31,6 +38,12 @@ pub unsafe fn replace(l: *mut lua_State) {
     push_library(l, c"os");
     if lua_type(l, -1) == LUA_TTABLE {
         set_function(l, c"exit", exit);
+        set_function(l, c"execute", commands::execute);
+    }
+    lua_pop(l, 1);
+    push_library(l, c"io");
+    if lua_type(l, -1) == LUA_TTABLE {
+        commands::replace_functions(l);
     }
     lua_pop(l, 1);
 }

@@ -3,7 +3,7 @@
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use std::{io, ptr};
+use std::io;
 
 /// Rings before and during a wait end it; several rings count as one.
 pub struct Doorbell {
@@ -165,7 +165,7 @@ fn poll_unless(poll: &mut libc::pollfd, limit: Option<Duration>, signalled: impl
         tv_sec: libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX),
         tv_nsec: limit.subsec_nanos() as _,
     });
-    let time = time.as_ref().map_or(ptr::null(), ptr::from_ref);
+    let time = time.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
     super::thread::hold_back_signals(|mask| {
         // SAFETY: one pollfd, a time that lives through the call or none, the thread's own mask.
         !signalled() && unsafe { libc::ppoll(poll, 1, time, mask) } > 0

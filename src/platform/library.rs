@@ -1,7 +1,17 @@
 //! The library inside the OS process: staying mapped, and the end of the program.
+//!
+//! `exit` of C calls the handlers that were registered, then what libraries have for their end, and last it flushes all streams.
+//! That last step waits for every thread that is inside a stream: for ever, if one waits for input. So while threads of ours may
+//! be, the end of this library is the end of the program: everything that others have registered has run by then.
 
+use super::stdio;
 use std::ffi::{c_int, c_void};
-use std::sync::Once;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Once, OnceLock};
+use std::time::Duration;
+
+/// How long the end waits for threads to leave the streams that are to be flushed.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Keeps this shared library mapped until the OS process ends: threads of ours may run its code when the state that loaded
 /// it has closed. Done once; a failure means a statically linked library, which stays anyway.
@@ -19,23 +29,69 @@ pub fn pin_library() {
     });
 }
 
-/// Has `handler` called when the OS process ends by `exit`. Once for the program.
-pub fn at_exit(handler: extern "C" fn()) {
-    static REGISTERED: Once = Once::new();
-    REGISTERED.call_once(|| {
-        // SAFETY: the handler lies in this library, which `pin_library` keeps mapped.
+/// What the end of the program asks the library: whether threads of its own may still run code of the user's.
+static THREADS_LEFT: OnceLock<fn() -> bool> = OnceLock::new();
+
+/// The status with which the program ends, once that is known.
+static STATUS: AtomicI32 = AtomicI32::new(UNKNOWN);
+
+const UNKNOWN: c_int = c_int::MIN;
+
+/// Has `handler` called when the OS process ends by `exit`, and the end bounded if `threads_left` says so then. Once for the
+/// program.
+pub fn at_exit(handler: extern "C" fn(), threads_left: fn() -> bool) {
+    THREADS_LEFT.get_or_init(|| {
+        // SAFETY: the handlers lie in this library, which `pin_library` keeps mapped.
         unsafe {
             libc::atexit(handler);
+            #[cfg(all(target_os = "linux", target_env = "gnu"))]
+            on_exit(note_status, std::ptr::null_mut());
         }
+        threads_left
     });
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+unsafe extern "C" {
+    fn on_exit(handler: extern "C" fn(c_int, *mut c_void), data: *mut c_void) -> c_int;
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+extern "C" fn note_status(status: c_int, _: *mut c_void) {
+    STATUS.store(status, Ordering::Release);
+}
+
+/// Has the system call [`end`] after all handlers of `exit`.
+#[used]
+#[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__mod_term_func"))]
+#[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".fini_array"))]
+static END: extern "C" fn() = end;
+
+/// The end of the library is the end of the program if threads of ours are left. Where the system does not tell with which
+/// status it ends, that is only done if a process has asked for it.
+extern "C" fn end() {
+    let left = THREADS_LEFT.get().is_some_and(|left| left());
+    if !left || super::fork::is_severed() {
+        return;
+    }
+    stdio::flush_at_end(PATIENCE);
+    let status = STATUS.load(Ordering::Acquire);
+    if status != UNKNOWN {
+        // SAFETY: has no preconditions.
+        unsafe { libc::_exit(status) };
+    }
 }
 
 /// Ends the OS process as `exit` of C does, from whichever thread. The first caller's code wins; any later caller waits for
 /// the end that is under way.
 pub fn exit(code: c_int) -> ! {
     static FIRST: Once = Once::new();
-    // SAFETY: `exit` runs once, by the first caller; the others never return from `call_once`, which the first never leaves.
-    FIRST.call_once(|| unsafe { libc::exit(code) });
+    FIRST.call_once(|| {
+        STATUS.store(code, Ordering::Release);
+        // SAFETY: `exit` runs once, by the first caller; the others never return from `call_once`, which the first never
+        // leaves.
+        unsafe { libc::exit(code) }
+    });
     loop {
         std::thread::park();
     }

@@ -1,9 +1,12 @@
 //! What the operating system does for the library, one small module for each service.
 
 mod allowance;
+#[cfg(not(test))]
+pub mod command;
 mod cradle;
 pub mod depot;
 mod doorbell;
+pub mod errno;
 mod file;
 pub mod fork;
 #[cfg(any(test, feature = "luajit"))]
@@ -33,5 +36,5 @@ pub use outside::{is_silent, remember_handlers};
 #[cfg(not(test))]
 pub use stack::{CStack, release as release_stack};
 #[cfg(not(test))]
-pub use stdio::print_line;
+pub use stdio::{flush_output, print_line};
 pub use thread::{Ending as EndingThread, name as name_thread, start as start_thread};

@@ -87,9 +87,7 @@ fn handles_signals() -> bool {
         let handler = handler_of(signal);
         let known = match signal {
             // Those report what the thread itself does.
-            libc::SIGSEGV | libc::SIGBUS | libc::SIGFPE | libc::SIGILL | libc::SIGTRAP | libc::SIGABRT => {
-                true
-            }
+            fault if super::signal::FAULTS.contains(&fault) => true,
             libc::SIGINT => INTERRUPT.get() == Some(&handler),
             _ => super::signal::is_own(handler),
         };

@@ -1,11 +1,15 @@
 //! The one signal of the library: asked of a thread, it runs a function of ours in the middle of whatever the thread does.
 //!
-//! `SIGURG` unless the environment variable `PROCESS_SIGNAL` names another number. The handler is installed at the first
+//! `SIGURG` unless the environment variable `PROCESS_SIGNAL` has another number. The handler is installed at the first
 //! spawn and calls an earlier one for signals that we did not send.
+//!
+//! Also: which signals threads of ours let through, and what programs that they start get instead of it.
 
+use super::errno;
 use std::cell::Cell;
-use std::ffi::{c_int, c_void};
-use std::sync::Once;
+use std::ffi::{OsString, c_int, c_void};
+use std::os::unix::ffi::OsStringExt;
+use std::sync::{Once, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 
 /// What runs on the thread that was asked: gets the address of the interrupted instruction, 0 if the system does not tell.
@@ -22,6 +26,121 @@ static INSTALLED: AtomicBool = AtomicBool::new(false);
 /// The handler before ours, as `sa_sigaction` and `sa_flags`.
 static EARLIER: (AtomicUsize, AtomicI32) = (AtomicUsize::new(libc::SIG_DFL), AtomicI32::new(0));
 
+/// Signals that report a fault of the thread itself. Blocking one would turn a crash into a silent end.
+pub(super) const FAULTS: [c_int; 7] = [
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGFPE,
+    libc::SIGILL,
+    libc::SIGTRAP,
+    libc::SIGABRT,
+    libc::SIGSYS,
+];
+
+/// Signals by which the system answers a call of the thread itself: it has written to a pipe that nobody reads, or beyond the
+/// size that a file may have, or has used the terminal from the background. Where they are blocked the program goes on.
+const ANSWERS: [c_int; 4] = [libc::SIGPIPE, libc::SIGXFSZ, libc::SIGTTIN, libc::SIGTTOU];
+
+/// Signals that `system` of C ignores in the whole program while it waits for the one it has started.
+const FROM_KEYBOARD: [c_int; 2] = [libc::SIGINT, libc::SIGQUIT];
+
+/// Reads from the environment which signal is to be used. Once for the program, before anything else of this page.
+///
+/// # Errors
+/// What stands there instead of the number of a signal that can be used.
+pub fn choose() -> Result<(), Vec<u8>> {
+    static CHOSEN: OnceLock<Result<(), Vec<u8>>> = OnceLock::new();
+    let chosen = CHOSEN.get_or_init(|| {
+        let text = std::env::var_os("PROCESS_SIGNAL").map(OsString::into_vec).unwrap_or_default();
+        if text.is_empty() {
+            return Ok(());
+        }
+        let number = std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok());
+        match number.filter(|&signal| is_usable(signal)) {
+            Some(signal) => {
+                SIGNAL.store(signal, Ordering::Relaxed);
+                Ok(())
+            }
+            None => Err(text),
+        }
+    });
+    chosen.clone()
+}
+
+/// Whether a program can catch the signal, and nothing else needs it on the threads of ours.
+fn is_usable(signal: c_int) -> bool {
+    let taken = [libc::SIGKILL, libc::SIGSTOP];
+    let known = !taken.iter().chain(&FAULTS).chain(&ANSWERS).any(|&other| other == signal);
+    known && disposition(signal).is_some()
+}
+
+/// What the program does about a signal: the address of a handler, `SIG_DFL` or `SIG_IGN`; none if there is no such signal.
+fn disposition(signal: c_int) -> Option<usize> {
+    // SAFETY: only reads, into a structure of ours.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        (libc::sigaction(signal, std::ptr::null(), &mut action) == 0).then_some(action.sa_sigaction)
+    }
+}
+
+/// All signals but the library's own and those that report faults.
+pub fn of_others() -> libc::sigset_t {
+    // SAFETY: the set is initialised before it is used.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&mut set);
+        libc::sigdelset(&mut set, number());
+        for fault in FAULTS {
+            libc::sigdelset(&mut set, fault);
+        }
+        set
+    }
+}
+
+/// What threads of ours block. What answers their own calls acts as in the main thread, but a handler of the program's may
+/// expect to run there and nowhere else.
+pub fn blocked_in_threads() -> libc::sigset_t {
+    let mut set = of_others();
+    for answer in ANSWERS {
+        if disposition(answer).is_some_and(|action| action == libc::SIG_DFL || action == libc::SIG_IGN) {
+            // SAFETY: the set is initialised.
+            unsafe { libc::sigdelset(&mut set, answer) };
+        }
+    }
+    set
+}
+
+/// What a program gets that a thread of ours starts: what one that the main process starts would get.
+pub struct Inherited {
+    /// The signals that it blocks.
+    pub mask: libc::sigset_t,
+    /// The signals that act as usual there, even if they are ignored here at the moment.
+    pub defaults: libc::sigset_t,
+}
+
+static INHERITED: OnceLock<Inherited> = OnceLock::new();
+
+/// As the thread that spawned first had it then: a main process, and not inside `system`. None if nothing was spawned.
+pub fn inherited() -> Option<&'static Inherited> {
+    INHERITED.get()
+}
+
+fn note_inherited() -> Inherited {
+    // SAFETY: the sets are initialised before they are read.
+    unsafe {
+        let mut inherited: Inherited = std::mem::zeroed();
+        libc::sigemptyset(&mut inherited.mask);
+        libc::sigemptyset(&mut inherited.defaults);
+        libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &mut inherited.mask);
+        for signal in FROM_KEYBOARD {
+            if disposition(signal) != Some(libc::SIG_IGN) {
+                libc::sigaddset(&mut inherited.defaults, signal);
+            }
+        }
+        inherited
+    }
+}
+
 /// The number of the signal.
 pub fn number() -> c_int {
     SIGNAL.load(Ordering::Relaxed)
@@ -31,11 +150,7 @@ pub fn number() -> c_int {
 pub fn install(handler: Handler) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let chosen = std::env::var("PROCESS_SIGNAL").ok().and_then(|text| text.parse().ok());
-        SIGNAL.store(
-            chosen.filter(|signal| (1..=64).contains(signal)).unwrap_or(libc::SIGURG),
-            Ordering::Relaxed,
-        );
+        INHERITED.get_or_init(note_inherited);
         HANDLER.store(handler as usize, Ordering::Release);
         // SAFETY: both structures are initialised before they are used; the handler lives as long as the library, which is
         // pinned.
@@ -97,7 +212,7 @@ pub unsafe fn interrupt(target: Target) {
 }
 
 unsafe extern "C" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-    let errno = *libc::__errno_location();
+    let error = errno::get();
     let handler = HANDLER.load(Ordering::Acquire);
     // SAFETY: only `install` sets it, to a `Handler`.
     let handled = handler != 0 && std::mem::transmute::<usize, Handler>(handler)(interrupted_at(context));
@@ -105,7 +220,7 @@ unsafe extern "C" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, contex
     if !handled && !own {
         call_earlier(signal, info, context);
     }
-    *libc::__errno_location() = errno;
+    errno::set(error);
 }
 
 /// Whether the signal was sent to this very thread: nobody else does that to threads of the library. One that was meant for

@@ -50,7 +50,17 @@ fn lowest_address() -> usize {
     }
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+#[cfg(target_vendor = "apple")]
+fn lowest_address() -> usize {
+    // SAFETY: have no preconditions for the calling thread.
+    let (highest, size) = unsafe {
+        let own = libc::pthread_self();
+        (libc::pthread_get_stackaddr_np(own) as usize, libc::pthread_get_stacksize_np(own))
+    };
+    highest.saturating_sub(size)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_vendor = "apple")))]
 fn lowest_address() -> usize {
     0
 }
@@ -68,7 +78,8 @@ pub fn release() {
     // SAFETY: has no preconditions.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
     let end = (here - OWN) & !(page - 1);
-    if CStack::of_thread().remaining() <= REACH + OWN + page {
+    let stack = CStack::of_thread();
+    if stack.lowest == 0 || stack.remaining() <= REACH + OWN + page {
         return;
     }
     // SAFETY: what is given back lies below the frames of the thread, where nothing is used, and as was just seen within its

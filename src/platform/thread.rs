@@ -1,6 +1,7 @@
 //! The threads of the library: starting and joining them, their name, their signal mask.
 
 use super::outside::Own;
+use super::signal;
 use std::io;
 use std::os::unix::thread::JoinHandleExt;
 
@@ -18,7 +19,7 @@ pub fn name(name: &str) {
     let _ = name;
 }
 
-/// Runs `body` on a thread of its own with so many bytes of C stack, on which no signal but the library's own is handled. The
+/// Runs `body` on a thread of its own with so many bytes of C stack, on which no handler of the program runs. The
 /// thread has to be joined ([`Ending`]).
 ///
 /// # Errors
@@ -30,7 +31,7 @@ pub fn start(stack: usize, body: impl FnOnce() + Send + 'static) -> io::Result<(
         let _own = Own::count_in();
         body();
     };
-    let handle = hold_back_signals(|_| builder.spawn(counted))?;
+    let handle = with_mask(&signal::blocked_in_threads(), |_| builder.spawn(counted))?;
     // What it is joined by it tells itself.
     let _ = handle.into_pthread_t();
     Ok(())
@@ -55,18 +56,16 @@ impl Ending {
 
 /// Calls `act` while all signals but the library's own are blocked on the calling thread; `act` gets the mask as it was before,
 /// and is afterwards.
+#[cfg(target_os = "linux")]
 pub fn hold_back_signals<T>(act: impl FnOnce(&libc::sigset_t) -> T) -> T {
-    // SAFETY: the sets are initialised by `sigfillset` and `pthread_sigmask` before they are read. Signals that report a
-    // fault of the thread itself stay open: blocking them would turn a crash into a silent end.
+    with_mask(&signal::of_others(), act)
+}
+
+fn with_mask<T>(mask: &libc::sigset_t, act: impl FnOnce(&libc::sigset_t) -> T) -> T {
+    // SAFETY: both sets are initialised when they are read, the second one by the first call.
     unsafe {
-        let mut all: libc::sigset_t = std::mem::zeroed();
         let mut before: libc::sigset_t = std::mem::zeroed();
-        libc::sigfillset(&mut all);
-        libc::sigdelset(&mut all, super::signal::number());
-        for fault in [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGABRT] {
-            libc::sigdelset(&mut all, fault);
-        }
-        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
+        libc::pthread_sigmask(libc::SIG_SETMASK, mask, &mut before);
         let result = act(&before);
         libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
         result

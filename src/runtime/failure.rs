@@ -163,6 +163,11 @@ pub enum Failure {
     EmptyContextKey,
     #[error("not allowed on host {host}: {function}")]
     NotAllowed { host: String, function: &'static str },
+    #[error(
+        "PROCESS_SIGNAL: not the number of a signal that can be used: {} (12 or 23 on Linux, for instance)",
+        shown(.0)
+    )]
+    BadSignal(Vec<u8>),
     #[error("not available after fork")]
     AfterFork,
     #[error("not enough memory")]

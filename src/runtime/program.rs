@@ -31,6 +31,9 @@ const LAST_MOMENT: Duration = Duration::from_millis(500);
 /// Processes alive in the program, main ones included.
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 
+/// Threads that run processes, and processes that wait for a worker of their pool.
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+
 /// Main processes, to be woken when one of them is left alone.
 static MAINS: Mutex<Vec<Arc<Process>>> = Mutex::new(Vec::new());
 
@@ -50,11 +53,13 @@ impl Realm {
 
     /// Counts a thread in.
     pub fn thread_started(&self) {
+        THREADS.fetch_add(1, Ordering::AcqRel);
         *self.threads.lock() += 1;
     }
 
     /// Counts a thread out: it touches nothing of the library any more.
     pub fn thread_ended(&self) {
+        THREADS.fetch_sub(1, Ordering::AcqRel);
         *self.threads.lock() -= 1;
         self.thread_ended.notify_all();
     }
@@ -71,6 +76,11 @@ static EXITING: AtomicBool = AtomicBool::new(false);
 /// Stops new work because the OS process exits; never waits.
 pub extern "C" fn stop_new_work() {
     EXITING.store(true, Ordering::Release);
+}
+
+/// True while a thread of ours may run code of the user's.
+pub fn has_threads() -> bool {
+    THREADS.load(Ordering::Acquire) > 0
 }
 
 /// Counts a process in.

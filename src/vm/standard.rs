@@ -152,6 +152,13 @@ impl Names {
     }
 }
 
+/// A C function of the standard library, as the interpreter's own states have it. It has no environment, nor upvalues.
+#[cfg(feature = "luajit")]
+pub fn stock_function(text: &[u8]) -> Option<Function> {
+    let functions = NAMES.list[*NAMES.by_text.get(text)?].functions;
+    functions.map(|[stock, _]| stock)
+}
+
 /// The library that a name belongs to.
 fn library_of(text: &[u8]) -> Libraries {
     let first = text.split(|&byte| byte == b'.').next().unwrap_or_default();

@@ -1,0 +1,220 @@
+//! Starting programs: what `system` and `popen` of C do, for one thread of many.
+//!
+//! Those two would hand on the signals that the thread blocks, and make every thread of the program deaf to Ctrl-C for as long
+//! as `system` runs. Here a program gets what one gets that the main process starts ([`signal::inherited`]), nothing changes for
+//! the other threads, and no end of a pipe gets into programs that are started meanwhile.
+
+use super::{errno, signal};
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+use std::ffi::{CStr, c_char, c_int, c_short};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::ptr;
+
+/// The programs at the other end of streams, by the address of the stream.
+static STREAMS: Mutex<Option<FxHashMap<usize, libc::pid_t>>> = Mutex::new(None);
+
+/// The wait status of a shell that could not be started, as of one that has ended with code 127.
+const NO_SHELL: c_int = 127 << 8;
+
+/// Runs a command to its end: the wait status, -1 if the system does not tell it, with the error number set; else that is 0,
+/// or says why there was no shell.
+pub fn run(command: &CStr) -> c_int {
+    match start(command, None) {
+        Ok(program) => {
+            errno::set(0);
+            wait(program)
+        }
+        Err(error) => {
+            errno::set(error);
+            NO_SHELL
+        }
+    }
+}
+
+/// Starts a command with one end of a pipe as its standard input (`writes`) or output: a stream at the other end, which
+/// [`close`] closes.
+///
+/// # Errors
+/// The error number of the operating system.
+pub fn open(command: &CStr, writes: bool) -> Result<*mut libc::FILE, c_int> {
+    make_room()?;
+    let (read, write) = pipe()?;
+    let (own, its, place, mode) = if writes {
+        (write, read, libc::STDIN_FILENO, c"w")
+    } else {
+        (read, write, libc::STDOUT_FILENO, c"r")
+    };
+    // SAFETY: the descriptor is ours, and goes over to the stream.
+    let stream = unsafe { libc::fdopen(own.as_raw_fd(), mode.as_ptr()) };
+    if stream.is_null() {
+        return Err(errno::get());
+    }
+    let _ = own.into_raw_fd();
+    match start(command, Some((its.as_raw_fd(), place))) {
+        Ok(program) => {
+            STREAMS.lock().get_or_insert_default().insert(stream.addr(), program);
+            Ok(stream)
+        }
+        Err(error) => {
+            // SAFETY: the stream was made above, and nobody else knows it.
+            unsafe { libc::fclose(stream) };
+            Err(error)
+        }
+    }
+}
+
+/// Closes a stream that [`open`] has made and waits for its program: as [`run`]. None, and nothing is done, for any other stream.
+///
+/// # Safety
+/// The stream is not used afterwards.
+pub unsafe fn close(stream: *mut libc::FILE) -> Option<c_int> {
+    let program = STREAMS.lock().as_mut()?.remove(&stream.addr())?;
+    libc::fclose(stream);
+    errno::set(0);
+    Some(wait(program))
+}
+
+/// Room for one more stream.
+fn make_room() -> Result<(), c_int> {
+    let room = STREAMS.lock().get_or_insert_default().try_reserve(1);
+    room.map_err(|_| libc::ENOMEM)
+}
+
+fn wait(program: libc::pid_t) -> c_int {
+    let mut status = 0;
+    loop {
+        // SAFETY: writes the status into a local.
+        let ended = unsafe { libc::waitpid(program, &mut status, 0) };
+        if ended == program {
+            errno::set(0);
+            return status;
+        }
+        if errno::get() != libc::EINTR {
+            return -1;
+        }
+    }
+}
+
+/// The two ends of a pipe, which programs that are started do not inherit.
+fn pipe() -> Result<(OwnedFd, OwnedFd), c_int> {
+    let mut ends = [0 as RawFd; 2];
+    // SAFETY: both calls write two descriptors, which are ours.
+    let (read, write) = unsafe {
+        #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+        let made = libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC);
+        #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+        let made = libc::pipe(ends.as_mut_ptr());
+        if made != 0 {
+            return Err(errno::get());
+        }
+        (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1]))
+    };
+    Ok((apart(read)?, apart(write)?))
+}
+
+/// The descriptor as one that is not inherited, and none of the standard ones, which a program may have closed: those are about to
+/// be replaced in the program that is started.
+fn apart(end: OwnedFd) -> Result<OwnedFd, c_int> {
+    if cfg!(any(target_os = "linux", target_os = "android", target_os = "freebsd"))
+        && end.as_raw_fd() > libc::STDERR_FILENO
+    {
+        return Ok(end);
+    }
+    // SAFETY: the descriptor is open; the new one is ours.
+    unsafe {
+        match libc::fcntl(end.as_raw_fd(), libc::F_DUPFD_CLOEXEC, libc::STDERR_FILENO + 1) {
+            -1 => Err(errno::get()),
+            other => Ok(OwnedFd::from_raw_fd(other)),
+        }
+    }
+}
+
+/// Attributes and actions for one start, given back in the end.
+struct Plan {
+    attributes: libc::posix_spawnattr_t,
+    actions: libc::posix_spawn_file_actions_t,
+}
+
+impl Plan {
+    fn new() -> Result<Self, c_int> {
+        // SAFETY: both are initialised here before anything else; `drop` gives them back.
+        unsafe {
+            let mut plan: Plan = std::mem::zeroed();
+            match libc::posix_spawnattr_init(&mut plan.attributes) {
+                0 => {}
+                error => {
+                    std::mem::forget(plan);
+                    return Err(error);
+                }
+            }
+            match libc::posix_spawn_file_actions_init(&mut plan.actions) {
+                0 => Ok(plan),
+                error => {
+                    libc::posix_spawnattr_destroy(&mut plan.attributes);
+                    std::mem::forget(plan);
+                    Err(error)
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Plan {
+    fn drop(&mut self) {
+        // SAFETY: `new` has initialised both.
+        unsafe {
+            libc::posix_spawnattr_destroy(&mut self.attributes);
+            libc::posix_spawn_file_actions_destroy(&mut self.actions);
+        }
+    }
+}
+
+/// Starts `sh -c COMMAND`; with `(from, to)` its descriptor `to` is what `from` is here.
+fn start(command: &CStr, stream: Option<(RawFd, RawFd)>) -> Result<libc::pid_t, c_int> {
+    let mut plan = Plan::new()?;
+    let arguments: [*const c_char; 5] =
+        [c"sh".as_ptr(), c"-c".as_ptr(), c"--".as_ptr(), command.as_ptr(), ptr::null()];
+    let mut program = 0;
+    // SAFETY: the plan is initialised, all texts end in zero, and the lists in null.
+    let error = unsafe {
+        if let Some(inherited) = signal::inherited() {
+            let flags = libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
+            libc::posix_spawnattr_setflags(&mut plan.attributes, flags as c_short);
+            libc::posix_spawnattr_setsigmask(&mut plan.attributes, &inherited.mask);
+            libc::posix_spawnattr_setsigdefault(&mut plan.attributes, &inherited.defaults);
+        }
+        let added = match stream {
+            Some((from, to)) => libc::posix_spawn_file_actions_adddup2(&mut plan.actions, from, to),
+            None => 0,
+        };
+        if added != 0 {
+            return Err(added);
+        }
+        libc::posix_spawn(
+            &mut program,
+            c"/bin/sh".as_ptr(),
+            &plan.actions,
+            &plan.attributes,
+            arguments.as_ptr().cast(),
+            environment(),
+        )
+    };
+    if error == 0 { Ok(program) } else { Err(error) }
+}
+
+#[cfg(not(target_vendor = "apple"))]
+unsafe fn environment() -> *const *mut c_char {
+    unsafe extern "C" {
+        static environ: *const *mut c_char;
+    }
+    environ
+}
+
+#[cfg(target_vendor = "apple")]
+unsafe fn environment() -> *const *mut c_char {
+    unsafe extern "C" {
+        fn _NSGetEnviron() -> *const *const *mut c_char;
+    }
+    *_NSGetEnviron()
+}
