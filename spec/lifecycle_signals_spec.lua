@@ -144,6 +144,25 @@ describe("the library's signal", function()
     assert.are.equal("caught\t" .. SIGUSR2 .. "\ntrue\nprocess terminated\n", out)
   end)
 
+  it("L-68 is one that can be used, or the module does not load", function()
+    local script = "print(pcall(require, (...) or 'process.core'))"
+    local function outcome(value)
+      return support.output_of(script, 30, "PROCESS_SIGNAL='" .. value .. "'", true)
+    end
+    -- None; not to be caught; faults of a thread; answers to its own calls; none; the C library's own.
+    for _, value in ipairs({ "0", "-1", "9", "19", "4", "6", "8", "11", "13", "100", "32", "4294967319", "USR2",
+      "SIGUSR2", "12x", " ", "\255" }) do
+      local shown = value:gsub("\255", "\\255")
+      local text = "PROCESS_SIGNAL: not the number of a signal that can be used: " .. shown .. " "
+      local out = outcome(value)
+      assert.are.equal("false", out:match("^%a+"), value)
+      assert.is_truthy(out:find(text, 1, true), out)
+    end
+    for _, value in ipairs({ "", "12", "10", "40" }) do
+      assert.are.equal("true", outcome(value):match("^%a+"), value)
+    end
+  end)
+
   it("L-68 calls an earlier handler for signals it did not send", function()
     support.with_folder({ ["keep"] = "" }, function(folder)
       local out = support.output_of(native.source(folder) .. "local SIGURG = " .. SIGURG .. [[
@@ -157,6 +176,92 @@ describe("the library's signal", function()
         print(native.raise(SIGURG))
       ]])
       assert.are.equal("1\ntrue\nprocess terminated\n2\n", (out:gsub("%.0", "")))
+    end)
+  end)
+end)
+
+-- The lines before a script of `support.run` that make a shell do something first.
+local function after(command)
+  return ("sh -c '%s; exec \"$@\"' -"):format(command)
+end
+
+-- A script in which a child writes to a program that has ended, and tells what came of it.
+local into_nothing = [[
+  local process = require "process"
+  local child = [=[
+    local program = io.popen("exec true", "w")
+    local ok, text, number
+    repeat
+      ok, text, number = program:write(("x"):rep(100000))
+    until not ok
+    return text .. " " .. number
+  ]=]
+  local function outcome()
+    assert(process.define("spec:writer", "return { main = function() " .. child .. " end }"))
+    assert(process.spawn_monitored("spec:writer", "app:processes"))
+    return process.events():receive().result
+  end
+]]
+
+describe("what the system answers to a call of a child's", function()
+  it("L-68 ends the program when nobody reads what a child prints", function()
+    for _, call in ipairs({ "print('line')", "io.write('line\\n')" }) do
+      local out = support.output_of(([[
+        local name = os.tmpname()
+        local file = io.open(name, "w")
+        file:write(%q)
+        file:close()
+        os.execute(("{ timeout -s KILL 20 %%s %%s; echo $? >%%s.code; } | head -n 1"):format(%q, name, name))
+        for line in io.lines(name .. ".code") do print(line) end
+        os.remove(name .. ".code")
+        os.remove(name)
+      ]]):format(support.prelude .. [[
+        local process = require "process"
+        assert(process.define("spec:printer", [=[
+          return { main = function() while true do ]] .. call .. [[ end end }
+        ]=]))
+        assert(process.spawn_monitored("spec:printer", "app:processes"))
+        process.events():receive()
+      ]], support.lua))
+      assert.are.equal("line\n141\n", out)
+    end
+  end)
+
+  it("L-68 ends the program as it would end a plain one", function()
+    local ran = support.run(into_nothing .. "print(outcome())")
+    assert.are.equal(141, ran.code)
+    assert.are.equal("", ran.out)
+  end)
+
+  it("L-68 is an error of the call if the program ignores the signal", function()
+    local out = support.output_of(into_nothing .. "print(outcome())", 30, after('trap "" PIPE'))
+    assert.are.equal("Broken pipe 32\n", out)
+  end)
+
+  it("L-68 runs no handler of the program on a thread of a child's", function()
+    support.with_folder({ ["keep"] = "" }, function(folder)
+      local out = support.output_of(native.source(folder) .. "native.catch(13)" .. into_nothing .. [[
+        print(outcome())
+        print(native.raise(13))
+      ]])
+      assert.are.equal("Broken pipe 32\n1\n", (out:gsub("%.0", "")))
+    end)
+  end)
+
+  it("L-68 ends the program when a child's file becomes too large", function()
+    support.with_folder({ ["keep"] = "" }, function(folder)
+      local ran = support.run(([[
+        local process = require "process"
+        assert(process.define("spec:writer", [=[return { main = function()
+          local file = assert(io.open("%s/file", "w"))
+          for _ = 1, 100 do file:write(("x"):rep(10000)) end
+          return "written"
+        end }]=]))
+        process.spawn_monitored("spec:writer", "app:processes")
+        print(process.events():receive().result)
+      ]]):format(folder), 30, after("ulimit -c 0; ulimit -f 100"))
+      assert.are.equal(128 + 25, ran.code)
+      assert.are.equal("", ran.out)
     end)
   end)
 end)

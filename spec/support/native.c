@@ -2,6 +2,7 @@
    package.loadlib; the declarations stand in for the headers of either VM. */
 #include <signal.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -56,4 +57,25 @@ int native_raise(lua_State *L) {
   kill(getpid(), (int)number_at(L, 1));
   lua_pushnumber(L, handled);
   return 1;
+}
+
+/* block(signal): on this thread, from now on */
+int native_block(lua_State *L) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, (int)number_at(L, 1));
+  sigprocmask(SIG_BLOCK, &set, NULL);
+  return 0;
+}
+
+static void tell(void) {
+  if (write(1, "handler\n", 8) != 8)
+    abort();
+}
+
+/* at_exit(): has a line written to standard output when the program exits */
+int native_at_exit(lua_State *L) {
+  (void)L;
+  atexit(tell);
+  return 0;
 }
