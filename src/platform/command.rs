@@ -4,15 +4,22 @@
 //! as `system` runs. Here a program gets what one gets that the main process starts ([`signal::inherited`]), nothing changes for
 //! the other threads, and no end of a pipe gets into programs that are started meanwhile.
 
-use super::{errno, signal};
-use parking_lot::Mutex;
+use super::{errno, fork, signal};
+use parking_lot::{Mutex, MutexGuard};
 use rustc_hash::FxHashMap;
 use std::ffi::{CStr, c_char, c_int, c_short};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 /// The programs at the other end of streams, by the address of the stream.
-static STREAMS: Mutex<Option<FxHashMap<usize, libc::pid_t>>> = Mutex::new(None);
+static STREAMS: Mutex<Option<Streams>> = Mutex::new(None);
+
+type Streams = FxHashMap<usize, libc::pid_t>;
+
+/// The lock of [`STREAMS`]; none if it may never be given back, in the child of a fork.
+fn streams() -> Option<MutexGuard<'static, Option<Streams>>> {
+    if fork::is_severed() { STREAMS.try_lock() } else { Some(STREAMS.lock()) }
+}
 
 /// The wait status of a shell that could not be started, as of one that has ended with code 127.
 const NO_SHELL: c_int = 127 << 8;
@@ -38,7 +45,6 @@ pub fn run(command: &CStr) -> c_int {
 /// # Errors
 /// The error number of the operating system.
 pub fn open(command: &CStr, writes: bool) -> Result<*mut libc::FILE, c_int> {
-    make_room()?;
     let (read, write) = pipe()?;
     let (own, its, place, mode) = if writes {
         (write, read, libc::STDIN_FILENO, c"w")
@@ -51,17 +57,19 @@ pub fn open(command: &CStr, writes: bool) -> Result<*mut libc::FILE, c_int> {
         return Err(errno::get());
     }
     let _ = own.into_raw_fd();
-    match start(command, Some((its.as_raw_fd(), place))) {
-        Ok(program) => {
-            STREAMS.lock().get_or_insert_default().insert(stream.addr(), program);
-            Ok(stream)
-        }
-        Err(error) => {
-            // SAFETY: the stream was made above, and nobody else knows it.
-            unsafe { libc::fclose(stream) };
-            Err(error)
+    let started = make_place(stream).and_then(|()| start(command, Some((its.as_raw_fd(), place))));
+    if let Some(place) = streams().as_deref_mut().and_then(Option::as_mut) {
+        match started {
+            Ok(program) => *place.entry(stream.addr()).or_default() = program,
+            Err(_) => drop(place.remove(&stream.addr())),
         }
     }
+    if let Err(error) = started {
+        // SAFETY: the stream was made above, and nobody else knows it.
+        unsafe { libc::fclose(stream) };
+        return Err(error);
+    }
+    Ok(stream)
 }
 
 /// Closes a stream that [`open`] has made and waits for its program: as [`run`]. None, and nothing is done, for any other stream.
@@ -69,16 +77,19 @@ pub fn open(command: &CStr, writes: bool) -> Result<*mut libc::FILE, c_int> {
 /// # Safety
 /// The stream is not used afterwards.
 pub unsafe fn close(stream: *mut libc::FILE) -> Option<c_int> {
-    let program = STREAMS.lock().as_mut()?.remove(&stream.addr())?;
+    let program = streams()?.as_mut()?.remove(&stream.addr())?;
     libc::fclose(stream);
     errno::set(0);
     Some(wait(program))
 }
 
-/// Room for one more stream.
-fn make_room() -> Result<(), c_int> {
-    let room = STREAMS.lock().get_or_insert_default().try_reserve(1);
-    room.map_err(|_| libc::ENOMEM)
+/// Makes the place at which the program behind a stream will stand, so that no memory is needed once it runs.
+fn make_place(stream: *mut libc::FILE) -> Result<(), c_int> {
+    let mut streams = streams().ok_or(libc::EAGAIN)?;
+    let streams = streams.get_or_insert_default();
+    streams.try_reserve(1).map_err(|_| libc::ENOMEM)?;
+    streams.insert(stream.addr(), 0);
+    Ok(())
 }
 
 fn wait(program: libc::pid_t) -> c_int {

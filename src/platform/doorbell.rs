@@ -1,9 +1,9 @@
 //! A descriptor that one thread polls and any thread can ring: `eventfd` on Linux, a pipe elsewhere.
 
+use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use std::io;
 
 /// Rings before and during a wait end it; several rings count as one.
 pub struct Doorbell {

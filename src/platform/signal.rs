@@ -9,8 +9,8 @@ use super::errno;
 use std::cell::Cell;
 use std::ffi::{OsString, c_int, c_void};
 use std::os::unix::ffi::OsStringExt;
-use std::sync::{Once, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use std::sync::{Once, OnceLock};
 
 /// What runs on the thread that was asked: gets the address of the interrupted instruction, 0 if the system does not tell.
 /// Only async-signal-safe calls are allowed. `false`: there was nothing to do, the signal may be somebody else's.
@@ -27,15 +27,8 @@ static INSTALLED: AtomicBool = AtomicBool::new(false);
 static EARLIER: (AtomicUsize, AtomicI32) = (AtomicUsize::new(libc::SIG_DFL), AtomicI32::new(0));
 
 /// Signals that report a fault of the thread itself. Blocking one would turn a crash into a silent end.
-pub(super) const FAULTS: [c_int; 7] = [
-    libc::SIGSEGV,
-    libc::SIGBUS,
-    libc::SIGFPE,
-    libc::SIGILL,
-    libc::SIGTRAP,
-    libc::SIGABRT,
-    libc::SIGSYS,
-];
+pub(super) const FAULTS: [c_int; 7] =
+    [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGABRT, libc::SIGSYS];
 
 /// Signals by which the system answers a call of the thread itself: it has written to a pipe that nobody reads, or beyond the
 /// size that a file may have, or has used the terminal from the background. Where they are blocked the program goes on.
@@ -97,17 +90,20 @@ pub fn of_others() -> libc::sigset_t {
     }
 }
 
-/// What threads of ours block. What answers their own calls acts as in the main thread, but a handler of the program's may
-/// expect to run there and nowhere else.
-pub fn blocked_in_threads() -> libc::sigset_t {
-    let mut set = of_others();
-    for answer in ANSWERS {
-        if disposition(answer).is_some_and(|action| action == libc::SIG_DFL || action == libc::SIG_IGN) {
-            // SAFETY: the set is initialised.
-            unsafe { libc::sigdelset(&mut set, answer) };
+/// What threads of ours block. What answers their own calls acts as in the main thread, unless the program has a handler for it
+/// when the first thread starts: that may expect to run in the main thread and nowhere else.
+pub fn blocked_in_threads() -> &'static libc::sigset_t {
+    static BLOCKED: OnceLock<libc::sigset_t> = OnceLock::new();
+    BLOCKED.get_or_init(|| {
+        let mut set = of_others();
+        for answer in ANSWERS {
+            if disposition(answer).is_some_and(|action| action == libc::SIG_DFL || action == libc::SIG_IGN) {
+                // SAFETY: the set is initialised.
+                unsafe { libc::sigdelset(&mut set, answer) };
+            }
         }
-    }
-    set
+        set
+    })
 }
 
 /// What a program gets that a thread of ours starts: what one that the main process starts would get.

@@ -31,7 +31,7 @@ pub fn start(stack: usize, body: impl FnOnce() + Send + 'static) -> io::Result<(
         let _own = Own::count_in();
         body();
     };
-    let handle = with_mask(&signal::blocked_in_threads(), |_| builder.spawn(counted))?;
+    let handle = with_mask(signal::blocked_in_threads(), |_| builder.spawn(counted))?;
     // What it is joined by it tells itself.
     let _ = handle.into_pthread_t();
     Ok(())
