@@ -11,6 +11,8 @@ use crate::vm::api::*;
 use crate::vm::standard;
 use std::ffi::{CStr, c_int};
 use std::ptr;
+#[cfg(feature = "luajit")]
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The name of the metatable of files in the registry.
 const FILES: &CStr = c"FILE*";
@@ -25,20 +27,34 @@ struct File {
 }
 
 /// Puts them into the table `io`, which is on top.
+#[cfg(feature = "lua54")]
 pub unsafe fn replace_functions(l: *mut lua_State) {
     set_function(l, c"popen", popen);
-    #[cfg(feature = "luajit")]
-    {
-        set_function(l, c"close", close);
-        if raw_field(l, LUA_REGISTRYINDEX, FILES) == LUA_TTABLE {
-            set_function(l, c"close", close);
-            raw_field(l, -1, c"__gc");
-            lua_pushcclosure(l, collect, 1);
-            set_raw_field(l, -2, c"__gc");
-        }
-        lua_pop(l, 1);
-    }
 }
+
+/// Puts them into the table `io`, which is on top, and into the metatable of files.
+#[cfg(feature = "luajit")]
+pub unsafe fn replace_functions(l: *mut lua_State) {
+    set_function(l, c"popen", popen);
+    lua_pushcclosure(l, close, 0);
+    lua_pushvalue(l, -1);
+    set_raw_field(l, -3, c"close");
+    if raw_field(l, LUA_REGISTRYINDEX, FILES) == LUA_TTABLE {
+        lua_insert(l, -2);
+        set_raw_field(l, -2, c"close");
+        raw_field(l, -1, c"__gc");
+        if let Some(stock) = lua_tocfunction(l, -1) {
+            STOCK_COLLECT.store(stock as usize, Ordering::Relaxed);
+            lua_pushcclosure(l, collect, 0);
+            set_raw_field(l, -3, c"__gc");
+        }
+    }
+    lua_pop(l, 2);
+}
+
+/// The `__gc` of files as the interpreter has it.
+#[cfg(feature = "luajit")]
+static STOCK_COLLECT: AtomicUsize = AtomicUsize::new(0);
 
 /// `os.execute([command])`.
 pub unsafe extern "C-unwind" fn execute(l: *mut lua_State) -> c_int {
@@ -189,19 +205,18 @@ pub unsafe extern "C-unwind" fn close(l: *mut lua_State) -> c_int {
     }
 }
 
-/// `__gc` of files; the stock one is captured.
+/// `__gc` of files.
 #[cfg(feature = "luajit")]
 unsafe extern "C-unwind" fn collect(l: *mut lua_State) -> c_int {
-    if let Some(stream) = stream_at(l, 1)
+    if command::are_open()
+        && let Some(stream) = stream_at(l, 1)
         && command::close(stream).is_some()
     {
         (*lua_touserdata(l, 1).cast::<File>()).stream = ptr::null_mut();
         return 0;
     }
-    lua_pushvalue(l, lua_upvalueindex(1));
-    lua_insert(l, 1);
-    lua_call(l, lua_gettop(l) - 1, 0);
-    0
+    // SAFETY: this function is set only where a C function was, and needs nothing but its argument.
+    std::mem::transmute::<usize, Function>(STOCK_COLLECT.load(Ordering::Relaxed))(l)
 }
 
 /// The stream of the file at an index; none for anything else, and for a file that is closed.

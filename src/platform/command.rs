@@ -10,11 +10,15 @@ use rustc_hash::FxHashMap;
 use std::ffi::{CStr, c_char, c_int, c_short};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The programs at the other end of streams, by the address of the stream.
 static STREAMS: Mutex<Option<Streams>> = Mutex::new(None);
 
 type Streams = FxHashMap<usize, libc::pid_t>;
+
+/// How many there are.
+static OPEN: AtomicUsize = AtomicUsize::new(0);
 
 /// The lock of [`STREAMS`]; none if it may never be given back, in the child of a fork.
 fn streams() -> Option<MutexGuard<'static, Option<Streams>>> {
@@ -61,7 +65,11 @@ pub fn open(command: &CStr, writes: bool) -> Result<*mut libc::FILE, c_int> {
     if let Some(place) = streams().as_deref_mut().and_then(Option::as_mut) {
         match started {
             Ok(program) => *place.entry(stream.addr()).or_default() = program,
-            Err(_) => drop(place.remove(&stream.addr())),
+            Err(_) => {
+                if place.remove(&stream.addr()).is_some() {
+                    OPEN.fetch_sub(1, Ordering::AcqRel);
+                }
+            }
         }
     }
     if let Err(error) = started {
@@ -72,12 +80,19 @@ pub fn open(command: &CStr, writes: bool) -> Result<*mut libc::FILE, c_int> {
     Ok(stream)
 }
 
+/// Whether [`close`] would find any stream.
+#[cfg(feature = "luajit")]
+pub fn are_open() -> bool {
+    OPEN.load(Ordering::Acquire) > 0
+}
+
 /// Closes a stream that [`open`] has made and waits for its program: as [`run`]. None, and nothing is done, for any other stream.
 ///
 /// # Safety
 /// The stream is not used afterwards.
 pub unsafe fn close(stream: *mut libc::FILE) -> Option<c_int> {
     let program = streams()?.as_mut()?.remove(&stream.addr())?;
+    OPEN.fetch_sub(1, Ordering::AcqRel);
     libc::fclose(stream);
     errno::set(0);
     Some(wait(program))
@@ -89,6 +104,7 @@ fn make_place(stream: *mut libc::FILE) -> Result<(), c_int> {
     let streams = streams.get_or_insert_default();
     streams.try_reserve(1).map_err(|_| libc::ENOMEM)?;
     streams.insert(stream.addr(), 0);
+    OPEN.fetch_add(1, Ordering::AcqRel);
     Ok(())
 }
 
