@@ -60,7 +60,7 @@ mod entry_points {
         }
         if !known {
             install::mark_copy(l);
-            standard::anchor(l);
+            standard::anchor(l, Context::of_state(l));
         }
     }
 

@@ -19,6 +19,7 @@ use codec::{HEADER, Reader, put_bytes, put_varint};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use runtime::envelope::Envelope;
 use runtime::host::Host;
+use runtime::libraries::Libraries;
 use runtime::mailbox::Mailbox;
 use runtime::process::Process;
 use runtime::registry;
@@ -137,7 +138,7 @@ fn codec_bytes(c: &mut Criterion) {
 fn names(c: &mut Criterion) {
     let mut group = c.benchmark_group("registry");
     let process =
-        Arc::new(Process::new("t:t", Host::of_main(), Arc::default(), Sleeper::on(&Host::of_main())));
+        Arc::new(Process::new("t:t", Host::of_main(Libraries::ALL), Arc::default(), Sleeper::on(&Host::of_main(Libraries::ALL))));
     for count in [10, 10_000, 100_000] {
         for number in 0..count {
             let _ = registry::register(format!("name {number}").as_bytes(), &process);

@@ -1,6 +1,6 @@
 //! What an encoding puts aside: tables that serve as keys or stand deeper than the walk goes, and what functions have captured.
-//! It waits in a Lua table, under the ids by which it was referred to, and is written behind the values. Filling in may put
-//! more aside.
+//! It waits in a Lua table that every state has, behind what it keeps, and is written behind the values. Filling in may put more
+//! aside. Nothing on the way lets the collector run: no object is made, and growing a table does not.
 
 use super::encode::Encoder;
 use super::place::Place;
@@ -8,11 +8,11 @@ use super::tag;
 use crate::runtime::failure::Failure;
 use crate::vm::api::*;
 use crate::vm::context::Context;
+use crate::vm::standard;
 use std::ffi::c_int;
-use std::ptr;
 
-/// Where it waits.
-static ASIDE: u8 = 0;
+/// The table is made small again if more than so many have waited there.
+const FEW: usize = 256;
 
 impl Encoder {
     /// Writes a reference to the table at `index`, which comes later. `reference` has just remembered it.
@@ -30,20 +30,16 @@ impl Encoder {
     /// Keeps what stands at `index` to be filled in behind the values.
     pub(super) unsafe fn keep_aside(&mut self, l: *mut lua_State, index: c_int, id: u32, place: String) {
         let index = lua_absindex(l, index);
-        // The table of tables allocates: the collector, and with it Lua code, must not run meanwhile, and a limit of the
-        // process's memory must not raise.
-        let limit = Context::find(l).map(|context| (context, context.memory.set_limit(0)));
-        let held = CollectorHeld::hold(l);
+        // A limit of the process's memory must not raise.
+        let context = Context::of_state(l);
+        let limit = context.memory.set_limit(0);
         lua_checkstack(l, 4);
-        push_own_table(l, &ASIDE);
-        lua_pushvalue(l, index);
-        lua_rawseti(l, -2, lua_Integer::from(id));
-        lua_pop(l, 1);
-        held.release(l);
-        if let Some((context, limit)) = limit {
-            context.memory.set_limit(limit);
-        }
         self.aside.push((id, place));
+        standard::push_kept(l);
+        lua_pushvalue(l, index);
+        lua_rawseti(l, -2, position(context, self.aside.len()));
+        lua_pop(l, 1);
+        context.memory.set_limit(limit);
     }
 
     /// Fills in what was put aside, and what is put aside meanwhile.
@@ -54,8 +50,8 @@ impl Encoder {
             let (id, place) = (self.aside[done].0, self.aside[done].1.clone());
             done += 1;
             lua_settop(l, top);
-            push_own_table(l, &ASIDE);
-            lua_rawgeti(l, -1, lua_Integer::from(id));
+            standard::push_kept(l);
+            lua_rawgeti(l, -1, position(Context::of_state(l), done));
             lua_remove(l, -2);
             if lua_type(l, -1) == LUA_TFUNCTION {
                 result = self.fill_function(l, id, &place);
@@ -69,10 +65,40 @@ impl Encoder {
     }
 
     pub(super) unsafe fn forget_aside(&mut self, l: *mut lua_State) {
-        if !self.aside.is_empty() {
-            lua_pushnil(l);
-            lua_rawsetp(l, LUA_REGISTRYINDEX, ptr::from_ref(&ASIDE).cast());
-            self.aside.clear();
+        if self.aside.is_empty() {
+            return;
         }
+        let context = Context::of_state(l);
+        lua_checkstack(l, 4);
+        standard::push_kept(l);
+        for number in 1..=self.aside.len() {
+            lua_pushnil(l);
+            lua_rawseti(l, -2, position(context, number));
+        }
+        if self.aside.len() > FEW {
+            let limit = context.memory.set_limit(0);
+            shrink(l);
+            context.memory.set_limit(limit);
+        }
+        lua_pop(l, 1);
+        self.aside.clear();
+    }
+}
+
+/// Where what was put aside as this one, counted from 1, waits.
+fn position(context: &Context, number: usize) -> lua_Integer {
+    (standard::kept_count(context) + number) as lua_Integer
+}
+
+/// Has the table on top give back the room that it does not need: it does so when a new key finds none free.
+unsafe fn shrink(l: *mut lua_State) {
+    const KEYS: lua_Integer = 4;
+    for key in -KEYS..0 {
+        lua_pushboolean(l, 1);
+        lua_rawseti(l, -2, key);
+    }
+    for key in -KEYS..0 {
+        lua_pushnil(l);
+        lua_rawseti(l, -2, key);
     }
 }

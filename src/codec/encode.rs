@@ -13,7 +13,7 @@ use crate::runtime::failure::Failure;
 use crate::runtime::host::Host;
 use crate::vm::api::*;
 use crate::vm::context::Context;
-use crate::vm::standard::PlainTables;
+use crate::vm::standard::{Kept, PlainTables};
 use crossbeam::queue::ArrayQueue;
 use once_cell::sync::Lazy;
 use std::borrow::Cow;
@@ -43,6 +43,8 @@ pub struct Encoder {
     pub(super) functions: bool,
     /// Tables of the state that have names though no function in them shows it; none until the first table is met.
     pub(super) plain_tables: Option<PlainTables>,
+    /// The modules of the interpreter's that are loaded in the state, once a table was met among functions.
+    pub(super) modules: Option<Kept>,
     /// What the sequence needs so far.
     pub(super) needs: Needs,
     /// The encoding is made to find out what this host refuses.
@@ -173,14 +175,12 @@ impl Encoder {
             Err(failure) => return Err(failure),
             Ok(()) => return Ok(self.out.finished()),
         }
-        // Looking at functions allocates: the collector, and with it Lua code, must not run meanwhile, and a limit of the
-        // process's memory must not raise.
+        // A limit of the process's memory must not raise while functions are looked at. The collector need not be held: nothing
+        // that runs it is called.
         self.functions = true;
         let memory = &Context::of_state(l).memory;
         let limit = memory.set_limit(0);
-        let held = CollectorHeld::hold(l);
         let result = self.encode_once(l, first, count, start);
-        held.release(l);
         memory.set_limit(limit);
         result.map(|()| self.out.finished())
     }
@@ -257,6 +257,7 @@ impl Encoder {
         self.shared = 0;
         self.aside.clear();
         self.needs = Needs::default();
+        self.modules = None;
     }
 
     /// The id of what stands at this address, if it was written before under one.

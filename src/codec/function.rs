@@ -12,7 +12,7 @@ use crate::runtime::failure::{Failure, shown};
 use crate::runtime::libraries::Libraries;
 use crate::vm::api::*;
 use crate::vm::context::Context;
-use crate::vm::standard;
+use crate::vm::standard::{self, Kept};
 use std::ffi::{CStr, c_int};
 
 /// What is known of a captured local in the decoder's table of shared things: under its id the function that has it, under the
@@ -77,7 +77,8 @@ impl Encoder {
             self.out.put([tag::GLOBALS]);
             return Ok(true);
         }
-        let Some((name, library)) = standard::name_at(l, context, index) else {
+        let known = standard::name_at(l, context, index).or_else(|| self.module_at(l, context, index));
+        let Some((name, library)) = known else {
             return Ok(false);
         };
         self.refuse_function(l, place)?;
@@ -91,6 +92,24 @@ impl Encoder {
         put_bytes(&mut bytes, name);
         self.out.put_slice(&bytes);
         Ok(true)
+    }
+
+    /// The module that the table at `index` is, if it is one of those that the interpreter's `require` loads without a file.
+    unsafe fn module_at(
+        &mut self,
+        l: *mut lua_State,
+        context: &Context,
+        index: c_int,
+    ) -> Option<(&'static [u8], Libraries)> {
+        if cfg!(feature = "lua54") || lua_type(l, index) != LUA_TTABLE {
+            return None;
+        }
+        let modules = self.modules.get_or_insert_with(|| {
+            let mut modules = Kept::default();
+            standard::loaded_modules(l, context, &mut modules);
+            modules
+        });
+        modules.get(&(lua_topointer(l, index) as usize)).map(|&place| standard::name_of(place))
     }
 
     /// A function of this process is in the sequence, which names one of these libraries.
@@ -158,7 +177,7 @@ impl Encoder {
 
 /// What a function of the process that encodes needs, if it names these libraries.
 unsafe fn own_function(l: *mut lua_State, libraries: Libraries) -> Needs {
-    Needs { functions: true, libraries, origin: Context::of_state(l).process.host.settings.libraries }
+    Needs { functions: true, libraries, origin: Context::of_state(l).process.host.origin() }
 }
 
 /// Whether a function has anything to be filled in.

@@ -3,7 +3,7 @@
 use super::arguments::{bad_argument, bad_self, raise_text};
 use super::lazy::{self, Field};
 use super::select::{case_receive, case_send, select};
-use super::{event, message, set_functions, time};
+use super::{Functions, event, message, set_functions, time};
 use crate::codec::decode;
 use crate::runtime::clock::instant_after;
 use crate::scheduling::{Case, ChannelId, Scheduler, Sending, Ticket};
@@ -44,15 +44,22 @@ impl Drop for ChannelObject {
     }
 }
 
+/// Its methods, besides `receive` and `send`, which may wait.
+pub const METHODS: Functions =
+    &[(c"close", close), (c"case_receive", case_receive), (c"case_send", case_send)];
+
+/// Its operators.
+pub const OPERATORS: Functions = &[(c"__tostring", to_string)];
+
 unsafe fn fill(l: *mut lua_State) {
-    lua_createtable(l, 0, 5);
-    set_functions(l, &[(c"close", close), (c"case_receive", case_receive), (c"case_send", case_send)]);
+    lua_createtable(l, 0, METHODS.len() as c_int + 2);
+    set_functions(l, METHODS);
     push_blocking(l, c"receive");
     set_raw_field(l, -2, c"receive");
     push_blocking(l, c"send");
     set_raw_field(l, -2, c"send");
     set_raw_field(l, -2, c"__index");
-    set_function(l, c"__tostring", to_string);
+    set_functions(l, OPERATORS);
 }
 
 static FIELDS: lazy::Fields =
@@ -68,10 +75,10 @@ pub unsafe fn push_module(l: *mut lua_State) {
     lazy::push_filled(l, &FIELDS, 0);
 }
 
-/// Pushes a function that may wait: on Lua 5.4 it is the C function itself.
+/// A function that may wait: on Lua 5.4 it is the C function itself.
 #[cfg(feature = "lua54")]
-pub unsafe fn push_blocking(l: *mut lua_State, name: &std::ffi::CStr) {
-    let function: Function = match name.to_bytes() {
+pub fn blocking_function(name: &std::ffi::CStr) -> Function {
+    match name.to_bytes() {
         b"receive" => receive,
         b"send" => send,
         b"select" => select,
@@ -79,32 +86,60 @@ pub unsafe fn push_blocking(l: *mut lua_State, name: &std::ffi::CStr) {
         b"exec_as" => super::spawner::exec_as,
         b"wait" => super::exec::wait_for_children,
         _ => super::time::sleep,
-    };
-    lua_pushcclosure(l, function, 0);
+    }
 }
+
+/// Pushes a function that may wait.
+#[cfg(feature = "lua54")]
+pub unsafe fn push_blocking(l: *mut lua_State, name: &std::ffi::CStr) {
+    lua_pushcclosure(l, blocking_function(name), 0);
+}
+
+/// Where a state has those that were made.
+#[cfg(feature = "luajit")]
+static MADE: u8 = 0;
 
 /// Pushes a function that may wait: on LuaJIT it is put together from two halves by `blocking.lua`, once for each state.
 #[cfg(feature = "luajit")]
 pub unsafe fn push_blocking(l: *mut lua_State, name: &std::ffi::CStr) {
-    static KEY: u8 = 0;
-    let key = std::ptr::from_ref(&KEY).cast();
-    if lua_rawgetp(l, LUA_REGISTRYINDEX, key) != LUA_TTABLE {
+    if lua_rawgetp(l, LUA_REGISTRYINDEX, (&raw const MADE).cast()) != LUA_TTABLE {
         lua_pop(l, 1);
         luaL_checkstack(l, 24, c"no room for the library".as_ptr());
-        // Whoever needs it may have reasons why no other code must run now.
         room::unlimited(l, || {
-            let held = CollectorHeld::hold(l);
             let (hook, mask, count) = (lua_gethook(l), lua_gethookmask(l), lua_gethookcount(l));
             lua_sethook(l, None, 0, 0);
             make_blocking(l);
             lua_sethook(l, hook, mask, count);
-            held.release(l);
         });
-        lua_pushvalue(l, -1);
-        lua_rawsetp(l, LUA_REGISTRYINDEX, key);
+        // A finalizer may have been faster: what was made first stays.
+        if lua_rawgetp(l, LUA_REGISTRYINDEX, (&raw const MADE).cast()) == LUA_TTABLE {
+            lua_remove(l, -2);
+        } else {
+            lua_pop(l, 1);
+            lua_pushvalue(l, -1);
+            lua_rawsetp(l, LUA_REGISTRYINDEX, (&raw const MADE).cast());
+        }
     }
-    raw_field(l, -1, name);
+    let place = BLOCKING.iter().position(|known| *known == name).unwrap_or_default();
+    lua_rawgeti(l, -1, place as lua_Integer + 1);
     lua_remove(l, -2);
+}
+
+/// Which of them is at an index, if any. Allocates nothing in the state.
+#[cfg(feature = "luajit")]
+pub unsafe fn blocking_at(l: *mut lua_State, index: c_int) -> Option<&'static std::ffi::CStr> {
+    let index = lua_absindex(l, index);
+    let made = lua_rawgetp(l, LUA_REGISTRYINDEX, (&raw const MADE).cast()) == LUA_TTABLE;
+    let found = BLOCKING.iter().zip(1..).find(|(_, position)| {
+        made && {
+            lua_rawgeti(l, -1, *position);
+            let same = lua_rawequal(l, -1, index) != 0;
+            lua_pop(l, 1);
+            same
+        }
+    });
+    lua_pop(l, 1);
+    found.map(|(name, _)| *name)
 }
 
 #[cfg(feature = "luajit")]
@@ -114,7 +149,7 @@ const BLOCKING: [&std::ffi::CStr; 7] =
 /// Pushes a table of the functions that may wait.
 #[cfg(feature = "luajit")]
 unsafe fn make_blocking(l: *mut lua_State) {
-    lua_createtable(l, 0, BLOCKING.len() as c_int);
+    lua_createtable(l, BLOCKING.len() as c_int, 0);
     let table = lua_gettop(l);
     crate::vm::boot::BLOCKING.push(l);
     lua_pushlightuserdata(l, again_mark());
@@ -138,8 +173,8 @@ unsafe fn make_blocking(l: *mut lua_State) {
         ],
     );
     lua_call(l, 2, BLOCKING.len() as c_int);
-    for name in BLOCKING.iter().rev() {
-        set_raw_field(l, table, name);
+    for position in (1..=BLOCKING.len()).rev() {
+        lua_rawseti(l, table, position as lua_Integer);
     }
 }
 

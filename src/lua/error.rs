@@ -28,7 +28,8 @@ impl Object for ErrorObject {
     }
 }
 
-const METHODS: Functions = &[
+/// Its methods, besides those of strings.
+pub const METHODS: Functions = &[
     (c"kind", kind),
     (c"message", message),
     (c"retryable", retryable),
@@ -36,7 +37,8 @@ const METHODS: Functions = &[
     (c"stack", stack),
 ];
 
-const OPERATORS: Functions = &[(c"__tostring", to_string), (c"__concat", concat), (c"__len", length)];
+/// Its operators.
+pub const OPERATORS: Functions = &[(c"__tostring", to_string), (c"__concat", concat), (c"__len", length)];
 
 unsafe fn fill(l: *mut lua_State) {
     lua_createtable(l, 0, METHODS.len() as c_int);
@@ -126,7 +128,8 @@ unsafe extern "C-unwind" fn index(l: *mut lua_State) -> c_int {
     1
 }
 
-unsafe extern "C-unwind" fn string_method(l: *mut lua_State) -> c_int {
+/// A function of `string` as a method of errors: the function is captured.
+pub unsafe extern "C-unwind" fn string_method(l: *mut lua_State) -> c_int {
     if text_at(l, 1) {
         lua_replace(l, 1);
     }

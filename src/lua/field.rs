@@ -25,7 +25,8 @@ impl Object for FieldObject {
     const CLASS: &'static Class = &FIELD;
 }
 
-const OPERATORS: Functions = &[(c"__call", call), (c"__tostring", to_string), (c"__concat", concat)];
+/// Its operators.
+pub const OPERATORS: Functions = &[(c"__call", call), (c"__tostring", to_string), (c"__concat", concat)];
 
 unsafe fn fill(l: *mut lua_State) {
     set_functions(l, OPERATORS);

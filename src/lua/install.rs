@@ -281,7 +281,7 @@ pub unsafe fn into_spawned(l: *mut lua_State, context: &Context) {
     }
     imports::set(l, context);
     lua_pop(l, 1);
-    standard::anchor(l);
+    standard::anchor(l, context);
 }
 
 /// Gives `package`, which is on top, the paths of the spawner (H-5).

@@ -47,7 +47,8 @@ impl Object for MessageObject {
     }
 }
 
-const OPERATORS: Functions = &[(c"__index", index), (c"__tostring", to_string)];
+/// Its operators.
+pub const OPERATORS: Functions = &[(c"__index", index), (c"__tostring", to_string)];
 
 unsafe fn fill(l: *mut lua_State) {
     set_functions(l, OPERATORS);

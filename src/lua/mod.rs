@@ -86,6 +86,26 @@ pub(crate) use or_raise;
 /// Functions of a table, by name.
 pub type Functions = &'static [(&'static CStr, Function)];
 
+/// The methods and operators of the classes, with what stands behind them: C functions that need no captured value. Those that
+/// may wait are not among them.
+pub fn methods() -> impl Iterator<Item = (&'static Class, &'static CStr, Function)> {
+    const LISTS: [(&Class, Functions); 9] = [
+        (&spawner::SPAWNER, spawner::METHODS),
+        (&channel::CHANNEL, channel::METHODS),
+        (&channel::CHANNEL, channel::OPERATORS),
+        (&message::MESSAGE, message::OPERATORS),
+        (&field::FIELD, field::OPERATORS),
+        (&payload::PAYLOAD, payload::METHODS),
+        (&payload::PAYLOAD, payload::OPERATORS),
+        (&error::ERROR, error::METHODS),
+        (&error::ERROR, error::OPERATORS),
+    ];
+    let of = |(class, functions): (&'static Class, Functions)| {
+        functions.iter().map(move |(name, function)| (class, *name, *function))
+    };
+    LISTS.into_iter().flat_map(of).chain(time::methods())
+}
+
 /// Puts functions into the table on top.
 pub unsafe fn set_functions(l: *mut lua_State, functions: Functions) {
     for (name, function) in functions {

@@ -21,9 +21,11 @@ impl Object for PayloadObject {
     const CLASS: &'static Class = &PAYLOAD;
 }
 
-const METHODS: Functions = &[(c"data", data), (c"unmarshal", unmarshal), (c"get_format", get_format)];
+/// Its methods.
+pub const METHODS: Functions = &[(c"data", data), (c"unmarshal", unmarshal), (c"get_format", get_format)];
 
-const OPERATORS: Functions = &[(c"__tostring", to_string)];
+/// Its operators.
+pub const OPERATORS: Functions = &[(c"__tostring", to_string)];
 
 unsafe fn fill(l: *mut lua_State) {
     fill_metatable(l, METHODS, OPERATORS);

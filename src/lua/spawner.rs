@@ -83,7 +83,8 @@ impl Object for SpawnerObject {
     }
 }
 
-const METHODS: Functions = &[
+/// Its methods, besides `exec`, which may wait.
+pub const METHODS: Functions = &[
     (c"with_context", with_context_again),
     (c"with_options", with_options_again),
     (c"with_name", with_name),

@@ -1,24 +1,13 @@
 //! The stock functions that spawned processes have in a form of ours.
 
 use super::install::push_library;
-use super::{Functions, commands, coroutine};
+use super::{commands, coroutine};
 use crate::platform;
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::wait;
 use std::ffi::c_int;
 use std::ptr;
-
-/// Those that are C functions without upvalues.
-pub const REPLACED: Functions = &[
-    (c"print", print),
-    (c"os.exit", exit),
-    (c"os.execute", commands::execute),
-    (c"io.popen", commands::popen),
-    #[cfg(feature = "luajit")]
-    (c"io.close", commands::close),
-    (c"coroutine.spawn", coroutine::spawn),
-];
 
 /// Puts them in the place of the interpreter's, as far as the host grants their libraries, and seeds `math.random`.
 pub unsafe fn replace(l: *mut lua_State) {

@@ -166,10 +166,18 @@ impl Host {
         })
     }
 
-    /// The host of a main process; nothing can be spawned there.
-    pub fn of_main() -> Arc<Self> {
+    /// The host of a main process that has something of these libraries; nothing can be spawned there.
+    pub fn of_main(libraries: Libraries) -> Arc<Self> {
         static MAIN: Lazy<Arc<Host>> = Lazy::new(|| Host::new("main", Settings::default()));
-        Arc::clone(&MAIN)
+        if libraries == MAIN.settings.libraries {
+            return Arc::clone(&MAIN);
+        }
+        Host::new("main", Settings { libraries, ..Settings::default() })
+    }
+
+    /// The libraries that code of its processes may have come from: a main process is trusted whatever it lacks.
+    pub fn origin(&self) -> Libraries {
+        if self.settings.restricted { self.settings.libraries } else { Libraries::ALL }
     }
 
     /// Whether its processes take values that need this: functions from a process with fewer libraries are not trusted.

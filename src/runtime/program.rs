@@ -15,6 +15,7 @@ use super::envelope::{CancelRequest, Signal};
 use super::exit;
 use super::failure::Failure;
 use super::host::Host;
+use super::libraries::Libraries;
 use super::process::Process;
 use super::relations::doom;
 use super::wake::Sleeper;
@@ -106,9 +107,9 @@ pub fn is_alone() -> bool {
 ///
 /// # Errors
 /// The operating system has no descriptor left.
-pub fn open_main() -> io::Result<Arc<Process>> {
+pub fn open_main(libraries: Libraries) -> io::Result<Arc<Process>> {
     let sleeper = Sleeper::Doorbell(Doorbell::new()?);
-    let host = Host::of_main();
+    let host = Host::of_main(libraries);
     let main = Arc::new(Process::new("main:main", Arc::clone(&host), Arc::default(), sleeper));
     // The host of main processes has no limit.
     let _ = host.enter();

@@ -10,7 +10,8 @@ use super::chunk::Code;
 use super::frame::JumpBuffer;
 use super::main_state;
 use super::preempt::Pause;
-use super::standard::{Anchored, PlainTables};
+use super::kind::Kind;
+use super::standard::{Kept, PlainTables};
 use super::state;
 use crate::codec::encode::Encoder;
 use crate::platform::{self, Memory};
@@ -67,8 +68,10 @@ pub struct Context {
     pub main_task: Cell<Option<TaskId>>,
     /// How the process ends, once that is known.
     pub outcome: RefCell<Option<Outcome>>,
-    /// What of the standard library is anchored in the state, once that was asked.
-    pub anchored: OnceCell<Anchored>,
+    /// How the state has what crosses by name.
+    pub kind: Cell<Option<&'static Kind>>,
+    /// What of it the state keeps, once that was asked.
+    pub kept: OnceCell<Kept>,
     /// Tables that have names though no function in them shows it; none until the first table is encoded.
     pub plain_tables: Cell<Option<PlainTables>>,
     /// Where to jump when the process is ended.
@@ -153,7 +156,8 @@ impl Context {
             stack: Cell::default(),
             main_task: Cell::new(None),
             outcome: RefCell::new(None),
-            anchored: OnceCell::new(),
+            kind: Cell::new(None),
+            kept: OnceCell::new(),
             plain_tables: Cell::new(None),
             frame: JumpBuffer::new(),
             interruptible: Cell::new(false),

@@ -39,7 +39,8 @@ pub unsafe fn open(l: *mut lua_State) -> std::io::Result<()> {
     lua_rawsetp(l, LUA_REGISTRYINDEX, guard_key());
     set_context(l, ptr::null());
     let main = main_thread(l);
-    let context = Box::new(Context::new(program::open_main()?));
+    let libraries = super::standard::libraries_of_main(l);
+    let context = Box::new(Context::new(program::open_main(libraries)?));
     context.main_thread.set(main);
     set_context(l, Box::into_raw(context));
     Ok(())

@@ -15,8 +15,10 @@ pub mod frame;
 pub mod guard;
 pub mod hook;
 pub mod interrupt;
+pub mod kind;
 pub mod life;
 pub mod main_state;
+pub mod names;
 pub mod object;
 pub mod preempt;
 #[cfg(feature = "luajit")]

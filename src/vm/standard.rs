@@ -1,347 +1,166 @@
-//! The standard library and this library by name: how a function or table of theirs crosses from one state to another (V-21).
+//! The standard library and this library by name, in one state: what a sender's function or table is called, and what the
+//! receiver has under that name (V-21).
 //!
-//! A C function is known by its address, which is the same in every state of the program. What has no such address is
-//! *anchored* when a state is made, before any code of the user's runs: the tables, the functions that are put together for
-//! each state, and those that LuaJIT has built into its interpreter. So a state finds its own again, whatever its code has done
-//! to the tables since.
+//! Most are C functions, which have the same address in every state of the program. The others are *kept* by each state when it
+//! is made, before any code of the user's runs: tables, functions with captured values, those that LuaJIT has built into its
+//! interpreter, and those that restricted states have in a form of their own. So a state finds its own again, whatever its code
+//! has done to the tables since. Which they are is found out once for each kind of state ([`super::kind`]).
 
 use super::api::*;
 use super::context::Context;
-use crate::lua::{channel, install, lazy, stock};
+use super::kind::{self, Kind, Own};
+use super::names::{LOADED, NAMES, Of, PLAIN_TABLES, split};
+#[cfg(feature = "luajit")]
+use crate::lua::channel;
+use crate::lua::{error, lazy};
 use crate::runtime::libraries::{self, Libraries};
-use once_cell::sync::Lazy;
 use rustc_hash::FxHashMap;
-use std::ffi::{CStr, c_int};
+use std::ffi::c_int;
 
-/// Tables that cross by name, besides those of the libraries.
-const OWN_TABLES: [&str; 7] = [
-    "process",
-    "process.channel",
-    "process.time",
-    "process.errors",
-    "process.ctx",
-    "process.registry",
-    "process.event",
-];
-
-/// Functions that are put together for each state, by this library or, those with upvalues, by the interpreter. What has
-/// upvalues does not work without them.
-const OWN_FUNCTIONS: [&str; 9] = [
-    "require",
-    "print",
-    "newproxy",
-    "math.random",
-    "math.randomseed",
-    "collectgarbage",
-    "coroutine.close",
-    "coroutine.resume",
-    "coroutine.wrap",
-];
-
-/// Functions of this library that may wait, with the names of their blocking parts. They are made when they are first needed,
-/// once for each state.
-const BLOCKING: [(&str, &CStr); 4] = [
-    ("process.channel.select", c"select"),
-    ("process.time.sleep", c"sleep"),
-    ("process.exec", c"exec"),
-    ("process.wait", c"wait"),
-];
-
-/// Tables of ours in which nothing shows that they are more than data: they hold no function, or none as yet.
-const PLAIN_TABLES: [&str; 3] = ["process.time", "process.errors", "process.event"];
-
-/// The addresses of these tables in a state.
+/// The addresses of [`PLAIN_TABLES`] in a state.
 pub type PlainTables = [usize; PLAIN_TABLES.len()];
 
-/// What is anchored, in this order: the tables of all libraries but `base`, then the lists above.
-fn anchored_names() -> impl Iterator<Item = &'static str> {
-    libraries::NAMES[1..].iter().chain(&OWN_TABLES).chain(&OWN_FUNCTIONS).copied()
+/// The table in the registry that holds what is kept, from position 1 on. What an encoding puts aside stands behind it.
+static KEPT: u8 = 0;
+
+/// Pushes that table. Needs no memory.
+pub unsafe fn push_kept(l: *mut lua_State) {
+    lua_rawgetp(l, LUA_REGISTRYINDEX, (&raw const KEPT).cast());
 }
 
-/// A function or table that crosses by name.
-struct Name {
-    /// `string.rep`, `print`, `process.channel`.
-    text: Vec<u8>,
-    /// The standard library that it belongs to, none for this one.
-    library: Libraries,
-    /// A C function, as the interpreter's own states have it and as spawned ones have it.
-    functions: Option<[Function; 2]>,
+/// How many things a state of this kind keeps.
+pub fn kept_count(context: &Context) -> usize {
+    kind_of(context).kept.len()
 }
 
-/// Everything that crosses by name, in the whole program.
-#[derive(Default)]
-struct Names {
-    list: Vec<Name>,
-    by_text: FxHashMap<Vec<u8>, usize>,
-    by_address: FxHashMap<usize, usize>,
-    /// The functions without an address, library after library. LuaJIT has such: they are built into the interpreter, and some
-    /// are Lua functions.
-    builtins: Vec<usize>,
+fn kind_of(context: &Context) -> &'static Kind {
+    context.kind.get().unwrap_or(&NAMES.stock)
 }
 
-static NAMES: Lazy<Names> = Lazy::new(|| {
-    let mut names = Names::default();
-    // SAFETY: a state of its own, which nobody else uses.
-    unsafe { names.collect() };
-    names
-});
-
-impl Names {
-    fn name(&mut self, text: &[u8]) -> usize {
-        if let Some(&known) = self.by_text.get(text) {
-            return known;
-        }
-        let place = self.list.len();
-        let library = library_of(text);
-        self.list.push(Name { text: text.to_vec(), library, functions: None });
-        self.by_text.insert(text.to_vec(), place);
-        place
-    }
-
-    fn c_function(&mut self, text: &[u8], function: Function, spawned_only: bool) {
-        let place = self.name(text);
-        self.by_address.insert(function as usize, place);
-        let functions = &mut self.list[place].functions;
-        *functions = match *functions {
-            Some([stock, _]) if spawned_only => Some([stock, function]),
-            _ => Some([function, function]),
-        };
-    }
-
-    /// Reads the standard library from a new state, and adds our own.
-    unsafe fn collect(&mut self) {
-        let l = luaL_newstate();
-        if !l.is_null() {
-            luaL_openlibs(l);
-            for library in libraries::NAMES {
-                self.collect_library(l, library.as_bytes());
+/// Keeps what a state has now: before any code of the user's runs, or when `require` first loads the library. May raise.
+pub unsafe fn anchor(l: *mut lua_State, context: &Context) {
+    let top = lua_gettop(l);
+    let settings = &context.process.host.settings;
+    let kind = if context.process.is_main() {
+        &NAMES.stock
+    } else {
+        super::room::unlimited(l, || Kind::of_spawned(l, settings.libraries, settings.restricted))
+    };
+    context.kind.set(Some(kind));
+    lua_createtable(l, kind.kept.len() as c_int, 0);
+    let kept = lua_gettop(l);
+    // What the fields are looked up in: the loaded modules, the globals, and the table that the last one stood in.
+    raw_field(l, LUA_REGISTRYINDEX, c"_LOADED");
+    lua_pushvalue(l, -1);
+    kind::raw_step(l, b"_G");
+    lua_pushnil(l);
+    let mut parent: Option<&[u8]> = None;
+    for (position, &place) in (1..).zip(&kind.kept) {
+        let text: &[u8] = &NAMES.list[place].text;
+        let (of, field) = split(text);
+        if text.starts_with(b"@") || text == LOADED || text == b"process" {
+            kind::push_present(l, text);
+        } else {
+            let table = match of {
+                b"" if libraries::NAMES.iter().any(|library| library.as_bytes() == field) => kept + 1,
+                b"" => kept + 2,
+                _ => kept + 3,
+            };
+            if table == kept + 3 && parent != Some(of) {
+                parent = Some(of);
+                kind::push_parent(l, of, field);
+                lua_replace(l, table);
             }
-            lua_close(l);
-        }
-        for (prefix, name, function) in install::module_functions() {
-            self.c_function(&[prefix.as_bytes(), name.to_bytes()].concat(), function, false);
-        }
-        for (name, function) in stock::REPLACED {
-            self.c_function(name.to_bytes(), *function, true);
-        }
-        for text in anchored_names().chain(BLOCKING.map(|(text, _)| text)) {
-            self.name(text.as_bytes());
-        }
-    }
-
-    unsafe fn collect_library(&mut self, l: *mut lua_State, library: &[u8]) {
-        let base = library == b"base";
-        push_loaded(l, if base { b"_G" } else { library });
-        if lua_type(l, -1) == LUA_TTABLE {
-            lua_pushnil(l);
-            while lua_next(l, -2) != 0 {
-                if let (LUA_TFUNCTION, Some(field)) = (lua_type(l, -1), to_bytes(l, -2)) {
-                    let text = if base { field.to_vec() } else { [library, b".", field].concat() };
-                    match lua_tocfunction(l, -1) {
-                        Some(function) => self.c_function(&text, function, false),
-                        None => {
-                            let place = self.name(&text);
-                            self.builtins.push(place);
-                        }
-                    }
-                }
-                lua_pop(l, 1);
+            // This runs for every process, for each of what it keeps.
+            if lua_type(l, table) == LUA_TTABLE {
+                push_bytes(l, field);
+                lua_rawget(l, table);
+            } else {
+                lua_pushnil(l);
             }
         }
-        lua_pop(l, 1);
+        lua_rawseti(l, kept, position);
     }
+    lua_pushvalue(l, kept);
+    lua_rawsetp(l, LUA_REGISTRYINDEX, (&raw const KEPT).cast());
+    lua_settop(l, top);
 }
 
 /// A C function of the standard library, as the interpreter's own states have it. It has no environment, nor upvalues.
 #[cfg(feature = "luajit")]
 pub fn stock_function(text: &[u8]) -> Option<Function> {
-    let functions = NAMES.list[*NAMES.by_text.get(text)?].functions;
-    functions.map(|[stock, _]| stock)
+    NAMES.list[*NAMES.by_text.get(text)?].function
 }
 
-/// The library that a name belongs to.
-fn library_of(text: &[u8]) -> Libraries {
-    let first = text.split(|&byte| byte == b'.').next().unwrap_or_default();
-    let library = match text {
-        b"dofile" | b"loadfile" => Libraries::named(b"package"),
-        _ if first == b"process" => None,
-        _ => Libraries::named(first).or_else(|| Libraries::named(b"base")),
-    };
-    library.unwrap_or(Libraries::NONE)
-}
-
-/// The table in the registry that holds what is anchored.
-static ANCHORS: u8 = 0;
-
-/// Anchors what a state has now: before any code of the user's runs, or when `require` first loads the library. May raise.
-pub unsafe fn anchor(l: *mut lua_State) {
-    let top = lua_gettop(l);
-    let builtins = if cfg!(feature = "luajit") { &*NAMES.builtins } else { &[] };
-    lua_createtable(
-        l,
-        (libraries::NAMES.len() - 1 + OWN_TABLES.len() + OWN_FUNCTIONS.len() + builtins.len()) as c_int,
-        0,
-    );
-    let anchors = lua_gettop(l);
-    let mut position = 0;
-    let mut keep = |l| {
-        position += 1;
-        lua_rawseti(l, anchors, position);
-    };
-    raw_field(l, LUA_REGISTRYINDEX, c"_LOADED");
-    for library in &libraries::NAMES[1..] {
-        lua_pushvalue(l, -1);
-        raw_step(l, library.as_bytes());
-        keep(l);
-    }
-    install::push_process(l);
-    for table in OWN_TABLES {
-        lua_pushvalue(l, -1);
-        if let Some(name) = table.strip_prefix("process.") {
-            raw_step(l, name.as_bytes());
+/// The libraries of which a main state has something when this library is loaded: whoever embeds it may have left out some.
+///
+/// # Safety
+/// The stack has room for eight values.
+pub unsafe fn libraries_of_main(l: *mut lua_State) -> Libraries {
+    let mut found = Libraries::named(b"base").unwrap_or(Libraries::NONE);
+    for name in &NAMES.list {
+        let tells = matches!(name.of, Of::Standard) && name.text.contains(&b'.') && !name.text.starts_with(b"@");
+        if found.contain(name.library) || !tells {
+            continue;
         }
-        keep(l);
-    }
-    for function in OWN_FUNCTIONS {
-        push_path(l, function.as_bytes());
-        keep(l);
-    }
-    let mut library = None;
-    for &place in builtins {
-        let (of, field) = split(&NAMES.list[place].text);
-        if library != Some(of) {
-            library = Some(of);
-            push_loaded(l, if of.is_empty() { b"_G" } else { of });
-        }
-        // This runs for every process, for each of some sixty functions.
-        let found = lua_type(l, -1) == LUA_TTABLE && {
-            push_bytes(l, field);
-            lua_rawget(l, -2) == LUA_TFUNCTION || {
-                lua_pop(l, 1);
-                false
-            }
+        kind::push_present(l, &name.text);
+        let own = match (lua_tocfunction(l, -1), name.function) {
+            (Some(present), Some(stock)) => present as usize == stock as usize,
+            (None, None) => lua_type(l, -1) == LUA_TFUNCTION && is_builtin(l, -1),
+            _ => false,
         };
-        if !found {
-            lua_pushnil(l);
+        if own {
+            found = found.and(name.library);
         }
-        keep(l);
+        lua_pop(l, 1);
     }
-    lua_pushvalue(l, anchors);
-    lua_rawsetp(l, LUA_REGISTRYINDEX, (&raw const ANCHORS).cast());
-    lua_settop(l, top);
-}
-
-/// The library and the field of a name.
-fn split(text: &[u8]) -> (&[u8], &[u8]) {
-    match text.iter().rposition(|&byte| byte == b'.') {
-        Some(point) => (&text[..point], &text[point + 1..]),
-        None => (b"", text),
-    }
-}
-
-/// Pushes a field of the table of loaded modules.
-unsafe fn push_loaded(l: *mut lua_State, name: &[u8]) {
-    raw_field(l, LUA_REGISTRYINDEX, c"_LOADED");
-    raw_step(l, name);
-}
-
-/// Replaces the table on top by its field, anything else by nil.
-unsafe fn raw_step(l: *mut lua_State, name: &[u8]) {
-    if lua_type(l, -1) == LUA_TTABLE {
-        push_bytes(l, name);
-        lua_rawget(l, -2);
-    } else {
-        lua_pushnil(l);
-    }
-    lua_remove(l, -2);
-}
-
-/// Pushes what a name stands for at present.
-unsafe fn push_path(l: *mut lua_State, text: &[u8]) {
-    let mut parts = text.split(|&byte| byte == b'.').peekable();
-    match parts.peek().copied().unwrap_or_default() {
-        b"process" => {
-            parts.next();
-            install::push_process(l);
+    // A module that can still be loaded is there.
+    raw_field(l, LUA_REGISTRYINDEX, c"_PRELOAD");
+    for module in &NAMES.modules {
+        lua_pushvalue(l, -1);
+        kind::raw_step(l, &module.name);
+        if lua_tocfunction(l, -1).is_some_and(|present| present as usize == module.opener as usize)
+            && let Some(library) = Libraries::named(&module.name)
+        {
+            found = found.and(library);
         }
-        first if libraries::NAMES.iter().any(|library| library.as_bytes() == first) => {
-            parts.next();
-            push_loaded(l, first);
-        }
-        _ => push_loaded(l, b"_G"),
+        lua_pop(l, 1);
     }
-    for part in parts {
-        raw_step(l, part);
-    }
+    lua_pop(l, 1);
+    found
 }
 
-/// What is anchored in one state, by address, and where.
-#[derive(Default)]
-pub struct Anchored {
-    names: FxHashMap<usize, usize>,
-    places: FxHashMap<usize, Anchor>,
-}
+/// What is kept in one state, by address: the places of its names.
+pub type Kept = FxHashMap<usize, usize>;
 
-/// Where something is found.
-#[derive(Clone, Copy)]
-enum Anchor {
-    /// At this position of the table of anchors.
-    At(lua_Integer),
-    /// The blocking function of this name.
-    Blocking(&'static CStr),
-}
-
-impl Anchored {
-    /// Reads the anchors of a state. Runs no Lua code and does not raise.
-    unsafe fn read(l: *mut lua_State, context: &Context) -> Self {
-        let mut anchored = Anchored::default();
-        push_own_table(l, &ANCHORS);
-        let names = anchored_names().map(|name| NAMES.by_text[name.as_bytes()]);
-        let builtins = NAMES.builtins.iter().copied().filter(|_| cfg!(feature = "luajit"));
-        for (position, name) in (1..).zip(names.chain(builtins)) {
+/// What the state of the context keeps, read at first use. Runs no Lua code, allocates nothing in the state.
+unsafe fn kept(l: *mut lua_State, context: &Context) -> &Kept {
+    context.kept.get_or_init(|| {
+        let mut kept = Kept::default();
+        push_kept(l);
+        for (position, &place) in (1..).zip(&kind_of(context).kept) {
             lua_rawgeti(l, -1, position);
-            anchored.note(l, context, name, Anchor::At(position));
+            if lua_type(l, -1) != LUA_TNIL && is_stock(l, context, place) {
+                kept.insert(lua_topointer(l, -1) as usize, place);
+            }
+            lua_pop(l, 1);
         }
         lua_pop(l, 1);
-        for (text, name) in BLOCKING {
-            channel::push_blocking(l, name);
-            anchored.note(l, context, NAMES.by_text[text.as_bytes()], Anchor::Blocking(name));
-        }
-        anchored
-    }
-
-    /// What is on top has this name and place. Pops it.
-    unsafe fn note(&mut self, l: *mut lua_State, context: &Context, name: usize, anchor: Anchor) {
-        if lua_type(l, -1) != LUA_TNIL && is_stock(l, context, name) {
-            self.names.insert(lua_topointer(l, -1) as usize, name);
-            self.places.entry(name).or_insert(anchor);
-        }
-        lua_pop(l, 1);
-    }
-}
-
-/// What is anchored in the state of the context, read at first use. Raises if there is no memory.
-unsafe fn anchored(l: *mut lua_State, context: &Context) -> &Anchored {
-    if context.anchored.get().is_none() {
-        // A finalizer may be faster.
-        let _ = context.anchored.set(Anchored::read(l, context));
-    }
-    context.anchored.get_or_init(Anchored::default)
+        kept
+    })
 }
 
 /// Whether the value on top is what the interpreter or this library made for this name, and not what a main script has put in
-/// its place. A spawned state is anchored before any other code has run in it.
-unsafe fn is_stock(l: *mut lua_State, context: &Context, name: usize) -> bool {
+/// its place. A spawned state keeps its own before any other code has run in it.
+unsafe fn is_stock(l: *mut lua_State, context: &Context, place: usize) -> bool {
     if !context.process.is_main() || lua_type(l, -1) != LUA_TFUNCTION {
         return true;
     }
-    if lua_iscfunction(l, -1) == 0 {
-        return is_ours(l, -1) || is_builtin(l, -1);
+    match (lua_tocfunction(l, -1), NAMES.list[place].function) {
+        (Some(present), Some(stock)) => present as usize == stock as usize,
+        (None, None) => lua_iscfunction(l, -1) != 0 || is_builtin(l, -1),
+        _ => false,
     }
-    let Some(function) = lua_tocfunction(l, -1) else {
-        return true;
-    };
-    NAMES.by_address.get(&(function as usize)).is_none_or(|&known| known == name)
 }
 
 /// The addresses of those of our own tables that look like data. Runs no Lua code.
@@ -349,13 +168,16 @@ unsafe fn is_stock(l: *mut lua_State, context: &Context, name: usize) -> bool {
 /// # Safety
 /// The stack has room for two values.
 pub unsafe fn plain_tables(l: *mut lua_State) -> PlainTables {
-    push_own_table(l, &ANCHORS);
-    let addresses = PLAIN_TABLES.map(|name| {
-        let position = anchored_names().position(|anchored| anchored == name).unwrap_or_default();
-        lua_rawgeti(l, -1, position as lua_Integer + 1);
-        let address = lua_topointer(l, -1) as usize;
-        lua_pop(l, 1);
-        address
+    let kind = kind_of(Context::of_state(l));
+    push_kept(l);
+    let addresses = PLAIN_TABLES.map(|name| match kind.own[NAMES.by_text[name.as_bytes()]] {
+        Own::Kept(position) => {
+            lua_rawgeti(l, -1, lua_Integer::from(position));
+            let address = lua_topointer(l, -1) as usize;
+            lua_pop(l, 1);
+            address
+        }
+        _ => 0,
     });
     lua_pop(l, 1);
     addresses
@@ -385,41 +207,120 @@ pub unsafe fn is_ours(l: *mut lua_State, index: c_int) -> bool {
 
 /// Whether the Lua function at an index is one of LuaJIT's own.
 unsafe fn is_builtin(l: *mut lua_State, index: c_int) -> bool {
+    if lua_iscfunction(l, index) != 0 {
+        return true;
+    }
     let mut debug = std::mem::zeroed::<lua_Debug>();
     lua_pushvalue(l, index);
     lua_getinfo(l, c">S".as_ptr(), &mut debug);
     std::ffi::CStr::from_ptr(debug.short_src.as_ptr()).to_bytes().starts_with(b"[builtin:")
 }
 
-/// What stands at an index, if it crosses by name: the name, and its library.
+/// What stands at an index, if it crosses by name: the name, and its libraries.
 ///
 /// # Safety
-/// The stack has room for six values. Runs no Lua code.
+/// The stack has room for six values. Runs no Lua code, allocates nothing in the state.
 pub unsafe fn name_at(
     l: *mut lua_State,
     context: &Context,
     index: c_int,
 ) -> Option<(&'static [u8], Libraries)> {
-    let known = match lua_type(l, index) {
-        LUA_TFUNCTION => {
-            lua_tocfunction(l, index).and_then(|function| NAMES.by_address.get(&(function as usize)))
-        }
-        _ => None,
-    };
-    let place = match known {
-        Some(place) => Some(*place),
-        None => {
-            let address = lua_topointer(l, index) as usize;
-            anchored(l, context).names.get(&address).copied()
-        }
-    };
-    place.map(|place| (&*NAMES.list[place].text, NAMES.list[place].library))
+    place_at(l, context, index).map(|place| (&*NAMES.list[place].text, NAMES.list[place].library))
 }
 
-/// Pushes what has this name in the state of `l`. `false`, and nothing pushed, if it has nothing of that name.
+unsafe fn place_at(l: *mut lua_State, context: &Context, index: c_int) -> Option<usize> {
+    let function = lua_tocfunction(l, index).map(|function| function as usize);
+    if let Some(function) = function {
+        let of_kind = || kind_of(context).by_address.get(&function);
+        if let Some(&place) = NAMES.by_address.get(&function).or_else(of_kind) {
+            return Some(place);
+        }
+        if function == error::string_method as Function as usize {
+            return error_method_at(l, context, index);
+        }
+    }
+    let address = lua_topointer(l, index) as usize;
+    if let Some(&place) = kept(l, context).get(&address) {
+        return Some(place);
+    }
+    #[cfg(feature = "luajit")]
+    if function.is_none() && lua_type(l, index) == LUA_TFUNCTION && is_ours(l, index) {
+        return channel::blocking_at(l, index)
+            .and_then(|name| NAMES.list.iter().position(|known| known.is_blocking(name)));
+    }
+    None
+}
+
+/// The name of the method of errors at an index.
+unsafe fn error_method_at(l: *mut lua_State, context: &Context, index: c_int) -> Option<usize> {
+    if lua_getupvalue(l, index, 1).is_null() {
+        return None;
+    }
+    // Only `debug` could have put another method there.
+    let method = error::string_method as Function as usize;
+    let nested = lua_tocfunction(l, -1).is_some_and(|function| function as usize == method);
+    let captured = if nested { None } else { place_at(l, context, -1) };
+    lua_pop(l, 1);
+    NAMES.error_methods.get(&captured?).copied()
+}
+
+/// The modules of the interpreter's that are loaded at present, by the addresses of their tables. Runs no Lua code, allocates
+/// nothing in the state.
 ///
 /// # Safety
-/// The stack has room for six values. Runs no Lua code; raises if there is no memory.
+/// The stack has room for eight values.
+pub unsafe fn loaded_modules(l: *mut lua_State, context: &Context, found: &mut Kept) {
+    found.clear();
+    let loaded = NAMES.by_text.get(LOADED).map(|&place| kind_of(context).own[place]);
+    let (Some(Own::Kept(position)), false) = (loaded, NAMES.modules.is_empty()) else { return };
+    push_kept(l);
+    lua_rawgeti(l, -1, lua_Integer::from(position));
+    if lua_type(l, -1) == LUA_TTABLE {
+        lua_pushnil(l);
+        while lua_next(l, -2) != 0 {
+            if let (LUA_TTABLE, Some(name)) = (lua_type(l, -1), to_bytes(l, -2))
+                && let Some(module) = NAMES.modules.iter().position(|module| module.name == name)
+                && is_module(l, module)
+            {
+                found.insert(lua_topointer(l, -1) as usize, NAMES.by_text[name]);
+            }
+            lua_pop(l, 1);
+        }
+    }
+    lua_pop(l, 2);
+}
+
+/// The name at this place, and its libraries.
+pub fn name_of(place: usize) -> (&'static [u8], Libraries) {
+    (&NAMES.list[place].text, NAMES.list[place].library)
+}
+
+/// Whether what is on top is this module, and not what somebody has put in its place. Allocates nothing.
+unsafe fn is_module(l: *mut lua_State, module: usize) -> bool {
+    let is_of = |l| {
+        lua_tocfunction(l, -1)
+            .and_then(|function| NAMES.by_address.get(&(function as usize)))
+            .is_some_and(|&place| NAMES.list[place].of.is_of_module(module))
+    };
+    if lua_type(l, -1) != LUA_TTABLE {
+        return is_of(l);
+    }
+    lua_pushnil(l);
+    while lua_next(l, -2) != 0 {
+        if is_of(l) {
+            lua_pop(l, 2);
+            return true;
+        }
+        lua_pop(l, 1);
+    }
+    false
+}
+
+/// Pushes what has this name in the state of `l`. `false`, and nothing pushed, if there is no such name, or if the host does not
+/// grant its library.
+///
+/// # Safety
+/// The stack has room for twelve values. Runs no Lua code; raises if there is no memory.
 pub unsafe fn push_named(l: *mut lua_State, context: &Context, text: &[u8]) -> bool {
     let Some(&place) = NAMES.by_text.get(text) else {
         return false;
@@ -427,29 +328,45 @@ pub unsafe fn push_named(l: *mut lua_State, context: &Context, text: &[u8]) -> b
     if !context.process.host.settings.libraries.contain(NAMES.list[place].library) {
         return false;
     }
-    let anchored = anchored(l, context);
-    match anchored.places.get(&place) {
-        Some(&Anchor::At(position)) => {
-            push_own_table(l, &ANCHORS);
-            lua_rawgeti(l, -1, position);
+    push_place(l, context, place);
+    true
+}
+
+unsafe fn push_place(l: *mut lua_State, context: &Context, place: usize) {
+    let name = &NAMES.list[place];
+    match kind_of(context).own[place] {
+        Own::Plain(function) => push_plain(l, &name.text, function),
+        Own::Kept(position) => {
+            push_kept(l);
+            lua_rawgeti(l, -1, lua_Integer::from(position));
             lua_remove(l, -2);
-            return true;
+            // A main script may have taken it away before it has loaded the library.
+            if lua_type(l, -1) == LUA_TNIL {
+                lua_pop(l, 1);
+                match name.function.filter(|_| name.plain) {
+                    Some(function) => lua_pushcclosure(l, function, 0),
+                    None => push_missing(l, &name.text),
+                }
+            }
         }
-        Some(&Anchor::Blocking(name)) => {
-            channel::push_blocking(l, name);
-            return true;
+        Own::Module(module) => push_of_module(l, module, &name.text),
+        #[cfg(feature = "luajit")]
+        Own::Blocking(name) => channel::push_blocking(l, name),
+        Own::ErrorMethod(function) => {
+            push_place(l, context, function);
+            lua_pushcclosure(l, error::string_method, 1);
         }
-        None => {}
+        Own::Nothing => push_missing(l, &name.text),
     }
-    let Some(functions) = NAMES.list[place].functions else {
-        return false;
-    };
-    let function = functions[usize::from(!context.process.is_main())];
+}
+
+/// Pushes a C function of this name.
+unsafe fn push_plain(l: *mut lua_State, text: &[u8], function: Function) {
     // LuaJIT: the same address in another closure would be another function. If the table still has the own one, that is it.
     if cfg!(feature = "luajit") {
-        push_path(l, text);
+        kind::push_present(l, text);
         if lua_tocfunction(l, -1).is_some_and(|own| own as usize == function as usize) {
-            return true;
+            return;
         }
         lua_pop(l, 1);
     }
@@ -457,7 +374,7 @@ pub unsafe fn push_named(l: *mut lua_State, context: &Context, text: &[u8]) -> b
     // One that its table has not made yet is the one that it would make.
     if cfg!(feature = "luajit") {
         let (table, field) = split(text);
-        push_path(l, table);
+        kind::push_parent(l, table, field);
         if lazy::is_lazy(l) {
             push_bytes(l, field);
             lua_pushvalue(l, -3);
@@ -465,5 +382,87 @@ pub unsafe fn push_named(l: *mut lua_State, context: &Context, text: &[u8]) -> b
         }
         lua_pop(l, 1);
     }
+}
+
+/// Pushes something of a module, which is loaded now if it was not before.
+unsafe fn push_of_module(l: *mut lua_State, module: usize, text: &[u8]) {
+    let module_name = &NAMES.modules[module].name;
+    if !push_module(l, module) {
+        lua_pop(l, 1);
+        push_missing(l, text);
+        return;
+    }
+    if let Some(field) = text.strip_prefix(&**module_name).and_then(|rest| rest.strip_prefix(b".")) {
+        kind::raw_step(l, field);
+        if lua_type(l, -1) == LUA_TNIL {
+            lua_pop(l, 1);
+            push_missing(l, text);
+        }
+    }
+}
+
+/// Pushes this module, loaded if need be; `false`, and something else, if its code has put something else in its place.
+unsafe fn push_module(l: *mut lua_State, module: usize) -> bool {
+    let name = &NAMES.modules[module].name;
+    // Kept once it was needed.
+    push_kept(l);
+    kind::raw_step(l, name);
+    if is_module(l, module) {
+        return true;
+    }
+    lua_pop(l, 1);
+    // The number has LuaJIT open `ffi` unless it is open: a second time would spoil what is there.
+    if name == b"ffi" {
+        luaL_loadstring(l, c"return 0LL".as_ptr());
+        lua_pop(l, 1);
+    }
+    kind::push_loaded(l, name);
+    if !is_module(l, module) && name != b"ffi" {
+        lua_pop(l, 1);
+        raw_field(l, LUA_REGISTRYINDEX, c"_PRELOAD");
+        kind::raw_step(l, name);
+        let opener = NAMES.modules[module].opener;
+        if lua_tocfunction(l, -1).is_some_and(|present| present as usize == opener as usize) {
+            push_bytes(l, name);
+            lua_call(l, 1, 1);
+            note_loaded(l, name);
+        }
+    }
+    if !is_module(l, module) {
+        return false;
+    }
+    push_kept(l);
+    push_bytes(l, name);
+    lua_pushvalue(l, -3);
+    lua_rawset(l, -3);
+    lua_pop(l, 1);
     true
+}
+
+/// The module on top is what `require` gives from now on, if it would have to load it.
+unsafe fn note_loaded(l: *mut lua_State, name: &[u8]) {
+    raw_field(l, LUA_REGISTRYINDEX, c"_LOADED");
+    lua_pushvalue(l, -1);
+    kind::raw_step(l, name);
+    let absent = lua_type(l, -1) == LUA_TNIL;
+    lua_pop(l, 1);
+    if absent {
+        push_bytes(l, name);
+        lua_pushvalue(l, -3);
+        lua_rawset(l, -3);
+    }
+    lua_pop(l, 1);
+}
+
+/// Pushes what stands for something that code of this state has taken away: a function that says so when it is called.
+unsafe fn push_missing(l: *mut lua_State, text: &[u8]) {
+    unsafe extern "C-unwind" fn missing(l: *mut lua_State) -> c_int {
+        luaL_where(l, 1);
+        lua_pushvalue(l, lua_upvalueindex(1));
+        push_bytes(l, b" is not there any more in this process");
+        lua_concat(l, 3);
+        lua_error(l)
+    }
+    push_bytes(l, text);
+    lua_pushcclosure(l, missing, 1);
 }

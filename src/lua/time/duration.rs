@@ -2,7 +2,7 @@
 
 use super::super::arguments::{receiver, shown_value};
 use super::super::error::raise_failure;
-use super::super::fill_metatable;
+use super::super::{Functions, fill_metatable};
 use super::compare::{self, push_order};
 use crate::runtime::duration;
 use crate::runtime::failure::Failure;
@@ -84,19 +84,22 @@ pub unsafe fn positive_wait_at(
     }
 }
 
+/// Its methods.
+pub const METHODS: Functions = &[
+    (c"nanoseconds", nanoseconds),
+    (c"microseconds", microseconds),
+    (c"milliseconds", milliseconds),
+    (c"seconds", seconds),
+    (c"minutes", minutes),
+    (c"hours", hours),
+];
+
+/// Its operators.
+pub const OPERATORS: Functions =
+    &[(c"__tostring", to_string), (c"__eq", equal), (c"__lt", less), (c"__le", less_or_equal)];
+
 unsafe fn fill(l: *mut lua_State) {
-    fill_metatable(
-        l,
-        &[
-            (c"nanoseconds", nanoseconds),
-            (c"microseconds", microseconds),
-            (c"milliseconds", milliseconds),
-            (c"seconds", seconds),
-            (c"minutes", minutes),
-            (c"hours", hours),
-        ],
-        &[(c"__tostring", to_string), (c"__eq", equal), (c"__lt", less), (c"__le", less_or_equal)],
-    );
+    fill_metatable(l, METHODS, OPERATORS);
 }
 
 unsafe fn push_units(l: *mut lua_State, name: &str, unit: i64) -> c_int {

@@ -1,7 +1,7 @@
 //! Location objects (T-42, T-47).
 
 use super::super::arguments::{object_at, receiver};
-use super::super::fill_metatable;
+use super::super::{Functions, fill_metatable};
 use crate::calendar::zone::Zone;
 use crate::vm::api::*;
 use crate::vm::object::{self, Class, Object};
@@ -21,8 +21,14 @@ impl Object for LocationObject {
     }
 }
 
+/// Its methods.
+pub const METHODS: Functions = &[(c"string", string)];
+
+/// Its operators.
+pub const OPERATORS: Functions = &[(c"__tostring", to_string), (c"__eq", equal)];
+
 unsafe fn fill(l: *mut lua_State) {
-    fill_metatable(l, &[(c"string", string)], &[(c"__tostring", to_string), (c"__eq", equal)]);
+    fill_metatable(l, METHODS, OPERATORS);
 }
 
 /// Pushes the zone that `make` gives, which calls no Lua. It is asked when all is there that a raise could leave behind.

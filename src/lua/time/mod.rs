@@ -15,7 +15,7 @@ use super::arguments::{bad_argument, optional_whole, string, whole};
 use super::channel::{self, second_half};
 use super::error::{raise_failure, return_failure};
 use super::lazy::{self, Field};
-use super::{or_failure, or_raise};
+use super::{Functions, or_failure, or_raise};
 use crate::calendar::civil::Fields;
 use crate::calendar::layout::NAMED;
 use crate::calendar::parse as text;
@@ -26,7 +26,7 @@ use crate::runtime::failure::Failure;
 use crate::scheduling::Cases;
 use crate::vm::api::*;
 use crate::vm::context::Context;
-use crate::vm::object;
+use crate::vm::object::{self, Class};
 use crate::vm::wait::{self, Done};
 use duration::positive_wait_at;
 pub use duration::{limit_at, time_out_at};
@@ -90,6 +90,21 @@ const MONTHS_AND_DAYS: &[(&CStr, Field)] = &[
     (c"FRIDAY", Field::Whole(5)),
     (c"SATURDAY", Field::Whole(6)),
 ];
+
+/// The methods and operators of the objects of the module, with the classes that they are of.
+pub fn methods() -> impl Iterator<Item = (&'static Class, &'static CStr, Function)> {
+    let of = |class, functions: Functions| functions.iter().map(move |(name, function)| (class, *name, *function));
+    point::METHODS
+        .functions()
+        .map(|(name, function)| (&TIME, name, function))
+        .chain(of(&TIME, point::OPERATORS))
+        .chain(of(&DURATION, duration::METHODS))
+        .chain(of(&DURATION, duration::OPERATORS))
+        .chain(of(&LOCATION, location::METHODS))
+        .chain(of(&LOCATION, location::OPERATORS))
+        .chain(of(&TIMER, timer::TIMER_METHODS))
+        .chain(of(&TICKER, timer::TICKER_METHODS))
+}
 
 /// The C functions of the module.
 pub fn functions() -> impl Iterator<Item = (&'static CStr, Function)> {

@@ -3,7 +3,7 @@
 use super::super::arguments::{bad_argument, object_at, receiver, whole, wrong_type};
 use super::super::error::raise_failure;
 use super::super::lazy::{self, Field};
-use super::super::set_functions;
+use super::super::{Functions, set_functions};
 use super::compare::{self, push_order};
 use super::duration::{DurationObject, duration_at};
 use super::location::{self, LocationObject};
@@ -32,7 +32,8 @@ impl Object for TimeObject {
     }
 }
 
-static METHODS: lazy::Fields = lazy::Fields(&[&[
+/// Its methods.
+pub static METHODS: lazy::Fields = lazy::Fields(&[&[
     (c"add", Field::Function(add)),
     (c"add_date", Field::Function(add_date)),
     (c"sub", Field::Function(sub)),
@@ -63,13 +64,14 @@ static METHODS: lazy::Fields = lazy::Fields(&[&[
     (c"truncate", Field::Function(truncate)),
 ]]);
 
+/// Its operators.
+pub const OPERATORS: Functions =
+    &[(c"__tostring", to_string), (c"__eq", same_instant), (c"__lt", less), (c"__le", less_or_equal)];
+
 unsafe fn fill(l: *mut lua_State) {
     lazy::push_table(l, &METHODS, 0);
     set_raw_field(l, -2, c"__index");
-    set_functions(
-        l,
-        &[(c"__tostring", to_string), (c"__eq", same_instant), (c"__lt", less), (c"__le", less_or_equal)],
-    );
+    set_functions(l, OPERATORS);
 }
 
 /// Pushes an instant, in the local zone.

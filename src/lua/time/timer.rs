@@ -4,7 +4,7 @@
 use super::super::arguments::receiver;
 use super::super::channel::{self, ChannelObject};
 use super::super::error::return_failure;
-use super::super::{fill_metatable, or_failure};
+use super::super::{Functions, fill_metatable, or_failure};
 use super::duration::positive_wait_at;
 use crate::runtime::clock::instant_after;
 use crate::scheduling::{ChannelId, Scheduler};
@@ -35,20 +35,24 @@ impl Object for TickerObject {
     const CLASS: &'static Class = &TICKER;
 }
 
+/// The methods of timers.
+pub const TIMER_METHODS: Functions = &[
+    (c"channel", timer_channel),
+    (c"response", timer_channel),
+    (c"stop", timer_stop),
+    (c"reset", or_failure!(timer_reset)),
+];
+
 unsafe fn fill_timer(l: *mut lua_State) {
-    let methods = &[
-        (c"channel", timer_channel as Function),
-        (c"response", timer_channel),
-        (c"stop", timer_stop),
-        (c"reset", or_failure!(timer_reset)),
-    ];
-    fill_metatable(l, methods, &[]);
+    fill_metatable(l, TIMER_METHODS, &[]);
 }
 
+/// The methods of tickers.
+pub const TICKER_METHODS: Functions =
+    &[(c"channel", ticker_channel), (c"response", ticker_channel), (c"stop", ticker_stop)];
+
 unsafe fn fill_ticker(l: *mut lua_State) {
-    let methods =
-        &[(c"channel", ticker_channel as Function), (c"response", ticker_channel), (c"stop", ticker_stop)];
-    fill_metatable(l, methods, &[]);
+    fill_metatable(l, TICKER_METHODS, &[]);
 }
 
 /// Pushes the object for the channel that `open` gives, with a channel object.

@@ -1,0 +1,352 @@
+//! What crosses from one state to another by its name (V-21): everything of the standard library and of this library that has
+//! no state of its own. The list is read once for the program, from a state of the interpreter that nobody else has touched.
+//!
+//! `string.rep`, `print` and `process.send` are what they say. A name with `@` stands for what no table of globals leads to:
+//! `@channel.close` for a method of this library's objects, `@file.write` for one of files, `@string.__add` for an operator of
+//! strings, `@ipairs` for the iterator that `ipairs` gives, `@error.upper` for a function of `string` as a method of errors.
+
+use super::api::*;
+use super::kind::{self, Kind};
+#[cfg(feature = "lua54")]
+use crate::lua::channel;
+use crate::lua::{self, coroutine, install};
+use crate::runtime::libraries::{self, Libraries};
+use once_cell::sync::Lazy;
+use rustc_hash::FxHashMap;
+use std::ffi::CStr;
+
+/// Tables of this library that cross by name.
+const OWN_TABLES: [&str; 7] = [
+    "process",
+    "process.channel",
+    "process.time",
+    "process.errors",
+    "process.ctx",
+    "process.registry",
+    "process.event",
+];
+
+/// Functions of this library that may wait, with the names of their blocking parts.
+const BLOCKING: [(&str, &CStr); 7] = [
+    ("process.channel.select", c"select"),
+    ("process.time.sleep", c"sleep"),
+    ("process.exec", c"exec"),
+    ("process.wait", c"wait"),
+    ("@channel.receive", c"receive"),
+    ("@channel.send", c"send"),
+    ("@spawner.exec", c"exec_as"),
+];
+
+/// Tables of ours in which nothing shows that they are more than data: they hold no function, or none as yet.
+pub const PLAIN_TABLES: [&str; 3] = ["process.time", "process.errors", "process.event"];
+
+/// The table of loaded modules, and that of what `require` loads without a file.
+pub const LOADED: &[u8] = b"package.loaded";
+const PRELOAD: &[u8] = b"package.preload";
+
+/// What a name stands for.
+#[derive(Clone, Copy)]
+pub enum Of {
+    /// Something of the interpreter's.
+    Standard,
+    /// Something of the interpreter's that is there only after this module was loaded: `ffi`, `table.new`.
+    Module(usize),
+    /// A table of ours.
+    OwnTable,
+    /// A C function of ours.
+    Own(Function),
+    /// A function of ours that may wait, put together for each state.
+    #[cfg(feature = "luajit")]
+    Blocking(&'static CStr),
+    /// This function of `string`, as a method of errors.
+    ErrorMethod(usize),
+}
+
+impl Of {
+    /// It comes with this module.
+    pub fn is_of_module(self, module: usize) -> bool {
+        matches!(self, Of::Module(own) if own == module)
+    }
+}
+
+/// Something that crosses by name.
+pub struct Name {
+    /// The name.
+    pub text: Vec<u8>,
+    /// The standard libraries that it belongs to, none for this one.
+    pub library: Libraries,
+    /// What it stands for.
+    pub of: Of,
+    /// The C function of the interpreter's own that has this name.
+    pub function: Option<Function>,
+    /// That function works without captured values and in any environment.
+    pub plain: bool,
+}
+
+#[cfg(feature = "luajit")]
+impl Name {
+    /// It is that of the function with this blocking part.
+    pub fn is_blocking(&self, part: &CStr) -> bool {
+        matches!(self.of, Of::Blocking(own) if own == part)
+    }
+}
+
+/// A module that is there only after it was loaded.
+pub struct Module {
+    /// What `require` calls it.
+    pub name: Vec<u8>,
+    /// What loads it.
+    pub opener: Function,
+}
+
+/// Everything that crosses by name, in the whole program.
+#[derive(Default)]
+pub struct Names {
+    /// The names. Their places in this list stand for them.
+    pub list: Vec<Name>,
+    /// The place of a name.
+    pub by_text: FxHashMap<Vec<u8>, usize>,
+    /// The place of the name of a C function.
+    pub by_address: FxHashMap<usize, usize>,
+    /// The modules.
+    pub modules: Vec<Module>,
+    /// The function of `string`, and what it is as a method of errors.
+    pub error_methods: FxHashMap<usize, usize>,
+    /// How a state has them that the interpreter has made.
+    pub stock: Kind,
+}
+
+/// All of them.
+pub static NAMES: Lazy<Names> = Lazy::new(|| {
+    let mut names = Names::default();
+    // SAFETY: a state of its own, which nobody else uses.
+    unsafe { names.collect() };
+    names
+});
+
+impl Names {
+    fn add(&mut self, text: &[u8], library: Libraries, of: Of) -> usize {
+        if let Some(&known) = self.by_text.get(text) {
+            return known;
+        }
+        let place = self.list.len();
+        self.list.push(Name { text: text.to_vec(), library, of, function: None, plain: false });
+        self.by_text.insert(text.to_vec(), place);
+        place
+    }
+
+    fn add_own(&mut self, text: &[u8], library: Libraries, function: Function) {
+        let place = self.add(text, library, Of::Own(function));
+        self.by_address.insert(function as usize, place);
+    }
+
+    /// Adds the function on top of the stack, and pops it.
+    unsafe fn add_function(&mut self, l: *mut lua_State, text: &[u8], library: Libraries, of: Of) {
+        let place = self.add(text, library, of);
+        if let Some(function) = lua_tocfunction(l, -1) {
+            self.list[place].function = Some(function);
+            self.list[place].plain = kind::is_plain(l, -1);
+            self.by_address.insert(function as usize, place);
+        }
+        lua_pop(l, 1);
+    }
+
+    /// Reads the standard library from a new state, and adds our own.
+    unsafe fn collect(&mut self) {
+        for table in OWN_TABLES {
+            self.add(table.as_bytes(), Libraries::NONE, Of::OwnTable);
+        }
+        for (prefix, name, function) in install::module_functions() {
+            self.add_own(&[prefix.as_bytes(), name.to_bytes()].concat(), Libraries::NONE, function);
+        }
+        for (class, name, function) in lua::methods() {
+            let text = [b"@", class.name.as_bytes(), b".", name.to_bytes()].concat();
+            self.add_own(&text, Libraries::NONE, function);
+        }
+        self.add_own(b"coroutine.spawn", one(b"coroutine"), coroutine::spawn);
+        for (text, name) in BLOCKING {
+            #[cfg(feature = "luajit")]
+            self.add(text.as_bytes(), Libraries::NONE, Of::Blocking(name));
+            #[cfg(feature = "lua54")]
+            self.add_own(text.as_bytes(), Libraries::NONE, channel::blocking_function(name));
+        }
+        let l = luaL_newstate();
+        if l.is_null() {
+            return;
+        }
+        luaL_openlibs(l);
+        for library in libraries::NAMES {
+            if one(library.as_bytes()) != Libraries::NONE {
+                self.collect_library(l, library.as_bytes());
+            }
+        }
+        self.collect_hidden(l);
+        self.collect_modules(l);
+        self.stock = Kind::read(l, &self.list);
+        lua_close(l);
+    }
+
+    unsafe fn collect_library(&mut self, l: *mut lua_State, library: &[u8]) {
+        let base = library == b"base";
+        kind::push_loaded(l, if base { b"_G" } else { library });
+        if lua_type(l, -1) == LUA_TTABLE {
+            if !base {
+                self.add(library, one(library), Of::Standard);
+            }
+            self.collect_table(l, if base { b"" } else { library }, Of::Standard);
+        }
+        lua_pop(l, 1);
+    }
+
+    /// Adds the functions of the table on top, and those of the tables in it.
+    unsafe fn collect_table(&mut self, l: *mut lua_State, table: &[u8], of: Of) {
+        lua_pushnil(l);
+        while lua_next(l, -2) != 0 {
+            let Some(field) = to_bytes(l, -2) else {
+                lua_pop(l, 1);
+                continue;
+            };
+            let text = if table.is_empty() { field.to_vec() } else { [table, b".", field].concat() };
+            match lua_type(l, -1) {
+                LUA_TFUNCTION => {
+                    lua_pushvalue(l, -1);
+                    self.add_function(l, &text, library_of(&text, of), of);
+                }
+                LUA_TTABLE if text == LOADED || text == PRELOAD => {
+                    self.add(&text, one(b"package"), of);
+                }
+                // Such as `jit.opt`. Those of `package` hold what depends on the state.
+                LUA_TTABLE if !matches!(table, b"" | b"package") && !text.starts_with(b"@") => {
+                    self.add(&text, library_of(&text, of), of);
+                    self.collect_table(l, &text, of);
+                }
+                _ => {}
+            }
+            lua_pop(l, 1);
+        }
+    }
+
+    /// What no table of globals leads to.
+    unsafe fn collect_hidden(&mut self, l: *mut lua_State) {
+        for hidden in [&b"@file"[..], b"@string"] {
+            for operators in [true, false] {
+                kind::push_parent(l, hidden, if operators { b"__" } else { b"" });
+                // The methods of strings are the library itself.
+                if lua_type(l, -1) == LUA_TTABLE && (operators || hidden == b"@file") {
+                    self.collect_table(l, hidden, Of::Standard);
+                }
+                lua_pop(l, 1);
+            }
+        }
+        for (text, call) in ITERATORS {
+            if luaL_loadstring(l, call.as_ptr()) == LUA_OK
+                && lua_pcall(l, 0, 1, 0) == LUA_OK
+                && lua_type(l, -1) == LUA_TFUNCTION
+            {
+                lua_pushvalue(l, -1);
+                self.add_function(l, text, library_of(text, Of::Standard), Of::Standard);
+            }
+            lua_pop(l, 1);
+        }
+        let methods: Vec<usize> =
+            self.by_text.iter().filter(|(text, _)| text.starts_with(b"string.")).map(|(_, place)| *place).collect();
+        for function in methods {
+            let text = [b"@error", &self.list[function].text[b"string".len()..]].concat();
+            let method = self.add(&text, one(b"string"), Of::ErrorMethod(function));
+            self.error_methods.insert(function, method);
+        }
+    }
+
+    /// The modules that `require` loads without a file.
+    unsafe fn collect_modules(&mut self, l: *mut lua_State) {
+        let mut found = Vec::new();
+        raw_field(l, LUA_REGISTRYINDEX, c"_PRELOAD");
+        if lua_type(l, -1) == LUA_TTABLE {
+            lua_pushnil(l);
+            while lua_next(l, -2) != 0 {
+                if let (Some(name), Some(opener)) = (to_bytes(l, -2), lua_tocfunction(l, -1)) {
+                    found.push(Module { name: name.to_vec(), opener });
+                }
+                lua_pop(l, 1);
+            }
+        }
+        for module in found {
+            let of = Of::Module(self.modules.len());
+            push_bytes(l, &module.name);
+            lua_rawget(l, -2);
+            push_bytes(l, &module.name);
+            if lua_pcall(l, 1, 1, 0) == LUA_OK {
+                let text = module.name.clone();
+                match lua_type(l, -1) {
+                    LUA_TTABLE => {
+                        self.add(&text, library_of(&text, of), of);
+                        self.collect_functions(l, &text, of);
+                    }
+                    LUA_TFUNCTION => {
+                        lua_pushvalue(l, -1);
+                        self.add_function(l, &text, library_of(&text, of), of);
+                    }
+                    _ => {}
+                }
+            }
+            lua_pop(l, 1);
+            self.modules.push(module);
+        }
+        lua_pop(l, 1);
+    }
+
+    /// As [`Names::collect_table`], without the tables in it.
+    unsafe fn collect_functions(&mut self, l: *mut lua_State, table: &[u8], of: Of) {
+        lua_pushnil(l);
+        while lua_next(l, -2) != 0 {
+            if let (LUA_TFUNCTION, Some(field)) = (lua_type(l, -1), to_bytes(l, -2)) {
+                let text = [table, b".", field].concat();
+                lua_pushvalue(l, -1);
+                self.add_function(l, &text, library_of(&text, of), of);
+            }
+            lua_pop(l, 1);
+        }
+    }
+}
+
+/// Functions that others give, and what gives them.
+const ITERATORS: [(&[u8], &CStr); 3] = [
+    (b"@ipairs", c"return (ipairs({}))"),
+    (b"@utf8.codes", c"return (utf8.codes(''))"),
+    (b"@utf8.codes_lax", c"return (utf8.codes('', true))"),
+];
+
+/// The library of this name as a set; none if the VM has none of this name.
+fn one(name: &[u8]) -> Libraries {
+    Libraries::named(name).unwrap_or(Libraries::NONE)
+}
+
+/// The libraries that a name belongs to.
+fn library_of(text: &[u8], of: Of) -> Libraries {
+    let text = text.strip_prefix(b"@").unwrap_or(text);
+    let first = text.split(|&byte| byte == b'.').next().unwrap_or_default();
+    let library = match text {
+        // A restricted process has them only together with `package` (H-31).
+        b"dofile" | b"loadfile" | b"module" => one(b"package"),
+        _ if first == b"file" => one(b"io"),
+        _ => Libraries::named(first).unwrap_or(one(b"base")),
+    };
+    match of {
+        // Only `require` leads to it, but for the one that a host grants by its name.
+        Of::Module(_) if first != b"ffi" => library.and(one(b"package")),
+        _ => library,
+    }
+}
+
+/// The table that a name stands in, and its field there.
+pub fn split(text: &[u8]) -> (&[u8], &[u8]) {
+    match text.iter().rposition(|&byte| byte == b'.') {
+        Some(point) => (&text[..point], &text[point + 1..]),
+        None => (b"", text),
+    }
+}
+
+/// Whether the function of this name is the iterator of another.
+pub fn is_iterator(text: &[u8]) -> bool {
+    ITERATORS.iter().any(|(known, _)| *known == text)
+}
