@@ -319,6 +319,7 @@ impl<'a> Decoder<'a> {
             tag::FUNCTION => self.function()?,
             tag::NAMED => self.named()?,
             tag::GLOBALS => push_globals(l),
+            tag::KEPT_STRING => super::again::push_string(l, self.reader.u32()?),
             tag::LOCATION => {
                 let place = object::reserve::<LocationObject>(l);
                 ptr::write(place, LocationObject(read_zone(&mut self.reader)?));

@@ -49,6 +49,8 @@ pub struct Encoder {
     pub(super) needs: Needs,
     /// The encoding is made to find out what this host refuses.
     pub(super) receiver: Option<Arc<Host>>,
+    /// How many strings were kept by number, if they are to be (see [`super::again`]).
+    pub(super) kept_strings: Option<u32>,
 }
 
 /// How many that belong to no thread are kept for the next ones.
@@ -74,6 +76,7 @@ impl Own {
         let mut own = unsafe { Box::from_raw(own) };
         own.reset();
         own.receiver = None;
+        own.kept_strings = None;
         drop(SPARES.push(own));
     }
 }
@@ -112,6 +115,7 @@ impl Encoder {
         own.plain_tables = context.plain_tables.get();
         // An encoding that the VM has left by a raise may have left it behind.
         own.receiver = None;
+        own.kept_strings = None;
         own
     }
 

@@ -22,6 +22,8 @@
 //! The bytes never leave the program, so there is no version and no promise about them; chunks are never read from elsewhere.
 
 #[cfg(not(test))]
+pub mod again;
+#[cfg(not(test))]
 mod aside;
 #[cfg(not(test))]
 pub mod decode;
@@ -83,6 +85,8 @@ pub mod tag {
     pub const NAMED: u8 = 17;
     pub const GLOBALS: u8 = 18;
     pub const FILL_FUNCTION: u8 = 19;
+    /// Only in what a process keeps for itself.
+    pub const KEPT_STRING: u8 = 20;
 }
 
 /// What a sequence asks of its receiver, because functions are in it.

@@ -52,7 +52,8 @@ impl Encoder {
                 let mut len = 0;
                 let start = lua_tolstring(l, index, &mut len);
                 // SAFETY: a string, which stays on the stack.
-                return self.string(std::slice::from_raw_parts(start.cast(), len));
+                let bytes = std::slice::from_raw_parts(start.cast(), len);
+                return if len > SHORT { self.long_string(l, index, bytes) } else { self.string(bytes) };
             }
             LUA_TNUMBER => self.number(l, index),
             LUA_TBOOLEAN => self.out.put([if lua_toboolean(l, index) != 0 { tag::TRUE } else { tag::FALSE }]),
@@ -120,9 +121,6 @@ impl Encoder {
 
     #[inline(always)]
     fn string(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
-        if bytes.len() > SHORT {
-            return self.long_string(bytes);
-        }
         match self.strings.meet(bytes.as_ptr() as usize, self.out.len()) {
             Met::New => {
                 // Room for all of it at once.
@@ -143,7 +141,10 @@ impl Encoder {
         Ok(())
     }
 
-    fn long_string(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+    unsafe fn long_string(&mut self, l: *mut lua_State, index: c_int, bytes: &[u8]) -> Result<(), Refusal> {
+        if self.keep_string(l, index, bytes.len()) {
+            return Ok(());
+        }
         let mut length = Vec::new();
         put_varint(&mut length, bytes.len() as u64);
         self.out.put([tag::STRING, 0]);

@@ -4,16 +4,17 @@ use super::arguments::string;
 use super::error::return_failure;
 use super::messages::raise_no_memory;
 use super::restricted::allowed_to_run;
-use crate::codec::Needs;
+use crate::codec::{Needs, again};
 use crate::codec::encode::Origin;
 use crate::runtime::entry;
 use crate::runtime::failure::Failure;
 use crate::vm::api::*;
 use crate::vm::birth::Startup;
-use crate::vm::chunk::{self, Code};
+use crate::vm::chunk::{self, Code, Started};
 use crate::vm::context::Context;
 use crate::vm::{room, wait};
 use std::ffi::c_int;
+use std::sync::Arc;
 
 /// `process.upgrade(entry | nil, ...)`: does not return, unless the new code cannot be had.
 pub unsafe extern "C-unwind" fn upgrade(l: *mut lua_State) -> c_int {
@@ -47,22 +48,36 @@ unsafe fn prepare(
     context: &Context,
     reference: Option<&[u8]>,
 ) -> Result<(String, Startup), Failure> {
+    // Its own function starts again as one that comes with its arguments.
+    let own = reference.is_none() && again::push(l, context);
+    if own {
+        if lua_gettop(l) == 1 {
+            lua_pushvalue(l, 1);
+        }
+        lua_replace(l, 1);
+    }
     let entry = match reference {
         Some(reference) => entry::checked(reference)?.to_owned(),
         None => context.process.entry().to_string(),
     };
-    let code = match (reference, context.own_function.borrow().clone()) {
-        (None, Some(function)) => Code::of_own_function(function),
-        _ => {
+    let defined = match (reference, &*context.started_from.borrow()) {
+        (None, Some(Started::Defined(function))) => Some(Arc::clone(function)),
+        _ => None,
+    };
+    let code = match defined {
+        _ if own => Code::of_first_argument(),
+        Some(function) => Code::of_defined_function(function),
+        None => {
             allowed_to_run(context, Some(&entry), &context.process.host.name, "upgrade")?;
             chunk::find(l, &entry, context.process.host.settings.restricted)?
         }
     };
-    let count = (lua_gettop(l) - 1).max(0);
-    let arguments = context.encoder().encode(l, 2, count, Origin::Argument(2))?.into_owned();
+    let first = if own { 1 } else { 2 };
+    let (count, origin) = ((lua_gettop(l) - first + 1).max(0), Origin::Argument(first));
+    let arguments = context.encoder().encode(l, first, count, origin)?.into_owned();
     let host = &context.process.host;
     if !host.takes(Needs::of(&arguments)) {
-        return Err(context.encoder().refusal_by(l, 2, count, Origin::Argument(2), host));
+        return Err(context.encoder().refusal_by(l, first, count, origin, host));
     }
     if !host.settings.libraries.contain(code.needs()) {
         return Err(Failure::CannotSend { what: "function", place: "argument 1".into() });

@@ -2,12 +2,12 @@
 
 use super::api::*;
 use super::boot::BOOT;
-use super::chunk::{Code, Program};
+use super::chunk::{Code, Program, Started};
 use super::context::Context;
 use super::coroutine;
 #[cfg(feature = "luajit")]
 use super::interrupt;
-use crate::codec::decode;
+use crate::codec::{again, decode};
 use crate::lua::{install, restricted};
 use std::ffi::c_int;
 use std::sync::Arc;
@@ -56,32 +56,31 @@ pub unsafe extern "C-unwind" fn set_up(l: *mut lua_State) -> c_int {
         }
         Program::Function(function) => {
             lua_remove(l, -2);
-            *context.own_function.borrow_mut() = Some(Arc::clone(function));
+            *context.started_from.borrow_mut() = Some(Started::Defined(Arc::clone(function)));
             let room = decode::count(function) + 8;
             luaL_checkstack(l, room, c"too many arguments".as_ptr());
             decode::push(l, function);
             lua_settop(l, base + 2);
         }
-        Program::FirstArgument => {
-            lua_remove(l, -2);
-            *context.own_function.borrow_mut() = Some(startup_arguments(context).into());
-        }
+        Program::FirstArgument => lua_remove(l, -2),
     }
+    let keeps_function = matches!(code.program, Program::FirstArgument);
     let arguments =
         context.startup.borrow_mut().as_mut().map(|startup| std::mem::take(&mut startup.arguments));
     *context.arguments.borrow_mut() = arguments.unwrap_or_default();
     let bytes: &[u8] = &*context.arguments.as_ptr();
     luaL_checkstack(l, decode::count(bytes) + 8, c"too many arguments".as_ptr());
     decode::push(l, bytes);
-    *context.arguments.borrow_mut() = Vec::new();
+    let arguments = context.arguments.take();
+    if keeps_function {
+        again::keep(l, context, base + 2, arguments);
+    } else {
+        drop(arguments);
+    }
     let task = coroutine::spawn(l, context, lua_gettop(l) - base);
     context.main_task.set(Some(task));
     *context.startup.borrow_mut() = None;
     0
-}
-
-unsafe fn startup_arguments(context: &Context) -> &[u8] {
-    (*context.startup.as_ptr()).as_ref().map_or(&[], |startup| &startup.arguments)
 }
 
 /// Pushes the two functions of `boot.lua`.

@@ -27,6 +27,15 @@ pub enum Program {
     FirstArgument,
 }
 
+/// The function that a process was started from, in front of a sequence.
+#[derive(Clone)]
+pub enum Started {
+    /// That of a definition, which has it too.
+    Defined(Arc<[u8]>),
+    /// Its own (see [`crate::codec::again`]).
+    Own(Box<[u8]>),
+}
+
 /// What an entry runs.
 #[derive(Clone)]
 pub struct Code {
@@ -48,8 +57,8 @@ impl Code {
         Code::of_function(String::new(), Program::FirstArgument)
     }
 
-    /// The function that a process was started from.
-    pub fn of_own_function(function: Arc<[u8]>) -> Self {
+    /// The function of a definition that a process was started from.
+    pub fn of_defined_function(function: Arc<[u8]>) -> Self {
         Code::of_function(String::new(), Program::Function(function))
     }
 

@@ -6,7 +6,7 @@
 
 use super::api::*;
 use super::birth::Startup;
-use super::chunk::Code;
+use super::chunk::{Code, Started};
 use super::frame::JumpBuffer;
 use super::main_state;
 use super::preempt::Pause;
@@ -78,6 +78,8 @@ pub struct Context {
     pub frame: JumpBuffer,
     /// Code of the process is running that may be left by a jump.
     pub interruptible: Cell<bool>,
+    /// What runs now must not leave the process by a jump: Rust owns something further out.
+    pub stays: Cell<bool>,
     /// Spawned process: its code has stopped the collector.
     pub collector_stopped: Cell<bool>,
     /// Option `wrapped` (P-64): the form of events and of `msg:payload()`.
@@ -104,8 +106,8 @@ pub struct Context {
     pub startup: RefCell<Option<Startup>>,
     /// Encoded arguments of `main`, while they are decoded.
     pub arguments: RefCell<Vec<u8>>,
-    /// The function that the process was started from, in front of a sequence; none if it runs a chunk.
-    pub own_function: RefCell<Option<Arc<[u8]>>>,
+    /// The function that the process was started from; none if it runs a chunk.
+    pub started_from: RefCell<Option<Started>>,
     /// The entries that are being imported.
     pub importing: RefCell<Vec<Code>>,
     /// The process is to go on with this in a new state.
@@ -161,6 +163,7 @@ impl Context {
             plain_tables: Cell::new(None),
             frame: JumpBuffer::new(),
             interruptible: Cell::new(false),
+            stays: Cell::new(false),
             collector_stopped: Cell::new(false),
             wrapped: Cell::new(false),
             closing: Cell::new(false),
@@ -174,7 +177,7 @@ impl Context {
             finished_cases: RefCell::default(),
             startup: RefCell::new(None),
             arguments: RefCell::default(),
-            own_function: RefCell::new(None),
+            started_from: RefCell::new(None),
             importing: RefCell::default(),
             upgrade: RefCell::new(None),
             ending: Cell::new((ptr::null_mut(), 0)),

@@ -169,6 +169,7 @@ unsafe fn run_coroutines(l: *mut lua_State, context: &Context, mut turns: usize)
         match next {
             Some(task) => {
                 context.interruptible.set(true);
+                context.stays.set(false);
                 let paused = coroutine::run(l, context, task);
                 context.interruptible.set(false);
                 context.pause.unhook();

@@ -5,6 +5,7 @@ use super::api::*;
 use super::context::Context;
 use crate::lua::error::raise_failure;
 use crate::runtime::failure::Failure;
+use std::ffi::c_int;
 
 /// Whether so many bytes more are within the limit, after collecting garbage if need be. Finalizers may run: an allocation that
 /// runs short collects without them, and what values keep outside the state is freed by theirs.
@@ -30,17 +31,47 @@ unsafe fn collect(l: *mut lua_State, context: &Context) {
     context.memory.collected();
 }
 
-/// Runs `push`, which pushes values of the library, so that no limit makes it raise, and no finalizer runs.
+/// Runs `push`, which pushes values of the library, so that no limit makes it raise. On Lua 5.4 no finalizer runs meanwhile, which
+/// would have no limit either. What the finalizers do that run before this returns does not leave the process by a jump: Rust may
+/// own something here.
 pub unsafe fn unlimited<T>(l: *mut lua_State, push: impl FnOnce() -> T) -> T {
     let Some(context) = Context::find(l).filter(|context| context.memory.is_limited()) else {
         return push();
     };
+    let stays = context.stays.replace(true);
     let limit = context.memory.set_limit(0);
-    let held = CollectorHeld::hold(l);
+    let credit = Credit::give(l);
     let pushed = push();
-    held.release(l);
     context.memory.set_limit(limit);
+    credit.take_back(l);
+    context.stays.set(stays);
     pushed
+}
+
+/// Keeps the collector from running for a while, and leaves no trace: it may stand still or be at work, in either of its modes.
+///
+/// To stop and restart it would have it begin a step at once, whatever it was waiting for. So Lua 5.4 is told that so much less
+/// was allocated since the last step, and afterwards that it was not. If a step is due by then it is made. LuaJIT has no such
+/// call: there the collector runs.
+struct Credit(bool);
+
+/// In KiB: more than any call allocates.
+const CREDIT: c_int = if cfg!(target_pointer_width = "64") { 1 << 30 } else { 1 << 19 };
+
+impl Credit {
+    unsafe fn give(l: *mut lua_State) -> Self {
+        let given = cfg!(feature = "lua54") && collector_runs(l) == 1;
+        if given {
+            lua_gc(l, LUA_GCSTEP, -CREDIT);
+        }
+        Credit(given)
+    }
+
+    unsafe fn take_back(self, l: *mut lua_State) {
+        if self.0 {
+            lua_gc(l, LUA_GCSTEP, CREDIT);
+        }
+    }
 }
 
 /// As [`make`], for a string or a userdata with so many bytes that is to be pushed next. Raises, when `owned` is dropped, if there

@@ -281,6 +281,7 @@ unsafe fn run_until(l: *mut lua_State, context: &Context, waiter: WaiterId, mut 
     let running = context.running.get();
     let mut hooks = hook::Watch::begin(context);
     let mut doubt = SHORTEST_DOUBT;
+    context.stays.set(false);
     loop {
         leave_if_over(context);
         if platform::fork::is_severed() {
@@ -318,7 +319,8 @@ unsafe fn run_until(l: *mut lua_State, context: &Context, waiter: WaiterId, mut 
 
 /// Ends the process here and now if somebody ended it, or one of its coroutines failed.
 pub unsafe fn leave_if_over(context: &Context) {
-    if !context.closing.get() && (context.process.is_doomed() || context.outcome.borrow().is_some()) {
+    let may = !context.closing.get() && !context.stays.get();
+    if may && (context.process.is_doomed() || context.outcome.borrow().is_some()) {
         // SAFETY: only spawned processes are doomed or have an outcome while they run, and those run inside `frame::enter`.
         frame::leave(&context.frame);
     }

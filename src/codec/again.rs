@@ -1,0 +1,79 @@
+//! What a process keeps of the function that it was started from, to start it again (P-56): the function with its captured
+//! locals as they were, without the arguments. Long strings are not kept a second time: they stand in a Lua table, where the
+//! captured local stands for the same string, and the bytes refer to them by number.
+
+use super::decode;
+use super::encode::{Encoder, Origin};
+use super::tag;
+use crate::lua::error::raise_failure;
+use crate::runtime::failure::Failure;
+use crate::vm::api::*;
+use crate::vm::chunk::Started;
+use crate::vm::context::Context;
+use std::ffi::c_int;
+
+/// A sequence up to this length, in bytes, is kept as it came, with the arguments.
+const SMALL: usize = 8 << 10;
+
+/// Strings from this length on, in bytes, are kept by number.
+const LONG: usize = 256;
+
+/// Where they stand.
+static STRINGS: u8 = 0;
+
+/// Keeps the function at `index`, which was just decoded from `sequence` and has not run. May raise.
+pub unsafe fn keep(l: *mut lua_State, context: &Context, index: c_int, sequence: Vec<u8>) {
+    let kept = if sequence.len() <= SMALL {
+        Ok(sequence)
+    } else {
+        drop(sequence);
+        push_own_table(l, &STRINGS);
+        lua_pop(l, 1);
+        context.encoder().encode_to_keep(l, index)
+    };
+    match kept {
+        Ok(bytes) => *context.started_from.borrow_mut() = Some(Started::Own(bytes.into_boxed_slice())),
+        Err(failure) => raise_failure(l, 0, failure),
+    }
+}
+
+/// Pushes the function that [`keep`] has kept, as it was then; `false` and nothing if there is none. May raise.
+pub unsafe fn push(l: *mut lua_State, context: &Context) -> bool {
+    let started: &Option<Started> = &*context.started_from.as_ptr();
+    let Some(Started::Own(bytes)) = started else { return false };
+    let top = lua_gettop(l);
+    luaL_checkstack(l, decode::count(bytes) + 8, c"too many arguments".as_ptr());
+    decode::push(l, bytes);
+    lua_settop(l, top + 1);
+    true
+}
+
+impl Encoder {
+    unsafe fn encode_to_keep(&mut self, l: *mut lua_State, index: c_int) -> Result<Vec<u8>, Failure> {
+        self.kept_strings = Some(0);
+        let encoded = self.encode(l, index, 1, Origin::Entry).map(std::borrow::Cow::into_owned);
+        self.kept_strings = None;
+        encoded
+    }
+
+    /// Writes the long string at `index` by its number; `false` if it is not to be kept so.
+    pub(super) unsafe fn keep_string(&mut self, l: *mut lua_State, index: c_int, length: usize) -> bool {
+        let Some(count) = self.kept_strings.filter(|_| length >= LONG) else { return false };
+        let index = lua_absindex(l, index);
+        lua_checkstack(l, 4);
+        push_own_table(l, &STRINGS);
+        lua_pushvalue(l, index);
+        lua_rawseti(l, -2, lua_Integer::from(count) + 1);
+        lua_pop(l, 1);
+        self.kept_strings = Some(count + 1);
+        self.out.put_tagged(tag::KEPT_STRING, count + 1);
+        true
+    }
+}
+
+/// Pushes the string of this number.
+pub(super) unsafe fn push_string(l: *mut lua_State, number: u32) {
+    push_own_table(l, &STRINGS);
+    lua_rawgeti(l, -1, lua_Integer::from(number));
+    lua_remove(l, -2);
+}
