@@ -193,7 +193,6 @@ describe("functions and tables of the standard library and of this one", functio
       gmatch = ("a"):gmatch("a"),
       wrapped = coroutine.wrap(function() end),
       lines = io.lines("spec/values_functions_spec.lua"),
-      method = process.inbox().receive,
     }
     for name, f in pairs(refused) do
       local err = select(2, process.send(process.pid(), "x", { f }))

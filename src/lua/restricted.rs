@@ -188,7 +188,10 @@ unsafe extern "C-unwind" fn load_text(l: *mut lua_State) -> c_int {
 /// `require` where the library `package` is not granted: this library's own modules, and the imports of the entry.
 unsafe extern "C-unwind" fn require(l: *mut lua_State) -> c_int {
     let name = super::arguments::string(l, 1, "require");
-    if super::imports::push_required(l, name) {
+    // LuaJIT loads `ffi` by itself when it meets a 64-bit number: that does not grant it.
+    let granted = Context::of_state(l).process.host.settings.libraries;
+    let refused = Libraries::named(name).is_some_and(|library| !granted.contain(library));
+    if !refused && super::imports::push_required(l, name) {
         return 1;
     }
     let name = shown(&shown_value(l, 1));

@@ -208,7 +208,15 @@ pub unsafe fn push_parent(l: *mut lua_State, parent: &[u8], field: &[u8]) {
     let mut parts = parent.split(|&byte| byte == b'.');
     match parts.next().unwrap_or_default() {
         b"process" => install::push_process(l),
-        first => push_loaded(l, first),
+        first => {
+            // A module may have a point in its name.
+            push_loaded(l, parent);
+            if lua_type(l, -1) == LUA_TTABLE {
+                return;
+            }
+            lua_pop(l, 1);
+            push_loaded(l, first);
+        }
     }
     for part in parts {
         raw_step(l, part);
