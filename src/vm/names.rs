@@ -248,8 +248,12 @@ impl Names {
             }
             lua_pop(l, 1);
         }
-        let methods: Vec<usize> =
-            self.by_text.iter().filter(|(text, _)| text.starts_with(b"string.")).map(|(_, place)| *place).collect();
+        let methods: Vec<usize> = self
+            .by_text
+            .iter()
+            .filter(|(text, _)| text.starts_with(b"string."))
+            .map(|(_, place)| *place)
+            .collect();
         for function in methods {
             let text = [b"@error", &self.list[function].text[b"string".len()..]].concat();
             let method = self.add(&text, one(b"string"), Of::ErrorMethod(function));

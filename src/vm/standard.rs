@@ -99,7 +99,8 @@ pub fn stock_function(text: &[u8]) -> Option<Function> {
 pub unsafe fn libraries_of_main(l: *mut lua_State) -> Libraries {
     let mut found = Libraries::named(b"base").unwrap_or(Libraries::NONE);
     for name in &NAMES.list {
-        let tells = matches!(name.of, Of::Standard) && name.text.contains(&b'.') && !name.text.starts_with(b"@");
+        let tells =
+            matches!(name.of, Of::Standard) && name.text.contains(&b'.') && !name.text.starts_with(b"@");
         if found.contain(name.library) || !tells {
             continue;
         }
@@ -343,13 +344,10 @@ unsafe fn push_place(l: *mut lua_State, context: &Context, place: usize) {
             // A main script may have taken it away before it has loaded the library.
             if lua_type(l, -1) == LUA_TNIL {
                 lua_pop(l, 1);
-                match name.function.filter(|_| name.plain) {
-                    Some(function) => lua_pushcclosure(l, function, 0),
-                    None => push_missing(l, &name.text),
-                }
+                push_stock(l, place);
             }
         }
-        Own::Module(module) => push_of_module(l, module, &name.text),
+        Own::Module(module) => push_of_module(l, module, place),
         #[cfg(feature = "luajit")]
         Own::Blocking(name) => channel::push_blocking(l, name),
         Own::ErrorMethod(function) => {
@@ -385,19 +383,25 @@ unsafe fn push_plain(l: *mut lua_State, text: &[u8], function: Function) {
 }
 
 /// Pushes something of a module, which is loaded now if it was not before.
-unsafe fn push_of_module(l: *mut lua_State, module: usize, text: &[u8]) {
-    let module_name = &NAMES.modules[module].name;
-    if !push_module(l, module) {
-        lua_pop(l, 1);
-        push_missing(l, text);
-        return;
-    }
-    if let Some(field) = text.strip_prefix(&**module_name).and_then(|rest| rest.strip_prefix(b".")) {
+unsafe fn push_of_module(l: *mut lua_State, module: usize, place: usize) {
+    let text = &*NAMES.list[place].text;
+    let loaded = push_module(l, module);
+    let field = text.strip_prefix(&*NAMES.modules[module].name).and_then(|rest| rest.strip_prefix(b"."));
+    if let Some(field) = field.filter(|_| loaded) {
         kind::raw_step(l, field);
-        if lua_type(l, -1) == LUA_TNIL {
-            lua_pop(l, 1);
-            push_missing(l, text);
-        }
+    }
+    if !loaded || lua_type(l, -1) == LUA_TNIL {
+        lua_pop(l, 1);
+        push_stock(l, place);
+    }
+}
+
+/// Pushes the interpreter's C function of this name, as far as it works anywhere, or what stands for it.
+unsafe fn push_stock(l: *mut lua_State, place: usize) {
+    let name = &NAMES.list[place];
+    match name.function.filter(|_| name.plain) {
+        Some(function) => lua_pushcclosure(l, function, 0),
+        None => push_missing(l, &name.text),
     }
 }
 

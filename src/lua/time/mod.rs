@@ -93,7 +93,8 @@ const MONTHS_AND_DAYS: &[(&CStr, Field)] = &[
 
 /// The methods and operators of the objects of the module, with the classes that they are of.
 pub fn methods() -> impl Iterator<Item = (&'static Class, &'static CStr, Function)> {
-    let of = |class, functions: Functions| functions.iter().map(move |(name, function)| (class, *name, *function));
+    let of =
+        |class, functions: Functions| functions.iter().map(move |(name, function)| (class, *name, *function));
     point::METHODS
         .functions()
         .map(|(name, function)| (&TIME, name, function))
