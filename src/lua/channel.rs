@@ -353,20 +353,28 @@ unsafe extern "C-unwind" fn close(l: *mut lua_State) -> c_int {
 /// `ch:receive([timeout])` (C-6, C-7, C-41), first half.
 unsafe extern "C-unwind" fn receive(l: *mut lua_State) -> c_int {
     let context = Context::of(l);
-    let channel = own(l, BLOCKING_LEVEL, "receive");
+    let channel = own(l, BLOCKING_LEVEL, "receive").id;
     let span = time::time_out_at(l, lua_gettop(l), 2, "channel:receive");
     wait::enter(l, context);
-    let mut received = context.scheduler.borrow_mut().try_receive(channel.id);
+    match wait::give_turn(l, context, receive_again, received_one) {
+        Some(results) => results,
+        None => receive_now(l, context, channel, span),
+    }
+}
+
+#[inline(always)]
+unsafe fn receive_now(l: *mut lua_State, context: &Context, channel: ChannelId, span: Option<i64>) -> c_int {
+    let mut received = context.scheduler.borrow_mut().try_receive(channel);
     if received.is_none() && context.process.mailbox.has_mail() {
         context.sort_mail();
-        received = context.scheduler.borrow_mut().try_receive(channel.id);
+        received = context.scheduler.borrow_mut().try_receive(channel);
     }
     match received {
         Some(received) => {
             let done = wait::settle(context, crate::scheduling::Finish::Received(received));
             received_one(l, context, 0, done)
         }
-        None => receive_later(l, context, channel.id, span),
+        None => receive_later(l, context, channel, span),
     }
 }
 
@@ -383,13 +391,25 @@ unsafe fn receive_later(l: *mut lua_State, context: &Context, id: ChannelId, spa
 second_half!(receive_again, received_one);
 
 unsafe fn received_one(l: *mut lua_State, context: &Context, _: usize, done: Done) -> c_int {
+    if matches!(done, Done::Failed | Done::Elapsed | Done::HadTurn) {
+        return not_received(l, context, done);
+    }
+    let ok = push_received(l, context, 1, done);
+    lua_pushboolean(l, c_int::from(ok));
+    2
+}
+
+#[cold]
+#[inline(never)]
+unsafe fn not_received(l: *mut lua_State, context: &Context, done: Done) -> c_int {
     match done {
-        Done::Failed => wait::raise_failure(l, context),
         Done::Elapsed => lua_settop(l, lua_gettop(l) + 2),
-        _ => {
-            let ok = push_received(l, context, 1, done);
-            lua_pushboolean(l, c_int::from(ok));
+        Done::HadTurn => {
+            let channel = own(l, BLOCKING_LEVEL, "receive").id;
+            let span = time::time_out_at(l, lua_gettop(l), 2, "channel:receive");
+            return receive_now(l, context, channel, span);
         }
+        _ => wait::raise_failure(l, context),
     }
     2
 }

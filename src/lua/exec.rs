@@ -79,11 +79,12 @@ pub unsafe extern "C-unwind" fn wait_for_children(l: *mut lua_State) -> c_int {
     let context = Context::of(l);
     let span = limit_at(l, 1, "process.wait");
     wait::enter(l, context);
+    let looks_only = span.is_some_and(|span| span <= 0);
     let alone = context.process.with_bonds(|bonds| {
-        bonds.awaits_children = bonds.children > 0;
+        bonds.awaits_children |= bonds.children > 0 && !looks_only;
         bonds.children == 0
     });
-    if alone || span.is_some_and(|span| span <= 0) {
+    if alone || looks_only {
         lua_pushboolean(l, c_int::from(alone));
         return 1;
     }

@@ -75,8 +75,17 @@ pub unsafe extern "C-unwind" fn select(l: *mut lua_State) -> c_int {
     }
     lua_settop(l, 2);
     let keys = look_at_keys(l);
-    let default = keys.default || lua_toboolean(l, 2) != 0;
     wait::enter(l, context);
+    match wait::give_turn(l, context, select_again, waited) {
+        Some(results) => results,
+        None => select_now(l, context, &keys),
+    }
+}
+
+/// Selects from the arguments, which are all that is on the stack.
+#[inline(always)]
+unsafe fn select_now(l: *mut lua_State, context: &Context, keys: &Keys) -> c_int {
+    let default = keys.default || lua_toboolean(l, 2) != 0;
     let count = copy_cases(l);
     if count == 0 && !default {
         raise(l, BLOCKING_LEVEL, b"select: no cases");
@@ -288,6 +297,11 @@ unsafe fn restore_cases(l: *mut lua_State) {
 }
 
 unsafe fn waited(l: *mut lua_State, context: &Context, case: usize, done: Done) -> c_int {
+    if matches!(done, Done::HadTurn) {
+        lua_settop(l, 2);
+        let keys = look_at_keys(l);
+        return select_now(l, context, &keys);
+    }
     #[cfg(feature = "luajit")]
     restore_cases(l);
     lua_settop(l, CASES);

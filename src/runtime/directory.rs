@@ -1,4 +1,4 @@
-//! Every live process by its number.
+//! Every live process by its number. One that is gone may be found for a moment still: its stage says so.
 
 use super::pid::ProcessId;
 use super::process::Process;

@@ -2,18 +2,28 @@
 //!
 //! 1. [`begin`]: no more messages are taken; the cause is settled.
 //! 2. The result was copied, the Lua state is closed, finalizers run (`vm`).
-//! 3. [`finish`], or [`give_up`] if that takes too long: the process is gone: its names, its place on the host and its PID are free.
-//! 4. Watchers get EXIT, then linked processes get LINK_DOWN or end themselves. All of these are the last things that the
-//!    process puts into any mailbox, so whatever it had sent to them lies before.
+//! 3. [`finish`], or [`give_up`] if that takes too long. First what the process had is free: its names, its place on the host.
+//! 4. Then the process is gone, and those who want to know of it are told: its parent has one child less, it can be neither
+//!    ended nor watched nor linked any more, and watchers get EXIT; then linked processes get LINK_DOWN or end themselves.
+//!    Whatever the parent can see of this happens under its lock, so all at once for it: whoever has heard of the end, in
+//!    whatever way, finds that `wait` does not count the process any more, and when `wait` says that no child is left the
+//!    events are there. Events are the last things that the process puts into any mailbox, so whatever it had sent to
+//!    those processes lies before.
+//! 5. What nobody can ask for: its thread ends or turns to others. Until everybody is told the process counts as alive for those
+//!    who wait for what cannot come (C-37), since there is still something to come.
+//!
+//! So whatever others can count, name or ask for belongs into step 3, or into step 4 under the lock, never behind it.
 
 use super::caretaker;
 use super::clock::Timestamp;
 use super::envelope::Signal;
 use super::error::ErrorData;
 use super::failure::Failure;
+use super::mailbox::Owner;
 use super::process::Process;
-use super::relations::{Bonds, Stage, doom};
+use super::relations::{Bonds, Stage, begin_doom, complete_doom};
 use super::{directory, program, registry};
+use smallvec::SmallVec;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -111,21 +121,20 @@ pub fn give_up(process: &Arc<Process>) {
 
 /// Takes back a process whose thread could not be started: nobody is told but those who found it meanwhile.
 pub fn never_started(process: &Arc<Process>) {
-    process.with_bonds(|bonds| bonds.told = true);
+    process.with_bonds(|bonds| {
+        bonds.told = true;
+        bonds.stage = Stage::Ending;
+    });
     process.close_mailbox();
     tell(process, Err(Arc::new(Failure::Terminated.into())));
 }
 
-/// Frees what the process had, and sends the events of its end.
+/// Steps 3 and 4: frees what the process had, and tells everybody of its end.
 fn tell(process: &Arc<Process>, outcome: Outcome) {
     // No name can be added any more: the process is ending.
-    let names = process.with_bonds(|bonds| std::mem::take(&mut bonds.names));
+    let (names, cause) = process.with_bonds(|bonds| (std::mem::take(&mut bonds.names), bonds.doom.clone()));
     registry::release(process, names);
     process.host.leave();
-    let Bonds { links, watchers, doom: cause, .. } = process.with_bonds(|bonds| {
-        std::mem::replace(bonds, Bonds { stage: Stage::Gone, told: true, ..Bonds::default() })
-    });
-    directory::remove(process.id);
     let origin = match (cause, &outcome) {
         (Some(Failure::LinkedProcessFailed { origin, reason, .. }), _) => (origin, reason),
         (_, Err(error)) => (process.pid.to_string(), error.text()),
@@ -138,56 +147,106 @@ fn tell(process: &Arc<Process>, outcome: Outcome) {
         outcome,
         origin,
     });
-    // Watchers first: who watches a whole group sees the cause before its consequences.
-    for watcher in watchers.into_values() {
-        watcher.signal(Signal::Exit(Arc::clone(&record)));
+    let parent = process.parent.upgrade();
+    let Told { bonds, asleep, broken } = match &parent {
+        Some(parent) => parent.with_bonds(|bonds| leave_parent(process, &record, parent, bonds)),
+        None => leave(process, &record),
+    };
+    directory::remove(process.id);
+    for watcher in asleep {
+        watcher.wake();
     }
-    for linked in links.into_values() {
-        break_link(&linked, &record);
+    if let Some(parent) = &parent {
+        broken.act(parent);
     }
-    if let Some(parent) = process.parent.upgrade() {
-        lose_child(&parent);
+    for linked in bonds.links.values() {
+        if parent.as_ref().is_none_or(|parent| parent.id != linked.id) {
+            let broken = linked.with_bonds(|bonds| break_link(linked, bonds, &record));
+            broken.act(linked);
+        }
     }
     program::one_less();
 }
 
-/// A process that `parent` has spawned is gone.
-fn lose_child(parent: &Process) {
-    let childless = parent.with_bonds(|bonds| {
-        bonds.children = bonds.children.saturating_sub(1);
-        bonds.children == 0 && std::mem::take(&mut bonds.awaits_children)
-    });
-    if childless {
-        parent.signal(Signal::Childless);
+/// What is left to do when no lock is held.
+struct Told {
+    /// Those of the process that is gone.
+    bonds: Bonds,
+    /// Watchers that have to be woken.
+    asleep: SmallVec<[Arc<Process>; 4]>,
+    /// For the parent.
+    broken: Broken,
+}
+
+/// The process is gone, and watchers get EXIT. Before links break: who watches a whole group sees the cause before its
+/// consequences.
+fn leave(process: &Process, record: &Arc<ExitRecord>) -> Told {
+    let gone = Bonds { stage: Stage::Gone, told: true, ..Bonds::default() };
+    let bonds = process.with_bonds(|bonds| std::mem::replace(bonds, gone));
+    let mut asleep = SmallVec::new();
+    for watcher in bonds.watchers.values() {
+        if watcher.put_signal(Signal::Exit(Arc::clone(record))) == Some(Owner::Parked) {
+            asleep.push(Arc::clone(watcher));
+        }
+    }
+    Told { bonds, asleep, broken: Broken::default() }
+}
+
+/// As [`leave`], under the lock of the parent, for which the process counts no more.
+fn leave_parent(process: &Process, record: &Arc<ExitRecord>, parent: &Process, parents: &mut Bonds) -> Told {
+    parents.children = parents.children.saturating_sub(1);
+    let mut told = leave(process, record);
+    told.broken = break_link(parent, parents, record);
+    // Behind everything that is to be there when its `wait` returns.
+    if parents.children == 0 && std::mem::take(&mut parents.awaits_children) {
+        told.broken.asleep |= parent.put_signal(Signal::Childless) == Some(Owner::Parked);
+    }
+    told
+}
+
+/// What a broken link leaves to be done for the partner when its lock is free.
+#[derive(Default)]
+struct Broken {
+    /// It has to be woken.
+    asleep: bool,
+    /// It was doomed.
+    doomed: bool,
+}
+
+impl Broken {
+    fn act(self, partner: &Arc<Process>) {
+        if self.asleep {
+            partner.wake();
+        }
+        if self.doomed {
+            complete_doom(partner);
+        }
     }
 }
 
-/// Tells `other` that the process it was linked to has ended.
-fn break_link(other: &Arc<Process>, record: &Arc<ExitRecord>) {
-    let failed = record.outcome.is_err();
-    let main = other.is_main();
-    let trapped = other.with_bonds(|bonds| {
-        if !bonds.links.contains_key(&record.id) {
-            return None;
-        }
-        // A main process and one that traps take the link away themselves, when they take the signal.
-        if !failed || !(main || bonds.trap_links) {
-            bonds.links.remove(&record.id);
-        }
-        Some(bonds.trap_links)
-    });
-    match trapped {
-        Some(trapped) if failed => {
-            if trapped {
-                other.signal(Signal::LinkDown(Arc::clone(record)));
-            } else if main {
-                other.signal(Signal::LinkFailed(Arc::clone(record)));
-            } else {
-                doom(other, link_failure(record));
-            }
-        }
-        _ => {}
+/// The process that `partner`, whose lock is held, was linked to has ended, if it was.
+fn break_link(partner: &Process, bonds: &mut Bonds, record: &Arc<ExitRecord>) -> Broken {
+    let mut broken = Broken::default();
+    if !bonds.links.contains_key(&record.id) {
+        return broken;
     }
+    let failed = record.outcome.is_err();
+    // A main process and one that traps take the link away themselves, when they take the signal.
+    if !failed || !(partner.is_main() || bonds.trap_links) {
+        bonds.links.remove(&record.id);
+    }
+    if failed {
+        let signal = match (bonds.trap_links, partner.is_main()) {
+            (true, _) => Some(Signal::LinkDown(Arc::clone(record))),
+            (false, true) => Some(Signal::LinkFailed(Arc::clone(record))),
+            (false, false) => None,
+        };
+        match signal {
+            Some(signal) => broken.asleep = partner.put_signal(signal) == Some(Owner::Parked),
+            None => broken.doomed = begin_doom(partner, bonds, link_failure(record)) == Stage::Alive,
+        }
+    }
+    broken
 }
 
 /// Why a process ends whose partner ended as `record` says.
@@ -200,7 +259,7 @@ pub fn link_failure(record: &ExitRecord) -> Failure {
 mod tests {
     use super::*;
     use crate::runtime::error::Kind;
-    use crate::runtime::relations::{link, monitor, unlink};
+    use crate::runtime::relations::{doom, link, monitor, unlink};
     use crate::runtime::{host, wake::Sleeper};
     use once_cell::sync::OnceCell;
 

@@ -234,9 +234,18 @@ impl Process {
 
     /// Puts a signal into the mailbox; `false` if the process takes nothing any more. No limit keeps a signal away.
     pub fn signal(&self, signal: Signal) -> bool {
+        let owner = self.put_signal(signal);
+        if owner == Some(Owner::Parked) {
+            self.wake();
+        }
+        owner.is_some()
+    }
+
+    /// As [`Process::signal`], but wakes nobody: whether the process sleeps, `None` if it takes nothing any more.
+    pub(super) fn put_signal(&self, signal: Signal) -> Option<Owner> {
         let envelope = Envelope::signal(signal);
         self.charge(self.cost(&envelope));
-        self.push(envelope).is_ok()
+        self.mailbox.push(envelope).ok()
     }
 
     fn push(&self, envelope: Envelope) -> Result<(), Envelope> {

@@ -4,8 +4,8 @@
 //! set of what it monitors, its entry in `links`) until then, and `unmonitor` and `unlink` remove it. PIDs are never used
 //! again, so presence alone decides, and a late event of a removed relation finds nothing.
 //!
-//! Locks: one process at a time, except for linking and unlinking, which lock both in the order of their numbers. Nothing
-//! else is locked meanwhile.
+//! Locks: one process at a time, or two in the order of their numbers: for linking and unlinking, and at the end of a process
+//! its parent's and its own. Nothing else is locked meanwhile; signals may be put into mailboxes, but nobody is woken.
 
 use super::caretaker;
 use super::exit::Outcome;
@@ -123,18 +123,27 @@ fn lock_both<'a>(own: &'a Process, other: &'a Process) -> (MutexGuard<'a, Bonds>
 /// Ends a spawned process from outside, for the reason that its exit will show. `false` if it is gone; an end that is
 /// under way keeps its reason.
 pub fn doom(target: &Arc<Process>, reason: Failure) -> bool {
-    let stage = target.with_bonds(|bonds| {
-        let stage = bonds.stage;
-        if stage == Stage::Alive {
-            bonds.stage = Stage::Ending;
-            bonds.doom = Some(reason);
-            target.set_doomed();
-        }
-        stage
-    });
+    let stage = target.with_bonds(|bonds| begin_doom(target, bonds, reason));
     if stage == Stage::Alive {
-        target.close_mailbox();
-        caretaker::watch(target);
+        complete_doom(target);
     }
     stage != Stage::Gone
+}
+
+/// The first half of [`doom`], under the lock of `target`: the stage it was in. Only one that was alive has to be told, by
+/// [`complete_doom`].
+pub(super) fn begin_doom(target: &Process, bonds: &mut Bonds, reason: Failure) -> Stage {
+    let stage = bonds.stage;
+    if stage == Stage::Alive {
+        bonds.stage = Stage::Ending;
+        bonds.doom = Some(reason);
+        target.set_doomed();
+    }
+    stage
+}
+
+/// The second half of [`doom`], when the lock is free.
+pub(super) fn complete_doom(target: &Arc<Process>) {
+    target.close_mailbox();
+    caretaker::watch(target);
 }

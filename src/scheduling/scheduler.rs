@@ -55,8 +55,10 @@ pub enum Finish {
     Sent,
     /// The channel to send into was closed.
     SendOnClosed,
-    /// The time is over, or the others had their turn.
+    /// The time is over.
     Elapsed,
+    /// The others had their turn.
+    HadTurn,
     /// The wait is to raise this.
     Failed(Failure),
 }

@@ -86,6 +86,7 @@ impl Scheduler {
     }
 
     /// Begins to wait for one of the cases, and for `deadline` if there is one. A frame becomes the innermost one.
+    #[inline(always)]
     pub fn wait(&mut self, owner: Owner, cases: Cases, deadline: Option<Instant>) -> WaiterId {
         let timed = deadline.is_some();
         let copy = Cases::from_slice(&cases);
@@ -240,6 +241,11 @@ impl Scheduler {
     /// Ends a wait when the other coroutines that are ready have had their turn.
     pub fn elapse(&mut self, id: WaiterId) {
         self.settle(id, 0, Finish::Elapsed);
+    }
+
+    /// As [`Scheduler::elapse`], for a call that begins only then.
+    pub fn give_turn(&mut self, id: WaiterId) {
+        self.settle(id, 0, Finish::HadTurn);
     }
 
     /// The time of a wait is over. What has come for it counts all the same, up to the moment when it runs.

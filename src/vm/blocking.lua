@@ -11,7 +11,7 @@ local function of_two(first, again)
       value, ok = first(ch, timeout)
     end
     while value == AGAIN do
-      value, ok = again(ch)
+      value, ok = again(ch, timeout)
     end
     return value, ok
   end

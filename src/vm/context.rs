@@ -59,6 +59,8 @@ pub struct Context {
     /// A wait may be on its way to the scheduler: coroutines yield the waiting mark one after the other. As long as none is,
     /// what a coroutine has yielded need not be looked at.
     pub wait_passes: Cell<bool>,
+    /// How many values the coroutine that runs has taken since it last gave control away.
+    pub served: Cell<u32>,
     /// How many coroutines the library's own `resume` and `wrap` have resumed inside each other.
     pub nested_coroutines: Cell<u32>,
     /// The C stack of the thread that runs the process. Spawned states only.
@@ -153,6 +155,7 @@ impl Context {
             running: Cell::new(ptr::null_mut()),
             pause: Pause::default(),
             wait_passes: Cell::new(false),
+            served: Cell::new(0),
             nested_coroutines: Cell::new(0),
             #[cfg(feature = "luajit")]
             stack: Cell::default(),
@@ -309,7 +312,13 @@ impl Context {
                 self.monitored.borrow_mut().remove(&record.id)
             }
             Signal::Childless => {
-                if let Some(channel) = self.childless.take() {
+                // It may have spawned others since, even before it has begun to wait.
+                let awaits = self.childless.get().is_some();
+                let alone = self.process.with_bonds(|bonds| {
+                    bonds.awaits_children |= awaits && bonds.children > 0;
+                    bonds.children == 0
+                });
+                if alone && let Some(channel) = self.childless.take() {
                     let mut scheduler = self.scheduler.borrow_mut();
                     scheduler.close_channel(channel);
                     scheduler.drop_channel(channel);

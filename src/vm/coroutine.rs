@@ -108,6 +108,7 @@ pub unsafe fn run(from: *mut lua_State, context: &Context, task: TaskId) -> bool
         return false;
     };
     context.running.set(co);
+    context.served.set(0);
     // A hook may run others while a wait passes.
     let passes = context.wait_passes.replace(false);
     let (status, results) = resume(co, level_of(from), args);

@@ -9,6 +9,14 @@
 //!   thread and runs the other coroutines from inside until it can go on: it is a *frame*. Only the innermost can return.
 //!
 //! Either way the second half runs in the coroutine that waited, so that it can raise there, and takes its value only then.
+//!
+//! **Turns.** What is ready takes turns, in both directions:
+//!
+//! - A coroutine that waits is queued behind those that were ready before it.
+//! - A frame runs each coroutine that was ready when it began once, before it returns, however soon it could; and it looks
+//!   whether it can return after each of them from then on.
+//! - A coroutine, or the main script, that was served [`SERVED_IN_A_ROW`] times without waiting does so at the next call, as if
+//!   it slept for no time at all ([`give_turn`]). So a channel that never runs dry keeps nobody away.
 
 use super::api::*;
 use super::context::Context;
@@ -19,12 +27,15 @@ use crate::platform::depot;
 use crate::runtime::clock::Timestamp;
 use crate::runtime::failure::Failure;
 use crate::runtime::{exit, program};
-use crate::scheduling::{Cases, Completion, Finish, Owner, Received, Ticket, WaiterId};
+use crate::scheduling::{Cases, Completion, Finish, Owner, Received, TaskId, Ticket, WaiterId};
 use std::ffi::c_int;
 use std::time::{Duration, Instant};
 
 /// How many waits may stand inside each other.
 const NESTED_WAITS: usize = 150;
+
+/// How many values a coroutine may take one after the other while others may be ready.
+const SERVED_IN_A_ROW: u32 = 1000;
 
 /// How a wait ended, without anything that has to be dropped. An envelope is kept by the context, at the place given.
 #[derive(Clone, Copy)]
@@ -47,6 +58,8 @@ pub enum Done {
     SendOnClosed,
     /// The time is over.
     Elapsed,
+    /// The others had their turn: the call begins now.
+    HadTurn,
     /// The wait raises what is in `failure`.
     Failed,
 }
@@ -63,6 +76,7 @@ pub type Continuation = Function;
 
 /// Turns what the scheduler says into something that a raise may pass over.
 pub fn settle(context: &Context, finish: Finish) -> Done {
+    context.served.set(context.served.get() + 1);
     match finish {
         Finish::Received(Received::Stored(ticket)) => Done::Stored(ticket),
         Finish::Received(Received::Fired(at)) => Done::Fired(at),
@@ -73,6 +87,7 @@ pub fn settle(context: &Context, finish: Finish) -> Done {
         Finish::Sent => Done::Sent,
         Finish::SendOnClosed => Done::SendOnClosed,
         Finish::Elapsed => Done::Elapsed,
+        Finish::HadTurn => Done::HadTurn,
         Finish::Failed(failure) => {
             *context.failure.borrow_mut() = Some(failure);
             Done::Failed
@@ -103,6 +118,44 @@ unsafe fn raise_pending(l: *mut lua_State, context: &Context) {
     }
 }
 
+/// Before a call takes a value: if the coroutine has taken so many without waiting that the others come first, the call does
+/// so, and its second half begins with [`Done::HadTurn`]. `None` if it may go on, also where nobody can wait.
+#[inline]
+pub unsafe fn give_turn(
+    l: *mut lua_State,
+    context: &Context,
+    next: Continuation,
+    second_half: SecondHalf,
+) -> Option<c_int> {
+    if context.served.get() < SERVED_IN_A_ROW { None } else { give_turn_now(l, context, next, second_half) }
+}
+
+#[cold]
+#[inline(never)]
+unsafe fn give_turn_now(
+    l: *mut lua_State,
+    context: &Context,
+    next: Continuation,
+    second_half: SecondHalf,
+) -> Option<c_int> {
+    context.served.set(0);
+    let task = yielding_task(l, context);
+    if task.is_none() && refuse_frame(l, context).is_some() {
+        return None;
+    }
+    let waiter = {
+        let mut scheduler = context.scheduler.borrow_mut();
+        let waiter = scheduler.wait(task.map_or(Owner::Frame, Owner::Task), Cases::new(), None);
+        scheduler.give_turn(waiter);
+        waiter
+    };
+    if task.is_some() {
+        return Some(suspend(l, context, waiter, next));
+    }
+    run_others(l, context, waiter);
+    Some(go_on(l, context, waiter, next, second_half))
+}
+
 /// Waits for one of the cases, or until `deadline`; `None` and no cases: until the other coroutines had their turn.
 pub unsafe fn wait(
     l: *mut lua_State,
@@ -113,12 +166,15 @@ pub unsafe fn wait(
     second_half: SecondHalf,
 ) -> c_int {
     let turn = cases.is_empty() && deadline.is_none();
-    let current = context.scheduler.borrow().current();
-    let (owner, refusal) = match current {
-        Some(task) if coroutine::may_yield_to_library(l, context) => (Owner::Task(task), None),
-        _ => (Owner::Frame, refuse_frame(l, context)),
-    };
-    let waiter = context.scheduler.borrow_mut().wait(owner, cases, deadline);
+    if let Some(task) = yielding_task(l, context) {
+        let waiter = context.scheduler.borrow_mut().wait(Owner::Task(task), cases, deadline);
+        if turn {
+            context.scheduler.borrow_mut().elapse(waiter);
+        }
+        return suspend(l, context, waiter, next);
+    }
+    let refusal = refuse_frame(l, context);
+    let waiter = context.scheduler.borrow_mut().wait(Owner::Frame, cases, deadline);
     if let Some(failure) = refusal {
         context.scheduler.borrow_mut().fail(waiter, failure);
         return go_on(l, context, waiter, next, second_half);
@@ -126,20 +182,22 @@ pub unsafe fn wait(
     if turn {
         context.scheduler.borrow_mut().elapse(waiter);
     }
-    if owner == Owner::Frame {
-        let turns = if turn { context.scheduler.borrow().ready_count() } else { 0 };
-        run_others(l, context, waiter, turns);
-    } else {
-        return suspend(l, context, waiter, next);
-    }
+    run_others(l, context, waiter);
     go_on(l, context, waiter, next, second_half)
+}
+
+/// The coroutine that waits by yielding, `None` if the call is a frame.
+#[inline(always)]
+unsafe fn yielding_task(l: *mut lua_State, context: &Context) -> Option<TaskId> {
+    let current = context.scheduler.borrow().current();
+    current.filter(|_| coroutine::may_yield_to_library(l, context))
 }
 
 /// Raises if a wait could not even begin here: for calls that do something before they wait.
 pub unsafe fn check(l: *mut lua_State, context: &Context) {
-    let yields =
-        context.scheduler.borrow().current().is_some() && coroutine::may_yield_to_library(l, context);
-    if !yields && let Some(failure) = refuse_frame(l, context) {
+    if yielding_task(l, context).is_none()
+        && let Some(failure) = refuse_frame(l, context)
+    {
         crate::lua::error::raise_failure(l, BLOCKING_LEVEL, failure);
     }
 }
@@ -240,12 +298,13 @@ pub unsafe fn hold(l: *mut lua_State, context: &Context) {
         return;
     }
     context.scheduler.borrow_mut().hold_thread(waiter);
-    run_others(l, context, waiter, 0);
+    run_others(l, context, waiter);
 }
 
-/// Runs the other coroutines until the innermost wait can end; at least `turns` steps of them if it can end at once.
-/// Raises (after taking the wait back) what the main script has to be told; never returns if the process is ended.
-unsafe fn run_others(l: *mut lua_State, context: &Context, waiter: WaiterId, turns: usize) {
+/// Runs the other coroutines until the innermost wait can end, each that is ready now once even if it can end at once. Raises
+/// (after taking the wait back) what the main script has to be told; never returns if the process is ended.
+unsafe fn run_others(l: *mut lua_State, context: &Context, waiter: WaiterId) {
+    let turns = context.scheduler.borrow().ready_count();
     let mut pending = run_until(l, context, waiter, turns);
     make_current(l);
     // A finalizer may have run just now, and taken what was there.
@@ -253,6 +312,7 @@ unsafe fn run_others(l: *mut lua_State, context: &Context, waiter: WaiterId, tur
         pending = run_until(l, context, waiter, 0);
         make_current(l);
     }
+    context.served.set(0);
     match pending {
         Pending::Nothing => {}
         Pending::ForMainScript => {

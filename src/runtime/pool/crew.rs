@@ -102,6 +102,33 @@ impl Crew {
         }
     }
 
+    /// Counts one more worker as active and searching, if there is a place: a spare that has to be called, or none, and then a
+    /// thread has to be started. As relief only if nobody else searches.
+    fn admit(&self, size: usize, relief: bool) -> Option<Option<&'static Seat>> {
+        let mut lists = self.lists.lock();
+        let full = self.active.load(Ordering::Acquire) >= size;
+        if full || (relief && self.searching.load(Ordering::SeqCst) > 0) {
+            return None;
+        }
+        self.active.fetch_add(1, Ordering::AcqRel);
+        self.searching.fetch_add(1, Ordering::SeqCst);
+        Some(lists.spares.pop())
+    }
+
+    /// Undoes [`Crew::admit`]: no thread could be started.
+    fn take_back(&self) {
+        let _lists = self.lists.lock();
+        self.active.fetch_sub(1, Ordering::AcqRel);
+        self.searching.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// More workers are in steps than the pool has places: some have come back while their relief was at work.
+    pub fn is_crowded(&self, size: usize) -> bool {
+        let lists = self.lists.lock();
+        let looking = lists.idle.len() + self.searching.load(Ordering::SeqCst);
+        self.active.load(Ordering::Relaxed) > size + looking
+    }
+
     /// More workers are active than the pool has places.
     pub fn is_overstaffed(&self, size: usize) -> bool {
         self.active.load(Ordering::Relaxed) > size
@@ -166,13 +193,12 @@ impl Pool {
             return Ok(());
         }
         // After a failure the next process tries to start what is still missing.
-        while self.crew.active.load(Ordering::Acquire) < self.size {
-            let hired = self.hire();
-            if self.crew.active.load(Ordering::Acquire) == 0 {
-                return hired;
-            }
-            if hired.is_err() {
-                break;
+        loop {
+            match self.add_worker(false) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) if self.crew.active.load(Ordering::Acquire) == 0 => return Err(error),
+                Err(_) => break,
             }
         }
         if !self.crew.overseen.load(Ordering::Acquire) {
@@ -183,17 +209,28 @@ impl Pool {
         Ok(())
     }
 
-    /// Starts one more worker, searching and active.
+    /// Has one more worker look for something to do, if there is a place for one: a spare, or a new thread.
+    fn add_worker(&'static self, relief: bool) -> io::Result<bool> {
+        match self.crew.admit(self.size, relief) {
+            None => return Ok(false),
+            Some(Some(spare)) => spare.call(),
+            #[cfg(test)]
+            Some(None) if self.refuses_threads.load(Ordering::Relaxed) => {
+                self.crew.take_back();
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            Some(None) => self.hire().inspect_err(|_| self.crew.take_back())?,
+        }
+        Ok(true)
+    }
+
+    /// Starts the thread of a worker that is counted already ([`Crew::admit`]).
     fn hire(&'static self) -> io::Result<()> {
         let seat = self.crew.lists.lock().free.pop().unwrap_or_else(Seat::new);
-        self.crew.active.fetch_add(1, Ordering::AcqRel);
-        self.crew.begin_search();
         self.crew.seats.write().push(seat);
         let started = staff::start(self.stack_size, move || worker::work(self, seat));
         if started.is_err() {
             self.crew.seats.write().retain(|other| !std::ptr::eq(*other, seat));
-            self.crew.active.fetch_sub(1, Ordering::AcqRel);
-            self.crew.end_search();
             self.crew.free(seat);
         }
         started
@@ -214,10 +251,17 @@ impl Pool {
         self.alarms.earlier.notify_one();
     }
 
-    /// Something was put into a queue: calls one idle worker, unless one is searching.
+    /// Something was put into a queue: calls one idle worker, or relief for one that is away, unless one is searching.
     pub(super) fn notify(&'static self) {
         fence(Ordering::SeqCst);
-        if self.crew.searching.load(Ordering::SeqCst) > 0 || self.crew.idle.load(Ordering::SeqCst) == 0 {
+        if self.crew.searching.load(Ordering::SeqCst) > 0 {
+            return;
+        }
+        if self.crew.idle.load(Ordering::SeqCst) == 0 {
+            // Those at work look when their step is over; for those that are away somebody else has to come.
+            if self.crew.active.load(Ordering::SeqCst) < self.size {
+                self.relieve();
+            }
             return;
         }
         let mut lists = self.crew.lists.lock();
@@ -229,24 +273,17 @@ impl Pool {
     }
 
     /// While workers are away and something waits that nobody takes, puts another in the place of one: a spare, or a new
-    /// thread. That none can be started is no error: the next call tries again.
+    /// thread. That none can be started is no error: the overseer tries again at every look, as long as something waits.
+    ///
+    /// Nothing is left lying: who puts something into a queue comes here afterwards, and so does who goes away. Each has
+    /// changed its own before it looks at that of the other.
     pub(super) fn relieve(&'static self) {
-        if self.crew.active.load(Ordering::Acquire) >= self.size || self.crew.has_hands() || !self.has_work()
-        {
+        fence(Ordering::SeqCst);
+        if self.crew.active.load(Ordering::SeqCst) >= self.size || self.crew.has_hands() || !self.has_work() {
             return;
         }
-        let mut lists = self.crew.lists.lock();
-        let spare = lists.spares.pop();
-        if spare.is_some() {
-            self.crew.active.fetch_add(1, Ordering::AcqRel);
-            self.crew.searching.fetch_add(1, Ordering::SeqCst);
-        }
-        drop(lists);
-        match spare {
-            Some(seat) => seat.call(),
-            None => {
-                let _ = self.hire();
-            }
+        if self.add_worker(true).is_err() {
+            self.watch();
         }
     }
 }

@@ -27,9 +27,15 @@
 //!
 //! **The overseer** ([`overseer`]) is one thread for a pool. It keeps the alarms, and while workers are busy it looks at
 //! them: it moves on what lies in the slot of a worker whose step goes on, asks code that computes to give way when others
-//! are ready, and where that does not help puts another worker in its place. `active` counts the workers that are neither
-//! blocked nor stuck; relief comes while it is below the size of the pool and somebody is ready, and a worker that comes back
-//! and finds too many leaves, to wait as a spare for a second. While all workers are parked the overseer sleeps too.
+//! are ready, and where that does not help counts its worker as away. While all workers are parked, or away, and nothing
+//! waits in a queue, the overseer sleeps too.
+//!
+//! **Away** is a worker that sleeps inside a step, because code waits where nothing can yield, or that is stuck there. `active`
+//! counts all others but the spares. As long as it is below the size of the pool and something waits that nobody looks for,
+//! relief comes: a spare, or a new thread. Both who goes away and who queues something see to that, so that the pool goes on
+//! however many processes wait inside callbacks, each with a thread. If none can be started the overseer tries again. A worker
+//! that comes back goes on with its step at once; while too many are in steps those that take long are asked to give way, and
+//! the first to end its step leaves, to wait as a spare for a second.
 //!
 //! **Before a fork** all of them end if nothing is left to do; the next process that starts finds the pool not open.
 //!
@@ -97,6 +103,9 @@ pub struct Pool {
     queue: Injector<Entry>,
     crew: Crew,
     alarms: Alarms,
+    /// The system grants no thread.
+    #[cfg(test)]
+    refuses_threads: std::sync::atomic::AtomicBool,
 }
 
 impl Pool {
@@ -109,6 +118,8 @@ impl Pool {
             queue: Injector::new(),
             crew: Crew::default(),
             alarms: Alarms::default(),
+            #[cfg(test)]
+            refuses_threads: Default::default(),
         }));
         POOLS.lock().push(pool);
         pool
@@ -134,7 +145,13 @@ impl Pool {
         !self.queue.is_empty() || self.crew.seats().iter().any(|seat| seat.has_queued())
     }
 
+    /// True if every active worker is parked, and nothing waits for one.
+    fn is_asleep(&self) -> bool {
+        self.crew.is_asleep() && !self.has_work()
+    }
+
     /// Puts a process that has just become `SCHEDULED` where a worker finds it.
+    #[inline(always)]
     fn schedule(&'static self, entry: Entry) {
         let left = worker::of_this_thread(self, |worker| worker.put_in_slot(entry));
         if left.is_none() {

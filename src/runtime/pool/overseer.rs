@@ -45,13 +45,13 @@ fn oversee(pool: &'static Pool) {
         if pool.alarms.watching.load(Ordering::SeqCst) {
             quiet = MutexGuard::unlocked(&mut book, || {
                 rounds.look(pool);
-                if pool.crew.is_asleep() { quiet + 1 } else { 0 }
+                if pool.is_asleep() { quiet + 1 } else { 0 }
             });
             pause = Some(TICK);
             if quiet >= QUIET {
                 pool.alarms.watching.store(false, Ordering::SeqCst);
                 // Whoever gets up after this look finds that nobody watches.
-                match MutexGuard::unlocked(&mut book, || pool.crew.is_asleep()) {
+                match MutexGuard::unlocked(&mut book, || pool.is_asleep()) {
                     true => pause = None,
                     false => pool.alarms.watching.store(true, Ordering::SeqCst),
                 }
@@ -89,36 +89,49 @@ fn ring_due(book: &mut MutexGuard<'_, Book>) {
 
 /// What was seen at the last looks: the step each worker was in, and since when.
 #[derive(Default)]
-struct Rounds(FxHashMap<*const Seat, (u64, Instant)>);
+struct Rounds {
+    seen: FxHashMap<*const Seat, (u64, Instant)>,
+    before: FxHashMap<*const Seat, (u64, Instant)>,
+}
 
 impl Rounds {
     fn look(&mut self, pool: &'static Pool) {
         let seats = pool.crew.seats().clone();
-        self.0.retain(|known, _| seats.iter().any(|seat| ptr::eq(*seat, *known)));
+        std::mem::swap(&mut self.seen, &mut self.before);
+        self.seen.clear();
         let now = Instant::now();
         for seat in seats {
-            let Some(step) = seat.step() else { continue };
-            let seen = self.0.entry(seat).or_insert((step, now));
-            if seen.0 != step {
-                *seen = (step, now);
+            if seat.away.load(Ordering::Relaxed) {
+                empty_slot(pool, seat);
                 continue;
             }
-            step_goes_on(pool, seat, step, now - seen.1);
+            let Some(step) = seat.step() else { continue };
+            let before = self.before.get(&ptr::from_ref(seat)).filter(|before| before.0 == step);
+            let since = before.map_or(now, |before| before.1);
+            self.seen.insert(seat, (step, since));
+            if before.is_some() {
+                step_goes_on(pool, seat, step, now - since);
+            }
         }
         pool.relieve();
     }
 }
 
-/// The worker has been in the same step for this long.
-fn step_goes_on(pool: &'static Pool, seat: &'static Seat, step: u64, age: Duration) {
-    if age >= TICK
-        && let Some(entry) = seat.empty_slot()
-    {
+/// Puts what lies in the slot where others find it.
+fn empty_slot(pool: &'static Pool, seat: &'static Seat) {
+    if let Some(entry) = seat.empty_slot() {
         pool.queue.push(entry);
         pool.notify();
     }
-    let waiting = age >= SLICE && pool.has_work() && !pool.crew.has_hands();
-    if !waiting || seat.away.load(Ordering::Relaxed) {
+}
+
+/// The worker has been in the same step for this long.
+fn step_goes_on(pool: &'static Pool, seat: &'static Seat, step: u64, age: Duration) {
+    if age >= TICK {
+        empty_slot(pool, seat);
+    }
+    let waited_for = || pool.has_work() && !pool.crew.has_hands();
+    if age < SLICE || !(waited_for() || pool.crew.is_crowded(pool.size)) {
         return;
     }
     seat.ask(step);

@@ -121,6 +121,11 @@ impl Seat {
         self.begin_step();
     }
 
+    /// What goes on in this step counts as a new one.
+    pub fn renew_step(&self) {
+        self.steps.store(self.steps.load(Ordering::Relaxed) + 2, Ordering::Release);
+    }
+
     /// The present step, `None` between two.
     pub fn step(&self) -> Option<u64> {
         let step = self.steps.load(Ordering::Acquire);

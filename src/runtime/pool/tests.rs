@@ -7,7 +7,7 @@ use crate::runtime::host::{self, Host, Settings};
 use crate::runtime::relations::doom;
 use crate::runtime::wake::Sleeper;
 use crate::runtime::{exit, program};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Weak, mpsc};
 use std::time::{Duration, Instant};
 
@@ -209,6 +209,150 @@ fn a_worker_that_is_stuck_is_replaced_while_others_are_ready() {
     release.send(()).unwrap();
 }
 
+/// Waits until the pool has nothing to do, and nobody looks at its workers any more.
+fn fall_asleep(pool: &Pool) {
+    let start = Instant::now();
+    while !pool.is_asleep() || pool.alarms.watching.load(Ordering::SeqCst) {
+        assert!(start.elapsed() < LONG);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Keeps the worker asleep until something is in the mailbox.
+fn sleep_inside(own: &Process) {
+    while !own.mailbox.has_mail() {
+        if own.mailbox.park() {
+            own.sleeper.sleep(None, || false);
+            own.mailbox.unpark();
+        }
+    }
+}
+
+#[test]
+fn a_pool_asleep_whose_workers_are_all_away_goes_on() {
+    let host = host(2);
+    let pool = host.pool().unwrap();
+    let (done, over) = mpsc::channel();
+    let mut sleepers = Vec::new();
+    for _ in 0..6 {
+        let slept = done.clone();
+        sleepers.push(start(&host, move |own| {
+            slept.send(()).unwrap();
+            sleep_inside(own);
+            slept.send(()).unwrap();
+            Step::Over
+        }));
+        over.recv_timeout(LONG).expect("the pool stands still");
+        fall_asleep(pool);
+    }
+    for sleeper in sleepers {
+        send(&sleeper, 1);
+        over.recv_timeout(LONG).unwrap();
+    }
+    let start = Instant::now();
+    while pool.crew.seats().len() > 2 {
+        assert!(start.elapsed() < LONG, "workers that are not needed stay");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_thread_that_is_not_granted_is_asked_for_again() {
+    let host = host(1);
+    let pool = host.pool().unwrap();
+    let (done, over) = mpsc::channel();
+    let slept = done.clone();
+    let sleeper = start(&host, move |own| {
+        slept.send(()).unwrap();
+        sleep_inside(own);
+        Step::Over
+    });
+    over.recv_timeout(LONG).unwrap();
+    fall_asleep(pool);
+    pool.refuses_threads.store(true, Ordering::Relaxed);
+    start(&host, move |_| {
+        done.send(()).unwrap();
+        Step::Over
+    });
+    // The overseer looks again and again.
+    assert!(over.recv_timeout(Duration::from_millis(20)).is_err());
+    pool.refuses_threads.store(false, Ordering::Relaxed);
+    over.recv_timeout(LONG).expect("nobody has asked again");
+    send(&sleeper, 1);
+}
+
+#[test]
+fn what_a_stuck_worker_wakes_is_taken_by_others() {
+    let host = host(1);
+    let pool = host.pool().unwrap();
+    let (done, over) = mpsc::channel();
+    let woken = done.clone();
+    let idle = start(&host, move |own| {
+        number(own).iter().for_each(|_| woken.send(()).unwrap());
+        Step::Waiting(None)
+    });
+    let (go, stuck) = mpsc::channel::<()>();
+    let partner = Arc::clone(&idle);
+    start(&host, move |_| {
+        stuck.recv_timeout(LONG).expect("nobody has taken its place");
+        send(&partner, 1);
+        stuck.recv_timeout(LONG).expect("nobody has stepped the process that it has woken");
+        Step::Over
+    });
+    start(&host, move |_| {
+        done.send(()).unwrap();
+        Step::Over
+    });
+    over.recv_timeout(LONG).unwrap();
+    fall_asleep(pool);
+    go.send(()).unwrap();
+    over.recv_timeout(LONG).expect("it lies in the slot of a worker that is stuck");
+    go.send(()).unwrap();
+    doom(&idle, Failure::Terminated);
+}
+
+#[test]
+fn too_many_in_steps_are_asked_to_give_way() {
+    let host = host(1);
+    let (done, over) = mpsc::channel();
+    // Until one of them is asked; then they are not too many any more.
+    let asked = Arc::new(AtomicBool::new(false));
+    let compute = {
+        let asked = Arc::clone(&asked);
+        move || {
+            let start = Instant::now();
+            while !asked.load(Ordering::Relaxed) && start.elapsed() < LONG {
+                asked.fetch_or(is_asked_to_give_way(), Ordering::Relaxed);
+                std::thread::yield_now();
+            }
+        }
+    };
+    let compute_too = compute.clone();
+    let ready = done.clone();
+    let sleeper = start(&host, move |own| {
+        ready.send(()).unwrap();
+        sleep_inside(own);
+        compute();
+        Step::Over
+    });
+    over.recv_timeout(LONG).unwrap();
+    let ready = done.clone();
+    start(&host, move |_| {
+        ready.send(()).unwrap();
+        compute_too();
+        Step::Over
+    });
+    over.recv_timeout(LONG).unwrap();
+    // Nothing waits in a queue, but two compute on a pool of one.
+    send(&sleeper, 1);
+    let start = Instant::now();
+    while host.processes() > 0 {
+        assert!(start.elapsed() < 2 * LONG);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(asked.load(Ordering::Relaxed), "nobody was asked");
+}
+
 #[test]
 fn an_answer_does_not_wait_for_those_who_compute() {
     let host = host(1);
@@ -264,10 +408,6 @@ fn everybody_sleeps_when_there_is_nothing_to_do() {
     });
     send(&process, 1);
     let pool = host.pool().unwrap();
-    let start = Instant::now();
-    while !pool.crew.is_asleep() || pool.alarms.watching.load(Ordering::SeqCst) {
-        assert!(start.elapsed() < LONG);
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    fall_asleep(pool);
     doom(&process, Failure::Terminated);
 }

@@ -68,6 +68,8 @@ pub fn away(pool: &'static Pool, act: impl FnOnce()) {
     pool.relieve();
     act();
     pool.crew.come_back(seat);
+    // The time asleep is not time that it has computed.
+    seat.renew_step();
     pool.watch();
 }
 
@@ -102,12 +104,22 @@ pub fn work(pool: &'static Pool, seat: &'static Seat) {
 }
 
 impl Worker {
-    /// Has the process stepped next; the one that would have been lies in the queue then, for anybody.
+    /// Has the process stepped next; the one that would have been lies in the queue then, for anybody. Nobody looks into the
+    /// slot of a worker that is stuck.
     pub fn put_in_slot(&self, entry: Entry) {
+        if self.seat.away.load(Ordering::Relaxed) {
+            return self.put_in_common_queue(entry);
+        }
         if let Some(before) = self.seat.fill_slot(entry) {
             self.queue.push(before);
             self.pool.notify();
         }
+    }
+
+    #[cold]
+    fn put_in_common_queue(&self, entry: Entry) {
+        self.pool.queue.push(entry);
+        self.pool.notify();
     }
 
     /// Moves what lies in the slot to where others find it.
@@ -234,6 +246,7 @@ impl Worker {
             }
             std::thread::park_timeout(SPARE);
         }
+        self.pool.watch();
         self.search()
     }
 
