@@ -208,25 +208,18 @@ pub unsafe fn push(
     extra: usize,
     open: impl FnOnce(&mut Scheduler) -> ChannelId,
 ) {
-    try_push(l, context, extra, |scheduler| Some(open(scheduler)));
+    let channel = push_unopened(l, context, extra);
+    (*channel).id = open(&mut context.scheduler.borrow_mut());
 }
 
-/// As [`push`], if `open` gives a channel; else nothing is pushed, and `false`.
-pub unsafe fn try_push(
-    l: *mut lua_State,
-    context: &Context,
-    extra: usize,
-    open: impl FnOnce(&mut Scheduler) -> Option<ChannelId>,
-) -> bool {
+/// Pushes a channel object that stands for no channel until the caller gives it one.
+pub unsafe fn push_unopened(l: *mut lua_State, context: &Context, extra: usize) -> *mut ChannelObject {
     const USUAL: usize = 256;
     let place = object::reserve::<ChannelObject>(l);
-    let Some(id) = open(&mut context.scheduler.borrow_mut()) else {
-        lua_pop(l, 1);
-        return false;
-    };
-    place.write(ChannelObject { id, has_companion: Cell::new(false), weight: USUAL + extra, context });
+    let (id, has_companion) = (ChannelId::default(), Cell::new(false));
+    place.write(ChannelObject { id, has_companion, weight: USUAL + extra, context });
     object::confirm::<ChannelObject>(l);
-    true
+    place
 }
 
 /// The channel that a method was called on.

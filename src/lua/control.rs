@@ -9,7 +9,6 @@ use crate::runtime::caretaker;
 use crate::runtime::clock::Timestamp;
 use crate::runtime::envelope::{CancelRequest, Signal};
 use crate::runtime::failure::Failure;
-use crate::runtime::pid::{ProcessId, looks_like_pid};
 use crate::runtime::process::{Charge, Process};
 use crate::runtime::relations::{self, doom};
 use crate::vm::api::*;
@@ -115,7 +114,7 @@ pub unsafe extern "C-unwind" fn monitor(l: *mut lua_State) -> c_int {
         if !relations::monitor(&context.process, &process) {
             return Err(not_found(&process));
         }
-        context.monitored.borrow_mut().insert(process.id);
+        context.monitored.borrow_mut().insert(process.id, process);
         Ok(())
     })
 }
@@ -130,10 +129,8 @@ pub unsafe extern "C-unwind" fn unmonitor(l: *mut lua_State) -> c_int {
                 relations::unmonitor(own, process);
             }
         };
-        if let Some((id, pid)) = known(context, destination, undo)? {
-            context.forget_monitored(id, &pid);
-        }
-        Ok(())
+        let forget = |pid: &[u8]| context.forget_monitored(pid);
+        undo_relation(context, destination, undo, forget)
     })
 }
 
@@ -150,27 +147,26 @@ pub unsafe extern "C-unwind" fn link(l: *mut lua_State) -> c_int {
 pub unsafe extern "C-unwind" fn unlink(l: *mut lua_State) -> c_int {
     on_destination(l, "unlink", |context, destination| {
         context.sort_mail();
-        if let Some((id, pid)) = known(context, destination, relations::unlink)? {
-            context.forget_linked(id, &pid);
-        }
-        Ok(())
+        let forget = |pid: &[u8]| context.forget_linked(pid);
+        undo_relation(context, destination, relations::unlink, forget)
     })
 }
 
-/// Undoes a relation to a process: its number and PID, also if it is gone. Only a name that nobody has is an error.
-fn known(
+/// Undoes a relation to a process on both sides. One that is gone may be known on our side still; a PID that nobody has stands
+/// for no relation. Only a name that nobody has is an error.
+fn undo_relation(
     context: &Context,
     destination: &[u8],
-    undo: impl Fn(&Process, &Process),
-) -> Result<Option<(ProcessId, Vec<u8>)>, Failure> {
+    undo: impl FnOnce(&Process, &Process),
+    forget: impl FnOnce(&[u8]),
+) -> Result<(), Failure> {
     match context.resolve(destination) {
         Ok(process) => {
             undo(&context.process, &process);
-            Ok(Some((process.id, process.pid.as_bytes().to_vec())))
+            forget(process.pid.as_bytes());
         }
-        Err(_) if looks_like_pid(destination) => {
-            Ok(ProcessId::parse(destination).map(|id| (id, destination.to_vec())))
-        }
-        Err(failure) => Err(failure),
+        Err(Failure::ProcessNotFound(_)) => forget(destination),
+        Err(failure) => return Err(failure),
     }
+    Ok(())
 }

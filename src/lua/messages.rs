@@ -8,7 +8,7 @@ use crate::codec::encode::Origin;
 use crate::runtime::envelope::Envelope;
 use crate::runtime::failure::{Failure, shown};
 use crate::runtime::process::Undelivered;
-use crate::scheduling::{ChannelId, Scheduler};
+use crate::scheduling::{ChannelId, Listening};
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::object;
@@ -75,10 +75,18 @@ pub unsafe fn raise_no_memory<T>(l: *mut lua_State, result: &Result<T, Failure>)
     }
 }
 
-/// Pushes the table of the mailbox's channels: the inbox at 1, the events at 2, listeners under their topics.
+/// Places in the table of the mailbox's channels. Listeners stand behind these, as the scheduler numbers them.
+const INBOX: lua_Integer = 1;
+const EVENTS: lua_Integer = 2;
+
+/// Pushes the table of the mailbox's channels.
 unsafe fn push_views(l: *mut lua_State) {
     static KEY: u8 = 0;
     push_own_table(l, &KEY);
+}
+
+fn place_of_listener(number: u64) -> lua_Integer {
+    EVENTS + number as lua_Integer
 }
 
 unsafe fn push_view(l: *mut lua_State, context: &Context, place: lua_Integer, id: ChannelId) {
@@ -95,7 +103,7 @@ unsafe fn push_view(l: *mut lua_State, context: &Context, place: lua_Integer, id
 pub unsafe extern "C-unwind" fn inbox(l: *mut lua_State) -> c_int {
     let context = Context::of(l);
     let id = context.scheduler.borrow().inbox();
-    push_view(l, context, 1, id);
+    push_view(l, context, INBOX, id);
     1
 }
 
@@ -104,7 +112,7 @@ pub unsafe extern "C-unwind" fn events(l: *mut lua_State) -> c_int {
     let context = Context::of(l);
     let id = context.scheduler.borrow().events();
     context.process.with_bonds(|bonds| bonds.reads_events = true);
-    push_view(l, context, 2, id);
+    push_view(l, context, EVENTS, id);
     1
 }
 
@@ -123,40 +131,40 @@ pub unsafe extern "C-unwind" fn listen(l: *mut lua_State) -> c_int {
         return return_failure(l, failure);
     }
     push_views(l);
-    reserve_view(l);
-    let mut failure = None;
-    let open = |scheduler: &mut Scheduler| match scheduler.listen(topic, message) {
-        Ok((id, true)) => Some(id),
-        Ok((_, false)) => None,
-        Err(refused) => {
-            failure = Some(refused);
-            None
-        }
-    };
-    let new = channel::try_push(l, context, 2 * topic.len(), open);
-    if let Some(failure) = failure {
-        return return_failure(l, failure);
+    let known = context.scheduler.borrow().listening(topic, message);
+    if let Some(listening) = known.transpose() {
+        return push_listener(l, listening);
     }
-    lua_pushvalue(l, 1);
-    if new {
-        lua_pushvalue(l, -2);
-        lua_rawset(l, -4);
-    } else {
-        lua_rawget(l, -2);
+    let channel = channel::push_unopened(l, context, 2 * topic.len());
+    // Finalizers may have run until here, and opened topics; not from here on, and nothing raises once the topic is open.
+    let place = place_of_listener(context.scheduler.borrow().next_place());
+    lua_pushvalue(l, -1);
+    lua_rawseti(l, -3, place);
+    let listening = context.scheduler.borrow_mut().listen(topic, message);
+    if let Ok(Listening { id, new: true, .. }) = listening {
+        (*channel).id = id;
+        return 1;
     }
-    1
+    lua_pop(l, 1);
+    forget_view(l, place);
+    push_listener(l, listening)
 }
 
-/// Makes a place for the topic at 1 in the table of views, which is on top, so that storing the channel there raises nothing.
-unsafe fn reserve_view(l: *mut lua_State) {
-    lua_pushvalue(l, 1);
-    let absent = lua_rawget(l, -2) == LUA_TNIL;
-    lua_pop(l, 1);
-    if absent {
-        lua_pushvalue(l, 1);
-        lua_pushboolean(l, 0);
-        lua_rawset(l, -3);
+/// Pushes the channel of a topic that is open already, from the table of views on top.
+unsafe fn push_listener(l: *mut lua_State, listening: Result<Listening, Failure>) -> c_int {
+    match listening {
+        Ok(Listening { place, .. }) => {
+            lua_rawgeti(l, -1, place_of_listener(place));
+            1
+        }
+        Err(failure) => return_failure(l, failure),
     }
+}
+
+/// Frees a place in the table of views on top.
+unsafe fn forget_view(l: *mut lua_State, place: lua_Integer) {
+    lua_pushnil(l);
+    lua_rawseti(l, -2, place);
 }
 
 unsafe fn message_option(l: *mut lua_State) -> bool {
@@ -191,27 +199,14 @@ pub unsafe extern "C-unwind" fn unlisten(l: *mut lua_State) -> c_int {
     let context = Context::of(l);
     context.sort_mail();
     let closed = context.scheduler.borrow_mut().unlisten(own.id);
-    if let Err(failure) = closed {
-        return return_false(l, failure);
-    }
-    forget_view(l);
-    lua_pushboolean(l, 1);
-    1
-}
-
-/// Takes the channel at 1 out of the table of views: the next `listen` gives another one.
-unsafe fn forget_view(l: *mut lua_State) {
-    push_views(l);
-    let views = lua_gettop(l);
-    lua_pushnil(l);
-    while lua_next(l, views) != 0 {
-        let same = lua_rawequal(l, -1, 1) != 0;
-        lua_pop(l, 1);
-        if same {
-            lua_pushnil(l);
-            lua_rawset(l, views);
-            break;
+    match closed {
+        Ok(number) => {
+            // The next `listen` gives another channel.
+            push_views(l);
+            forget_view(l, place_of_listener(number));
+            lua_pushboolean(l, 1);
+            1
         }
+        Err(failure) => return_false(l, failure),
     }
-    lua_settop(l, views - 1);
 }

@@ -1,15 +1,14 @@
 //! Every live process by its number. One that is gone may be found for a moment still: its stage says so.
 
-use super::pid::ProcessId;
+use super::pid::{self, ProcessId, Processes};
 use super::process::Process;
 use once_cell::sync::Lazy;
 use parking_lot::RwLock;
-use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 const SHARDS: usize = 16;
 
-type Shard = RwLock<FxHashMap<ProcessId, Arc<Process>>>;
+type Shard = RwLock<Processes>;
 
 static PROCESSES: Lazy<[Shard; SHARDS]> = Lazy::new(Default::default);
 
@@ -30,14 +29,7 @@ pub fn remove(id: ProcessId) {
 
 /// The live process with exactly this PID text.
 pub fn find(pid: &[u8]) -> Option<Arc<Process>> {
-    let id = ProcessId::parse(pid)?;
-    let process = shard(id).read().get(&id).cloned()?;
-    (process.pid.as_bytes() == pid).then_some(process)
-}
-
-/// The live process with this number.
-pub fn get(id: ProcessId) -> Option<Arc<Process>> {
-    shard(id).read().get(&id).cloned()
+    pid::resolve(pid, |id| shard(id).read().get(&id).cloned())
 }
 
 /// How many live processes there are.

@@ -210,6 +210,17 @@ impl Envelope {
         self.part(header.sender_len as usize, header.topic_len as usize)
     }
 
+    /// What it concerns: the topic of a message, the PID whose end an event tells of; nothing for other signals.
+    pub fn subject(&self) -> &[u8] {
+        match self.as_signal() {
+            None => self.topic(),
+            Some(Signal::Exit(record) | Signal::LinkDown(record) | Signal::LinkFailed(record)) => {
+                record.from.as_bytes()
+            }
+            Some(Signal::Cancel(_) | Signal::Childless) => b"",
+        }
+    }
+
     /// Encoded payload of the message.
     pub fn payload(&self) -> &[u8] {
         let header = self.header();

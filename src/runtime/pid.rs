@@ -1,6 +1,9 @@
 //! Names of processes: a number that is never used again, and the text `{host|number}` that users see.
 
+use super::process::Process;
+use rustc_hash::FxHashMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The number of one process, unique for the life of the OS process.
@@ -25,7 +28,7 @@ impl ProcessId {
     }
 
     /// The number inside a PID text, `None` if the text is not of the form `{host|number}`.
-    pub fn parse(text: &[u8]) -> Option<Self> {
+    fn parse(text: &[u8]) -> Option<Self> {
         let inner = text.strip_prefix(b"{")?.strip_suffix(b"}")?;
         let bar = inner.iter().rposition(|&byte| byte == b'|')?;
         let digits = std::str::from_utf8(&inner[bar + 1..]).ok()?;
@@ -40,6 +43,21 @@ impl fmt::Display for ProcessId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:x}", self.0)
     }
+}
+
+/// Processes by their numbers.
+pub type Processes = FxHashMap<ProcessId, Arc<Process>>;
+
+/// The process that a PID stands for, among those that `find` knows by number. This is the only way from the text to a process:
+/// the number finds it, the whole text decides.
+pub fn resolve(text: &[u8], find: impl FnOnce(ProcessId) -> Option<Arc<Process>>) -> Option<Arc<Process>> {
+    find(ProcessId::parse(text)?).filter(|process| process.pid.as_bytes() == text)
+}
+
+/// Takes the process that a PID stands for out of `processes`.
+pub fn remove(processes: &mut Processes, text: &[u8]) -> Option<Arc<Process>> {
+    let process = resolve(text, |id| processes.get(&id).cloned())?;
+    processes.remove(&process.id)
 }
 
 /// True if a destination is meant as a PID: it begins with `{` and ends with `}`.

@@ -10,10 +10,9 @@
 use super::caretaker;
 use super::exit::Outcome;
 use super::failure::Failure;
-use super::pid::ProcessId;
+use super::pid::Processes;
 use super::process::Process;
 use parking_lot::MutexGuard;
-use rustc_hash::FxHashMap;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
@@ -48,9 +47,9 @@ pub struct Bonds {
     /// Whether it has asked for its events: the end of the program gives it time then.
     pub reads_events: bool,
     /// Linked processes, on both sides.
-    pub links: FxHashMap<ProcessId, Arc<Process>>,
+    pub links: Processes,
     /// Processes that want an EXIT.
-    pub watchers: FxHashMap<ProcessId, Arc<Process>>,
+    pub watchers: Processes,
     /// Names it owns.
     pub names: HashSet<Vec<u8>>,
     /// Live processes that it has spawned.

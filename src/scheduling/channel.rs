@@ -4,6 +4,7 @@
 //! holds a *claim* until it runs again; others take only what is not claimed. So the values of a channel that can be taken
 //! right now are `available_to() - claims`.
 
+use super::mail::{Mail, Queue};
 use super::scheduler::WaiterId;
 use crate::runtime::clock::Timestamp;
 use crate::runtime::envelope::Envelope;
@@ -131,22 +132,18 @@ impl Plain {
 pub enum Source {
     Plain(Plain),
     /// Messages without a listener.
-    Inbox(VecDeque<Stamped>),
+    Inbox(Mail),
     /// Signals that are events.
-    Events(VecDeque<Envelope>),
+    Events(Mail),
     /// Messages of one topic.
     Listener {
         topic: Box<[u8]>,
         message: bool,
         open: bool,
-        queue: VecDeque<Stamped>,
+        queue: Queue,
+        /// Where `lua` keeps the channel.
+        place: u64,
     },
-}
-
-/// A message with its place in the order of arrival.
-pub struct Stamped {
-    pub arrival: u64,
-    pub envelope: Envelope,
 }
 
 /// One channel.
@@ -170,8 +167,8 @@ impl Channel {
             Source::Plain(plain) => {
                 plain.queue.len() + plain.senders.iter().filter(|send| Some(send.waiter) != own).count()
             }
-            Source::Inbox(queue) | Source::Listener { queue, .. } => queue.len(),
-            Source::Events(queue) => queue.len(),
+            Source::Inbox(mail) | Source::Events(mail) => mail.len(),
+            Source::Listener { queue, .. } => queue.len(),
         }
     }
 

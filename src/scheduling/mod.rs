@@ -6,6 +6,7 @@
 
 mod alarms;
 mod channel;
+mod mail;
 mod scheduler;
 mod timers;
 mod transfer;
@@ -14,5 +15,7 @@ mod waiting;
 
 pub use alarms::Stopped;
 pub use channel::{Received, Sending, Ticket};
+pub use mail::Mail;
 pub use scheduler::{Case, Cases, ChannelId, Completion, Event, Finish, Owner, Scheduler, TaskId, WaiterId};
 pub(crate) use timers::Timers;
+pub use views::Listening;

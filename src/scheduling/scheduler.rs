@@ -1,6 +1,7 @@
 //! The coroutines of one process and what they wait for.
 
 use super::channel::{Channel, Received, Source, Ticket};
+use super::mail::Mail;
 use super::timers::Timers;
 use crate::runtime::failure::Failure;
 use rustc_hash::FxHashMap;
@@ -126,6 +127,8 @@ pub struct Scheduler {
     pub(super) inbox: ChannelId,
     pub(super) events: ChannelId,
     pub(super) arrivals: u64,
+    /// How many topics were opened so far.
+    pub(super) opened: u64,
     pub(super) selects: u64,
 }
 
@@ -133,8 +136,8 @@ impl Default for Scheduler {
     /// Without coroutines; the inbox and the events exist from the beginning.
     fn default() -> Self {
         let mut channels = SlotMap::with_key();
-        let inbox = channels.insert(Channel::new(Source::Inbox(VecDeque::new())));
-        let events = channels.insert(Channel::new(Source::Events(VecDeque::new())));
+        let inbox = channels.insert(Channel::new(Source::Inbox(Mail::default())));
+        let events = channels.insert(Channel::new(Source::Events(Mail::default())));
         Scheduler {
             tasks: SlotMap::with_key(),
             ready: VecDeque::new(),
@@ -148,6 +151,7 @@ impl Default for Scheduler {
             inbox,
             events,
             arrivals: 0,
+            opened: 0,
             selects: 0,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::runtime::envelope::Envelope;
-use crate::scheduling::Sending;
+use crate::scheduling::{Listening, Sending};
 use std::time::Instant;
 
 fn send(scheduler: &mut Scheduler, id: ChannelId) -> (Ticket, Sending) {
@@ -116,8 +116,9 @@ fn messages_go_back_to_the_inbox_in_the_order_of_arrival() {
     let message = |topic: &str, n: u8| Envelope::message("", topic.as_bytes(), &[n]).unwrap();
     scheduler.route_message(message("a", 1));
     scheduler.route_message(message("b", 2));
-    let (listener, new) = scheduler.listen(b"a", false).unwrap();
-    assert!(new);
+    let Listening { id: listener, place: 1, new: true } = scheduler.listen(b"a", false).unwrap() else {
+        panic!("not new")
+    };
     assert!(scheduler.listen(b"a", true).is_err());
     scheduler.route_message(message("a", 3));
     scheduler.route_message(message("b", 4));

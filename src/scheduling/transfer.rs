@@ -1,8 +1,8 @@
 //! Values through channels, without waiting: opening, sending, taking, closing.
 
-use super::channel::{Channel, Plain, Received, Sending, Slot, Source, Stamped, Ticket};
+use super::channel::{Channel, Plain, Received, Sending, Slot, Source, Ticket};
+use super::mail::next_of;
 use super::scheduler::{ChannelId, Finish, Scheduler, WaiterId};
-use std::collections::VecDeque;
 use std::time::Instant;
 
 impl Scheduler {
@@ -110,10 +110,12 @@ impl Scheduler {
             return Received::Closed;
         };
         match &mut channel.source {
-            Source::Inbox(queue) => {
-                next_of(queue).map_or(Received::Closed, |next| Received::Message(next.envelope))
+            Source::Inbox(mail) => {
+                mail.pop().map_or(Received::Closed, |next| Received::Message(next.envelope))
             }
-            Source::Events(queue) => queue.pop_front().map_or(Received::Closed, Received::Event),
+            Source::Events(mail) => {
+                mail.pop().map_or(Received::Closed, |next| Received::Event(next.envelope))
+            }
             Source::Listener { queue, message, .. } => match (next_of(queue), *message) {
                 (None, _) => Received::Closed,
                 (Some(next), true) => Received::Message(next.envelope),
@@ -142,14 +144,4 @@ impl Scheduler {
             }
         }
     }
-}
-
-/// The first message of a view. The next but one is called into the processor's cache: most lie where another processor has
-/// written them, and a long time ago if many wait.
-fn next_of(queue: &mut VecDeque<Stamped>) -> Option<Stamped> {
-    let next = queue.pop_front();
-    if let Some(later) = queue.get(1) {
-        later.envelope.prefetch();
-    }
-    next
 }

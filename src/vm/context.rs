@@ -19,11 +19,11 @@ use crate::runtime::envelope::{Envelope, Signal};
 use crate::runtime::exit::{ExitRecord, Outcome};
 use crate::runtime::failure::Failure;
 use crate::runtime::patience::Patience;
-use crate::runtime::pid::{ProcessId, looks_like_pid};
+use crate::runtime::pid::{self, ProcessId, Processes, looks_like_pid};
 use crate::runtime::process::Process;
 use crate::runtime::{directory, program, registry, relations};
-use crate::scheduling::{Cases, ChannelId, Event, Scheduler, TaskId};
-use rustc_hash::{FxHashMap, FxHashSet};
+use crate::scheduling::{Cases, ChannelId, Event, Mail, Scheduler, TaskId};
+use rustc_hash::FxHashMap;
 use slotmap::SecondaryMap;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
@@ -89,13 +89,13 @@ pub struct Context {
     /// The state is being closed: nothing can wait any more.
     pub closing: Cell<bool>,
     /// Processes this one monitors.
-    pub monitored: RefCell<FxHashSet<ProcessId>>,
+    pub monitored: RefCell<Processes>,
     /// The children that an `exec` waits for, and the channel on which it does.
     pub executing: RefCell<FxHashMap<ProcessId, ChannelId>>,
     /// The channel that closes when no child is left, while somebody waits for that.
     childless: Cell<Option<ChannelId>>,
     /// Main process: failures of linked processes that are still to be raised.
-    pub link_failures: RefCell<VecDeque<Arc<ExitRecord>>>,
+    pub link_failures: RefCell<Mail>,
     /// Main process: references to errors that left managed coroutines and are still to be raised.
     pub task_errors: RefCell<VecDeque<c_int>>,
     /// What a wait that has just ended is to raise.
@@ -277,7 +277,7 @@ impl Context {
     /// What others keep for the process counts towards its memory as it is now, on a restricted host.
     pub fn weigh_charges(&self) {
         if self.process.host.settings.restricted {
-            self.memory.set_charged(self.process.charged());
+            self.memory.set_charged(self.process.charged() + self.scheduler.borrow().mail_weight());
         }
     }
 
@@ -293,12 +293,21 @@ impl Context {
                 Some(signal) if self.concerns_us(signal) => {
                     self.scheduler.borrow_mut().route_event(envelope);
                 }
-                Some(_) => self.process.envelope_left(&envelope),
+                Some(signal) => {
+                    self.process.envelope_left(&envelope);
+                    // A broken link that is to be raised.
+                    if let Signal::LinkFailed(record) = signal
+                        && self.take_link(record)
+                    {
+                        let stamped = self.scheduler.borrow_mut().stamp(envelope);
+                        self.link_failures.borrow_mut().push(stamped);
+                    }
+                }
             }
         }
     }
 
-    /// Whether the relation behind an event still stands. A broken link that is to be raised is put aside here.
+    /// Whether a signal is an event, and the relation behind it still stands.
     fn concerns_us(&self, signal: &Signal) -> bool {
         match signal {
             Signal::Cancel(_) => true,
@@ -309,7 +318,7 @@ impl Context {
                     self.process.charge(event.size());
                     self.scheduler.borrow_mut().route_private(channel, event);
                 }
-                self.monitored.borrow_mut().remove(&record.id)
+                self.monitored.borrow_mut().remove(&record.id).is_some()
             }
             Signal::Childless => {
                 // It may have spawned others since, even before it has begun to wait.
@@ -326,12 +335,7 @@ impl Context {
                 false
             }
             Signal::LinkDown(record) => self.take_link(record),
-            Signal::LinkFailed(record) => {
-                if self.take_link(record) {
-                    self.link_failures.borrow_mut().push_back(Arc::clone(record));
-                }
-                false
-            }
+            Signal::LinkFailed(_) => false,
         }
     }
 
@@ -361,33 +365,33 @@ impl Context {
     }
 
     /// After `unmonitor`: no EXIT of this process can be received any more.
-    pub fn forget_monitored(&self, id: ProcessId, pid: &[u8]) {
-        self.monitored.borrow_mut().remove(&id);
+    pub fn forget_monitored(&self, pid: &[u8]) {
+        let forgotten = pid::remove(&mut self.monitored.borrow_mut(), pid);
+        drop(forgotten);
         self.retract(Event::Exit, pid);
     }
 
     /// The process ends: those that it monitored need not remember it any longer.
     pub fn forget_all_monitored(&self) {
-        for id in self.monitored.take() {
-            if let Some(process) = directory::get(id) {
-                relations::unmonitor(&self.process, &process);
-            }
+        for process in self.monitored.take().into_values() {
+            relations::unmonitor(&self.process, &process);
         }
     }
 
     fn retract(&self, event: Event, pid: &[u8]) {
         let retracted = self.scheduler.borrow_mut().retract(event, pid);
-        for envelope in retracted {
+        if let Some(envelope) = retracted {
             self.process.envelope_left(&envelope);
         }
     }
 
     /// After `unlink`: no LINK_DOWN of this process can be received, and its failure is not raised.
-    pub fn forget_linked(&self, id: ProcessId, pid: &[u8]) {
-        let broken = self.process.with_bonds(|bonds| bonds.links.remove(&id));
+    pub fn forget_linked(&self, pid: &[u8]) {
+        let broken = self.process.with_bonds(|bonds| pid::remove(&mut bonds.links, pid));
         drop(broken);
         self.retract(Event::LinkDown, pid);
-        self.link_failures.borrow_mut().retain(|record| record.id != id);
+        let failures = self.link_failures.borrow_mut().take(pid);
+        drop(failures);
     }
 
     /// The process that a PID or a name stands for now.

@@ -25,6 +25,7 @@ use crate::codec::encode::Encoder;
 use crate::platform;
 use crate::platform::depot;
 use crate::runtime::clock::Timestamp;
+use crate::runtime::envelope::Signal;
 use crate::runtime::failure::Failure;
 use crate::runtime::{exit, program};
 use crate::scheduling::{Cases, Completion, Finish, Owner, Received, TaskId, Ticket, WaiterId};
@@ -112,9 +113,13 @@ unsafe fn raise_pending(l: *mut lua_State, context: &Context) {
         luaL_unref(l, LUA_REGISTRYINDEX, reference);
         lua_error(l);
     }
-    let failed = context.link_failures.borrow_mut().pop_front();
-    if let Some(record) = failed {
-        crate::lua::error::raise_failure(l, BLOCKING_LEVEL, exit::link_failure(&record));
+    let failed = context.link_failures.borrow_mut().pop();
+    let failure = failed.and_then(|failed| match failed.envelope.as_signal() {
+        Some(Signal::LinkFailed(record)) => Some(exit::link_failure(record)),
+        _ => None,
+    });
+    if let Some(failure) = failure {
+        crate::lua::error::raise_failure(l, BLOCKING_LEVEL, failure);
     }
 }
 
