@@ -46,6 +46,13 @@ pub struct ExitRecord {
 }
 
 impl ExitRecord {
+    /// A record of a process with this PID that has ended without a result.
+    #[cfg(test)]
+    pub fn for_tests(pid: &str) -> Self {
+        let (id, origin) = (super::pid::ProcessId::next(), Default::default());
+        ExitRecord { from: pid.into(), id, at: Timestamp::now(), outcome: Ok(Vec::new()), origin }
+    }
+
     /// Bytes of memory it takes, with the process that a receiver remembers until it has read of its end.
     pub fn size(&self) -> usize {
         let outcome = match &self.outcome {

@@ -4,14 +4,19 @@
 //! somebody asks for a subject is it *filed*, each piece once, into a queue of its subject. So the price of asking does not
 //! depend on what waits (P-28), and mail that nobody asks for by subject is never filed. Always true:
 //!
-//! - `queues[n]` holds pieces of one subject in the order of arrival, at least one, and `n` is the arrival of its first;
-//! - `first[subject]` is that number, for exactly the subjects that have a queue;
+//! - a queue holds pieces of one subject in the order of arrival, at least one, and is found by its `subjects`;
+//! - `oldest` has exactly the queues, by the arrival of their first pieces;
 //! - of one subject, what is filed has arrived before what is fresh.
 //!
 //! So the oldest piece is the first of the first queue or the first fresh one, and a subject comes and goes by its queue alone.
 
 use crate::runtime::envelope::Envelope;
+use slotmap::{SlotMap, new_key_type};
 use std::collections::{BTreeMap, HashMap, VecDeque};
+
+new_key_type! {
+    struct QueueId;
+}
 
 /// A piece of mail with its place in the order of arrival.
 pub struct Stamped {
@@ -42,9 +47,10 @@ pub struct Mail {
 
 #[derive(Default)]
 struct Filed {
-    queues: BTreeMap<u64, Queue>,
+    queues: SlotMap<QueueId, Queue>,
     /// Hashed with keys that nobody knows: who could choose subjects of one hash would slow down their receiver.
-    first: HashMap<Box<[u8]>, u64>,
+    subjects: HashMap<Box<[u8]>, QueueId>,
+    oldest: BTreeMap<u64, QueueId>,
     count: usize,
     weight: usize,
 }
@@ -66,7 +72,7 @@ impl Mail {
     fn pop_oldest(&mut self) -> Option<Stamped> {
         let fresh = self.fresh.front().map(|piece| piece.arrival);
         let filed = self.filed.as_mut()?;
-        let oldest = *filed.queues.first_key_value()?.0;
+        let oldest = *filed.oldest.first_key_value()?.0;
         if fresh.is_some_and(|fresh| fresh < oldest) {
             return next_of(&mut self.fresh);
         }
@@ -119,7 +125,7 @@ impl Mail {
     pub fn move_all(&mut self, all: &mut Vec<Stamped>) {
         all.extend(std::mem::take(&mut self.fresh));
         if let Some(filed) = self.filed.take() {
-            all.extend(filed.queues.into_values().flatten());
+            all.extend(filed.queues.into_iter().flat_map(|(_, queue)| queue));
         }
     }
 
@@ -133,16 +139,19 @@ impl Mail {
         let Some(filed) = &mut self.filed else { return };
         if filed.count == 0 {
             self.filed = None;
-        } else if filed.first.capacity() > KEPT && filed.first.len() < filed.first.capacity() / 8 {
-            filed.first.shrink_to_fit();
+        } else if filed.subjects.capacity() > KEPT && filed.subjects.len() < filed.subjects.capacity() / 8 {
+            let mut sparse = std::mem::take(filed);
+            for (subject, id) in sparse.subjects {
+                filed.put(subject, sparse.queues.remove(id).unwrap_or_default());
+            }
         }
     }
 }
 
 impl Filed {
     fn push(&mut self, piece: Stamped) {
-        let first = self.first.get(piece.envelope.subject());
-        if let Some(queue) = first.and_then(|first| self.queues.get_mut(first)) {
+        let known = self.subjects.get(piece.envelope.subject());
+        if let Some(queue) = known.and_then(|id| self.queues.get_mut(*id)) {
             queue.push_back(piece);
             self.count += 1;
             return;
@@ -159,14 +168,15 @@ impl Filed {
         let subject = subject.into();
         self.count += queue.len();
         self.weight += QUEUE + subject.len();
-        let former = self.first.insert(subject, first);
+        let id = self.queues.insert(queue);
+        self.oldest.insert(first, id);
+        let former = self.subjects.insert(subject, id);
         debug_assert!(former.is_none(), "the subject has a queue");
-        self.queues.insert(first, queue);
     }
 
     fn take(&mut self, subject: &[u8]) -> Option<Queue> {
-        let first = self.first.remove(subject)?;
-        let queue = self.queues.remove(&first)?;
+        let queue = self.queues.remove(self.subjects.remove(subject)?)?;
+        self.oldest.remove(&queue.front()?.arrival);
         self.count -= queue.len();
         self.weight -= QUEUE + subject.len();
         Some(queue)
@@ -174,17 +184,16 @@ impl Filed {
 
     /// The first piece of the first queue.
     fn pop(&mut self) -> Option<Stamped> {
-        let (_, mut queue) = self.queues.pop_first()?;
-        let piece = next_of(&mut queue)?;
+        let (_, id) = self.oldest.pop_first()?;
+        let queue = self.queues.get_mut(id)?;
+        let piece = next_of(queue)?;
         self.count -= 1;
-        let subject = piece.envelope.subject();
-        if let Some(next) = queue.front().map(|next| next.arrival) {
-            if let Some(first) = self.first.get_mut(subject) {
-                *first = next;
-            }
-            self.queues.insert(next, queue);
+        if let Some(next) = queue.front() {
+            self.oldest.insert(next.arrival, id);
         } else {
-            self.first.remove(subject);
+            let subject = piece.envelope.subject();
+            self.queues.remove(id);
+            self.subjects.remove(subject);
             self.weight -= QUEUE + subject.len();
         }
         Some(piece)

@@ -187,3 +187,7 @@ impl Scheduler {
         Ok(place)
     }
 }
+
+#[cfg(test)]
+#[path = "views_tests.rs"]
+mod tests;
