@@ -114,7 +114,7 @@ pub unsafe extern "C-unwind" fn monitor(l: *mut lua_State) -> c_int {
         if !relations::monitor(&context.process, &process) {
             return Err(not_found(&process));
         }
-        context.monitored.borrow_mut().insert(process.id, process);
+        context.monitored.borrow_mut().insert(process.id, process.pid.clone());
         Ok(())
     })
 }

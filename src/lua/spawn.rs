@@ -232,7 +232,7 @@ impl Order {
         }
         if way.monitored {
             relations::monitor(parent, &child);
-            context.monitored.borrow_mut().insert(child.id, Arc::clone(&child));
+            context.monitored.borrow_mut().insert(child.id, child.pid.clone());
         }
         if way.linked {
             relations::link(parent, &child);

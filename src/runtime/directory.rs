@@ -29,7 +29,12 @@ pub fn remove(id: ProcessId) {
 
 /// The live process with exactly this PID text.
 pub fn find(pid: &[u8]) -> Option<Arc<Process>> {
-    pid::resolve(pid, |id| shard(id).read().get(&id).cloned())
+    pid::resolve(pid, get)
+}
+
+/// The live process with this number.
+pub fn get(id: ProcessId) -> Option<Arc<Process>> {
+    shard(id).read().get(&id).cloned()
 }
 
 /// How many live processes there are.

@@ -48,16 +48,35 @@ impl fmt::Display for ProcessId {
 /// Processes by their numbers.
 pub type Processes = FxHashMap<ProcessId, Arc<Process>>;
 
-/// The process that a PID stands for, among those that `find` knows by number. This is the only way from the text to a process:
-/// the number finds it, the whole text decides.
-pub fn resolve(text: &[u8], find: impl FnOnce(ProcessId) -> Option<Arc<Process>>) -> Option<Arc<Process>> {
-    find(ProcessId::parse(text)?).filter(|process| process.pid.as_bytes() == text)
+/// What is known of a process that has a PID.
+pub trait HasPid {
+    /// The PID text.
+    fn pid(&self) -> &str;
 }
 
-/// Takes the process that a PID stands for out of `processes`.
-pub fn remove(processes: &mut Processes, text: &[u8]) -> Option<Arc<Process>> {
-    let process = resolve(text, |id| processes.get(&id).cloned())?;
-    processes.remove(&process.id)
+impl HasPid for Arc<Process> {
+    fn pid(&self) -> &str {
+        &self.pid
+    }
+}
+
+impl HasPid for Box<str> {
+    fn pid(&self) -> &str {
+        self
+    }
+}
+
+/// What `find` knows of the process that a PID stands for. A PID is read in one way everywhere: the number finds the process,
+/// the whole text decides.
+pub fn resolve<P: HasPid>(text: &[u8], find: impl FnOnce(ProcessId) -> Option<P>) -> Option<P> {
+    find(ProcessId::parse(text)?).filter(|found| found.pid().as_bytes() == text)
+}
+
+/// As [`resolve`], takes it out of what is `known`.
+pub fn remove<P: HasPid>(known: &mut FxHashMap<ProcessId, P>, text: &[u8]) -> Option<P> {
+    let id = ProcessId::parse(text)?;
+    known.get(&id).filter(|found| found.pid().as_bytes() == text)?;
+    known.remove(&id)
 }
 
 /// True if a destination is meant as a PID: it begins with `{` and ends with `}`.

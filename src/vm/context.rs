@@ -19,7 +19,7 @@ use crate::runtime::envelope::{Envelope, Signal};
 use crate::runtime::exit::{ExitRecord, Outcome};
 use crate::runtime::failure::Failure;
 use crate::runtime::patience::Patience;
-use crate::runtime::pid::{self, ProcessId, Processes, looks_like_pid};
+use crate::runtime::pid::{self, ProcessId, looks_like_pid};
 use crate::runtime::process::Process;
 use crate::runtime::{directory, program, registry, relations};
 use crate::scheduling::{Cases, ChannelId, Event, Mail, Scheduler, TaskId};
@@ -88,8 +88,8 @@ pub struct Context {
     pub wrapped: Cell<bool>,
     /// The state is being closed: nothing can wait any more.
     pub closing: Cell<bool>,
-    /// Processes this one monitors.
-    pub monitored: RefCell<Processes>,
+    /// Processes this one monitors, and their PIDs: they may be gone.
+    pub monitored: RefCell<FxHashMap<ProcessId, Box<str>>>,
     /// The children that an `exec` waits for, and the channel on which it does.
     pub executing: RefCell<FxHashMap<ProcessId, ChannelId>>,
     /// The channel that closes when no child is left, while somebody waits for that.
@@ -373,8 +373,10 @@ impl Context {
 
     /// The process ends: those that it monitored need not remember it any longer.
     pub fn forget_all_monitored(&self) {
-        for process in self.monitored.take().into_values() {
-            relations::unmonitor(&self.process, &process);
+        for (id, _) in self.monitored.take() {
+            if let Some(process) = directory::get(id) {
+                relations::unmonitor(&self.process, &process);
+            }
         }
     }
 
