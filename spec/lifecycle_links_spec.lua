@@ -32,7 +32,12 @@ describe("a link", function()
 
   it("L-40 is one per pair, whoever made it and however often: one unlink removes it", function()
     process.set_options({ trap_links = true })
-    local pid = linked_to(me, "process.link(parent) process.inbox():receive() error('bad')")
+    local pid = linked_to(me, [[
+      process.send(parent, "again", process.link(parent))
+      process.inbox():receive()
+      error('bad')
+    ]])
+    assert.is_true(support.receive(process.inbox()):payload())
     assert(process.link(pid))
     assert(process.unlink(pid))
     process.send(pid, "fail")
