@@ -2,6 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
+use std::collections::hash_map::Entry;
 
 #[derive(Clone, Debug)]
 enum Act {
@@ -82,12 +83,12 @@ proptest! {
                     let oldest = (!model.is_empty()).then(|| model.remove(0));
                     prop_assert_eq!(mail.pop().as_ref().map(shown), oldest);
                 },
-                Act::Take(subject) => if !taken.contains_key(&subject) {
+                Act::Take(subject) => if let Entry::Vacant(place) = taken.entry(subject) {
                     let (ours, rest): (Vec<_>, Vec<_>) = model.iter().partition(|piece| piece.1 == subject);
                     model = rest;
                     let queue = mail.take(&[subject]);
                     prop_assert_eq!(queue.iter().map(shown).collect::<Vec<_>>(), ours);
-                    taken.insert(subject, queue);
+                    place.insert(queue);
                 },
                 Act::PutBack(subject, gone) => if let Some(mut queue) = taken.remove(&subject) {
                     queue.drain(..gone.min(queue.len()));
