@@ -8,7 +8,7 @@ use crate::codec::decode;
 use crate::runtime::clock::instant_after;
 use crate::scheduling::{Case, ChannelId, Scheduler, Sending, Ticket};
 use crate::vm::api::*;
-use crate::vm::context::Context;
+use crate::vm::context::{Context, Held};
 use crate::vm::object::{self, Class, Object};
 use crate::vm::room;
 use crate::vm::wait::{self, Done};
@@ -22,7 +22,7 @@ pub struct ChannelObject {
     has_companion: Cell<bool>,
     /// What the scheduler keeps for it, about, in bytes.
     weight: usize,
-    context: *const Context,
+    context: Held,
 }
 
 /// Its class.
@@ -38,9 +38,7 @@ impl Object for ChannelObject {
 
 impl Drop for ChannelObject {
     fn drop(&mut self) {
-        // SAFETY: a context outlives its state, and this runs when the state collects the userdata.
-        let context = unsafe { &*self.context };
-        context.scheduler.borrow_mut().drop_channel(self.id);
+        self.context.scheduler.borrow_mut().drop_channel(self.id);
     }
 }
 
@@ -217,7 +215,7 @@ pub unsafe fn push_unopened(l: *mut lua_State, context: &Context, extra: usize) 
     const USUAL: usize = 256;
     let place = object::reserve::<ChannelObject>(l);
     let (id, has_companion) = (ChannelId::default(), Cell::new(false));
-    place.write(ChannelObject { id, has_companion, weight: USUAL + extra, context });
+    place.write(ChannelObject { id, has_companion, weight: USUAL + extra, context: context.hold() });
     object::confirm::<ChannelObject>(l);
     place
 }

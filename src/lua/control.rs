@@ -52,7 +52,7 @@ pub unsafe extern "C-unwind" fn terminate(l: *mut lua_State) -> c_int {
             Err(not_found(&process))
         }
     });
-    wait::leave_if_over(Context::of(l));
+    wait::leave_if_over(l, Context::of(l));
     results
 }
 

@@ -18,6 +18,14 @@ pub unsafe extern "C-unwind" fn spawn(l: *mut lua_State) -> c_int {
     1
 }
 
+/// `passes()` of `coroutine.lua`: whether a wait can be passed on to what has resumed the running coroutine.
+#[cfg(feature = "luajit")]
+pub unsafe extern "C-unwind" fn passes(l: *mut lua_State) -> c_int {
+    let passes = can_yield(l) && Context::of(l).running.get() == l;
+    lua_pushboolean(l, c_int::from(passes));
+    1
+}
+
 /// `hold()` of `coroutine.lua`: keeps the thread until the wait of the running coroutine is over.
 #[cfg(feature = "luajit")]
 pub unsafe extern "C-unwind" fn hold(l: *mut lua_State) -> c_int {

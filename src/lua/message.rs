@@ -6,7 +6,7 @@ use crate::codec::decode;
 use crate::runtime::envelope::Envelope;
 use crate::runtime::failure::shown;
 use crate::vm::api::*;
-use crate::vm::context::Context;
+use crate::vm::context::{Context, Held};
 use crate::vm::object::{self, Class, Object};
 use crate::vm::room;
 use std::cell::{Cell, UnsafeCell};
@@ -23,8 +23,8 @@ pub struct MessageObject {
     values: Cell<c_int>,
     /// Calls that decode the payload right now: a finalizer may call again while one does.
     decoders: Cell<u32>,
-    /// The context of the state: it outlives whatever is in the state.
-    context: *const Context,
+    /// The context of the state.
+    context: Held,
 }
 
 /// Place of the payload in the companion.
@@ -72,7 +72,7 @@ pub unsafe fn push(l: *mut lua_State, context: &Context, kept: usize) {
             decoded: Cell::new(false),
             values: Cell::new(0),
             decoders: Cell::new(0),
-            context,
+            context: context.hold(),
         };
         ptr::write(place, message);
         object::confirm::<MessageObject>(l);
@@ -108,8 +108,7 @@ pub unsafe fn push_payload(l: *mut lua_State, message: &MessageObject, index: c_
 
 /// Pushes what `msg:payload()` returns: as [`push_payload`], in the form that the process has chosen (P-64).
 pub unsafe fn push_result(l: *mut lua_State, message: &MessageObject, index: c_int) {
-    // SAFETY: the context outlives the state, and the message lives in it.
-    if (*message.context).wrapped.get() {
+    if message.context.wrapped.get() {
         push_wrapped(l, message, index);
     } else {
         push_payload(l, message, index);

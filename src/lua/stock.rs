@@ -52,9 +52,10 @@ unsafe fn replace_coroutine_functions(l: *mut lua_State) {
     lua_pushcclosure(l, resume::resume_coroutine, 0);
     lua_pushcclosure(l, resume::resume_again, 0);
     lua_pushcclosure(l, resume::all_results, 0);
+    lua_pushcclosure(l, coroutine::passes, 0);
     lua_pushcclosure(l, coroutine::hold, 0);
     lua_pushcclosure(l, resume::raise_passed, 0);
-    lua_call(l, 8, 2);
+    lua_call(l, 9, 2);
     set_raw_field(l, -3, c"wrap");
     set_raw_field(l, -2, c"resume");
 }
@@ -79,7 +80,7 @@ unsafe fn seed_random(l: *mut lua_State) {
 unsafe extern "C-unwind" fn collectgarbage(l: *mut lua_State) -> c_int {
     let context = Context::of_state(l);
     if context.interruptible.get() {
-        wait::leave_if_over(context);
+        wait::leave_if_over(l, context);
     }
     match to_bytes(l, 1) {
         Some(b"stop") => context.collector_stopped.set(true),

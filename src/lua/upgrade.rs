@@ -12,7 +12,7 @@ use crate::vm::api::*;
 use crate::vm::birth::Startup;
 use crate::vm::chunk::{self, Code, Started};
 use crate::vm::context::Context;
-use crate::vm::{room, wait};
+use crate::vm::{chain, room, wait};
 use std::ffi::c_int;
 use std::sync::Arc;
 
@@ -37,7 +37,8 @@ pub unsafe extern "C-unwind" fn upgrade(l: *mut lua_State) -> c_int {
             context.process.set_entry(&entry);
             *context.upgrade.borrow_mut() = Some(startup);
             drop(entry);
-            wait::leave_for_upgrade(context)
+            // SAFETY: code of a spawned process that is not being closed runs inside a step.
+            chain::leave(l, context)
         }
         Err(failure) => return_failure(l, failure),
     }

@@ -1,28 +1,67 @@
 //! Telling code that a compiler made at run time from code of a file.
 
-/// True if the address lies in an executable mapping of no file: code that a compiler has made at run time. Reads the memory
-/// map with `open`, `read` and `close` alone, into a buffer on the stack, so that a signal handler may call it.
+/// True if the address lies in an executable mapping of no file: code that a compiler has made at run time. For signal
+/// handlers.
 #[cfg(target_os = "linux")]
 pub unsafe fn contains(address: usize) -> bool {
+    let mut found = false;
+    each_mapping(|mapping| {
+        let here = (mapping.start..mapping.end).contains(&address);
+        found = here && mapping.executable && !mapping.of_file;
+        !here
+    });
+    found
+}
+
+/// True if a word between the two addresses of the stack may be a return address into code of a file. For signal handlers.
+///
+/// # Safety
+/// The words can be read.
+#[cfg(target_os = "linux")]
+pub unsafe fn stack_returns_to_file(from: usize, to: usize) -> bool {
+    let words = (to - from) / size_of::<usize>();
+    let mut found = false;
+    let complete = each_mapping(|mapping| {
+        found = mapping.executable
+            && mapping.of_file
+            && (0..words)
+                .any(|word| (mapping.start..mapping.end).contains(&(from as *const usize).add(word).read()));
+        !found
+    });
+    found || !complete
+}
+
+/// A line of the memory map.
+#[cfg(target_os = "linux")]
+struct Mapping {
+    start: usize,
+    end: usize,
+    executable: bool,
+    of_file: bool,
+}
+
+/// Calls `act` with each mapping until that gives `false`. Reads the memory map with `open`, `read` and `close` alone, into a buffer
+/// on the stack, so that a signal handler may call it. `false`: it could not be read.
+#[cfg(target_os = "linux")]
+unsafe fn each_mapping(mut act: impl FnMut(Mapping) -> bool) -> bool {
     let file = libc::open(c"/proc/self/maps".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
     if file < 0 {
         return false;
     }
     let mut buffer = [0u8; 4096];
-    let mut filled = 0;
-    let mut found = None;
-    while found.is_none() {
+    let (mut filled, mut goes_on, mut complete) = (0, true, false);
+    while goes_on {
         let room = &mut buffer[filled..];
         let count = libc::read(file, room.as_mut_ptr().cast(), room.len());
         if count <= 0 {
+            complete = count == 0;
             break;
         }
         filled += count as usize;
         let mut start = 0;
-        while let Some(length) = buffer[start..filled].iter().position(|&byte| byte == b'\n') {
-            if let Some(answer) = look_at_mapping(&buffer[start..start + length], address) {
-                found = Some(answer);
-                break;
+        while goes_on && let Some(length) = buffer[start..filled].iter().position(|&byte| byte == b'\n') {
+            if let Some(mapping) = read_mapping(&buffer[start..start + length]) {
+                goes_on = act(mapping);
             }
             start += length + 1;
         }
@@ -33,22 +72,20 @@ pub unsafe fn contains(address: usize) -> bool {
         filled -= start;
     }
     libc::close(file);
-    found.unwrap_or(false)
+    complete || !goes_on
 }
 
-/// One line of the map, `start-end perms offset device inode [name]`: `None` if the address is not in it.
+/// One line of the map: `start-end perms offset device inode [name]`.
 #[cfg(target_os = "linux")]
-fn look_at_mapping(line: &[u8], address: usize) -> Option<bool> {
+fn read_mapping(line: &[u8]) -> Option<Mapping> {
     let mut words = line.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
     let range = words.next()?;
     let dash = range.iter().position(|&byte| byte == b'-')?;
     let (start, end) = (hexadecimal(&range[..dash])?, hexadecimal(&range[dash + 1..])?);
-    if address < start || address >= end {
-        return None;
-    }
     let executable = words.next()?.get(2) == Some(&b'x');
     let (_, _, inode) = (words.next()?, words.next()?, words.next()?);
-    Some(executable && inode == b"0" && words.next().is_none())
+    let of_file = inode != b"0" || words.next().is_some();
+    Some(Mapping { start, end, executable, of_file })
 }
 
 #[cfg(target_os = "linux")]
@@ -65,21 +102,35 @@ pub unsafe fn contains(_: usize) -> bool {
     false
 }
 
+/// See [`contains`].
+#[cfg(not(target_os = "linux"))]
+pub unsafe fn stack_returns_to_file(_: usize, _: usize) -> bool {
+    true
+}
+
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
 
     #[test]
     fn tells_generated_code_from_a_file() {
+        let look = |line| read_mapping(line).map(|mapping| (mapping.executable, mapping.of_file));
         let line = b"7f0000000000-7f0000010000 r-xp 00000000 00:00 0 ";
-        assert_eq!(look_at_mapping(line, 0x7f00_0000_1234), Some(true));
-        assert_eq!(look_at_mapping(line, 0x7f00_0001_0000), None);
+        assert_eq!(look(line), Some((true, false)));
+        let range = read_mapping(line).map(|mapping| (mapping.start, mapping.end));
+        assert_eq!(range, Some((0x7f00_0000_0000, 0x7f00_0001_0000)));
         let file = b"7f0000000000-7f0000010000 r-xp 00000000 08:01 77 /lib/libc.so";
-        assert_eq!(look_at_mapping(file, 0x7f00_0000_1234), Some(false));
+        assert_eq!(look(file), Some((true, true)));
         let data = b"7f0000000000-7f0000010000 rw-p 00000000 00:00 0";
-        assert_eq!(look_at_mapping(data, 0x7f00_0000_1234), Some(false));
+        assert_eq!(look(data), Some((false, false)));
         let here = tells_generated_code_from_a_file as *const () as usize;
         // SAFETY: only reads the memory map.
         assert!(!unsafe { contains(here) });
+        let stack = [0, here, 0];
+        let from = stack.as_ptr() as usize;
+        // SAFETY: only reads the array.
+        let (with, without) =
+            unsafe { (stack_returns_to_file(from, from + 24), stack_returns_to_file(from + 16, from + 24)) };
+        assert!(with && !without);
     }
 }

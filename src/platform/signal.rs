@@ -12,9 +12,19 @@ use std::os::unix::ffi::OsStringExt;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::sync::{Once, OnceLock};
 
-/// What runs on the thread that was asked: gets the address of the interrupted instruction, 0 if the system does not tell.
-/// Only async-signal-safe calls are allowed. `false`: there was nothing to do, the signal may be somebody else's.
-pub type Handler = unsafe fn(interrupted: usize) -> bool;
+/// Where a thread was when the signal came; zeros if the system does not tell.
+#[derive(Clone, Copy)]
+#[cfg_attr(feature = "lua54", allow(dead_code))]
+pub struct Interrupted {
+    /// The address of the instruction.
+    pub instruction: usize,
+    /// The stack pointer.
+    pub stack: usize,
+}
+
+/// What runs on the thread that was asked. Only async-signal-safe calls are allowed. `false`: there was nothing to do, the
+/// signal may be somebody else's.
+pub type Handler = unsafe fn(interrupted: Interrupted) -> bool;
 
 /// A thread that can be asked; must not be used after the thread has ended.
 #[derive(Clone, Copy)]
@@ -181,6 +191,15 @@ pub fn allow() {
     }
 }
 
+/// In the handler: the thread goes no further. It holds nothing that others need, or this must not be called.
+#[cfg(feature = "luajit")]
+pub fn sleep_for_ever() -> ! {
+    loop {
+        // SAFETY: has no preconditions, and is async-signal-safe.
+        unsafe { libc::pause() };
+    }
+}
+
 thread_local! {
     /// This thread can be asked. Constant and without destructor, so that the signal handler may read it.
     static ASKABLE: Cell<bool> = const { Cell::new(false) };
@@ -248,16 +267,21 @@ unsafe fn call_earlier(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
 }
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-unsafe fn interrupted_at(context: *mut c_void) -> usize {
-    (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs[libc::REG_RIP as usize] as usize
+unsafe fn interrupted_at(context: *mut c_void) -> Interrupted {
+    let registers = &(*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs;
+    Interrupted {
+        instruction: registers[libc::REG_RIP as usize] as usize,
+        stack: registers[libc::REG_RSP as usize] as usize,
+    }
 }
 
 #[cfg(all(target_os = "linux", target_arch = "aarch64"))]
-unsafe fn interrupted_at(context: *mut c_void) -> usize {
-    (*context.cast::<libc::ucontext_t>()).uc_mcontext.pc as usize
+unsafe fn interrupted_at(context: *mut c_void) -> Interrupted {
+    let registers = &(*context.cast::<libc::ucontext_t>()).uc_mcontext;
+    Interrupted { instruction: registers.pc as usize, stack: registers.sp as usize }
 }
 
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
-unsafe fn interrupted_at(_: *mut c_void) -> usize {
-    0
+unsafe fn interrupted_at(_: *mut c_void) -> Interrupted {
+    Interrupted { instruction: 0, stack: 0 }
 }

@@ -25,6 +25,9 @@ use std::time::{Duration, Instant};
 const PAUSES: [Duration; 3] =
     [Duration::from_micros(200), Duration::from_millis(1), Duration::from_millis(10)];
 
+/// A process that was given up is interrupted for so long: what it computes may be put to sleep.
+const LAST_SIGNALS: Duration = Duration::from_millis(100);
+
 struct Work {
     /// Processes to be interrupted or given up.
     doomed: Vec<Doomed>,
@@ -216,15 +219,15 @@ fn pause_after(elapsed: Duration) -> Duration {
 /// Interrupts a process, or gives it up when its grace is over. `false` if it is gone.
 fn still_there(doomed: &Doomed) -> bool {
     let process = &doomed.process;
-    if process.stage() == Stage::Gone {
-        return false;
-    }
-    if doomed.since.elapsed() >= process.host.settings.terminate_grace {
+    let over = doomed.since.elapsed().checked_sub(process.host.settings.terminate_grace);
+    if over.is_some() {
         exit::give_up(process);
+    }
+    if process.stage() == Stage::Gone && !process.is_abandoned() {
         return false;
     }
     process.interrupt();
-    true
+    over.is_none_or(|over| over < LAST_SIGNALS)
 }
 
 /// Gives up processes whose state has been closing for too long.

@@ -6,7 +6,7 @@ use super::chunk::{Code, Program, Started};
 use super::context::Context;
 use super::coroutine;
 #[cfg(feature = "luajit")]
-use super::interrupt;
+use super::{compiled, interrupt};
 use crate::codec::{again, decode};
 use crate::lua::{install, restricted};
 use std::ffi::c_int;
@@ -27,6 +27,8 @@ pub struct Startup {
 /// Fills the new state; called by Lua, may raise.
 pub unsafe extern "C-unwind" fn set_up(l: *mut lua_State) -> c_int {
     let context = Context::of_state(l);
+    #[cfg(feature = "luajit")]
+    compiled::learn(l);
     context.memory.set_limit(context.process.limits.memory);
     context.weigh_charges();
     let held = CollectorHeld::hold(l);

@@ -6,6 +6,9 @@
 
 use super::api::*;
 use super::birth::Startup;
+#[cfg(feature = "lua54")]
+use super::census::Census;
+use super::chain::Link;
 use super::chunk::{Code, Started};
 use super::frame::JumpBuffer;
 use super::kind::Kind;
@@ -54,6 +57,10 @@ pub struct Context {
     pub coroutines: RefCell<SecondaryMap<TaskId, Coroutine>>,
     /// The coroutine whose code runs now. Spawned states only, kept by the library's `resume` and `wrap`.
     pub running: Cell<*mut lua_State>,
+    /// The coroutines that the library has resumed inside each other. Spawned states only.
+    pub chain: Cell<*const Link>,
+    /// How many of them a coroutine has resumed that a C module had resumed.
+    pub strangers: Cell<u32>,
     /// Whether it was asked to give way to other processes.
     pub pause: Pause,
     /// A wait may be on its way to the scheduler: coroutines yield the waiting mark one after the other. As long as none is,
@@ -82,12 +89,25 @@ pub struct Context {
     pub interruptible: Cell<bool>,
     /// What runs now must not leave the process by a jump: Rust owns something further out.
     pub stays: Cell<bool>,
+    /// The jump has left code that LuaJIT had compiled.
+    #[cfg(feature = "luajit")]
+    pub left_compiled: Cell<bool>,
+    /// The coroutines of the state.
+    #[cfg(feature = "lua54")]
+    pub census: Census,
     /// Spawned process: its code has stopped the collector.
     pub collector_stopped: Cell<bool>,
     /// Option `wrapped` (P-64): the form of events and of `msg:payload()`.
     pub wrapped: Cell<bool>,
     /// The state is being closed: nothing can wait any more.
     pub closing: Cell<bool>,
+    /// How often the closing main state has looked for what finalizers have made.
+    #[cfg(feature = "luajit")]
+    pub round: Cell<u32>,
+    /// How many userdata point here.
+    holders: Cell<usize>,
+    /// The state has closed, and nothing but the holders knows of this any more.
+    orphaned: Cell<bool>,
     /// Processes this one monitors, and their PIDs: they may be gone.
     pub monitored: RefCell<FxHashMap<ProcessId, Box<str>>>,
     /// The children that an `exec` waits for, and the channel on which it does.
@@ -136,6 +156,32 @@ struct Destination {
     releases: Option<u64>,
 }
 
+/// A context as a userdata of its state points to it. While the state of a main process closes, its finalizers may make userdata
+/// of the library that are collected later than anything by which the library could tell that the state is gone.
+pub struct Held(*const Context);
+
+impl std::ops::Deref for Held {
+    type Target = Context;
+
+    #[inline]
+    fn deref(&self) -> &Context {
+        // SAFETY: the context of a spawned state outlives it; that of a main state stays as long as it is held.
+        unsafe { &*self.0 }
+    }
+}
+
+impl Drop for Held {
+    #[inline]
+    fn drop(&mut self) {
+        let left = self.holders.get() - 1;
+        self.holders.set(left);
+        if left == 0 && self.orphaned.get() {
+            // SAFETY: only `orphan` sets the mark, of a boxed context, and nobody else knows of it any more.
+            drop(unsafe { Box::from_raw(self.0.cast_mut()) });
+        }
+    }
+}
+
 /// How many destinations are remembered at first, and at most: a process that sends to few others needs few places.
 const DESTINATIONS: (usize, usize) = (4, 64);
 
@@ -153,6 +199,8 @@ impl Context {
             scheduler: RefCell::default(),
             coroutines: RefCell::new(SecondaryMap::new()),
             running: Cell::new(ptr::null_mut()),
+            chain: Cell::new(ptr::null()),
+            strangers: Cell::new(0),
             pause: Pause::default(),
             wait_passes: Cell::new(false),
             served: Cell::new(0),
@@ -167,9 +215,17 @@ impl Context {
             frame: JumpBuffer::new(),
             interruptible: Cell::new(false),
             stays: Cell::new(false),
+            #[cfg(feature = "luajit")]
+            left_compiled: Cell::new(false),
+            #[cfg(feature = "lua54")]
+            census: Census::default(),
             collector_stopped: Cell::new(false),
             wrapped: Cell::new(false),
             closing: Cell::new(false),
+            #[cfg(feature = "luajit")]
+            round: Cell::new(0),
+            holders: Cell::new(0),
+            orphaned: Cell::new(false),
             monitored: RefCell::default(),
             executing: RefCell::default(),
             childless: Cell::new(None),
@@ -217,6 +273,26 @@ impl Context {
             return Some(context);
         }
         main_state::context_of(l)
+    }
+
+    /// A pointer to this for a userdata of the state, which keeps the context of a main state until the userdata is gone.
+    #[inline]
+    pub fn hold(&self) -> Held {
+        self.holders.set(self.holders.get() + 1);
+        Held(ptr::from_ref(self))
+    }
+
+    /// The main state has closed, and the last way to its context but by its holders is gone: frees it, now or with the last of
+    /// them.
+    ///
+    /// # Safety
+    /// It was boxed, and is not used any more but through its holders.
+    #[cfg(feature = "luajit")]
+    pub unsafe fn orphan(context: *const Context) {
+        (*context).orphaned.set(true);
+        if (*context).holders.get() == 0 {
+            drop(Box::from_raw(context.cast_mut()));
+        }
     }
 
     /// The encoder, for one encoding; nothing else may use it meanwhile.

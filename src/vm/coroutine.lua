@@ -1,14 +1,15 @@
 -- coroutine.resume and wrap of spawned processes on LuaJIT: a coroutine that waits in the library makes the one that
--- resumed it wait as well, up to the library. Where nothing can yield `hold` keeps the thread until the wait is over.
+-- resumed it wait as well, up to the library. Where that is not possible (`passes`) `hold` keeps the thread until the wait is
+-- over.
 --
 -- `resume` and `again` give `a` if the coroutine has one result, else `a, b, c, kind`: to look at results that are
 -- passed as `...` would take another call for each resume.
-local WAITING, WAITS, FAILED, resume, again, all, hold, raise = ...
+local WAITING, WAITS, FAILED, resume, again, all, passes, hold, raise = ...
 local coroutine = coroutine
-local create, yield, isyieldable = coroutine.create, coroutine.yield, coroutine.isyieldable
+local create, yield = coroutine.create, coroutine.yield
 
 local function wait()
-  if isyieldable() then
+  if passes() then
     yield(WAITING)
   else
     hold()

@@ -45,8 +45,8 @@ pub unsafe fn may_yield_to_library(l: *mut lua_State, context: &Context) -> bool
             .and_then(|task| coroutines.get(task))
             .is_some_and(|coroutine| coroutine.thread == l);
     }
-    // A coroutine that a C module resumes is not known to us (Lua 5.4). LuaJIT lets coroutines yield inside finalizers.
-    if cfg!(feature = "luajit") { !wait::runs_finalizer(l, context) } else { context.running.get() == l }
+    // What a C module has resumed would yield to that. LuaJIT lets coroutines yield inside finalizers.
+    context.running.get() == l && (cfg!(feature = "lua54") || !wait::runs_finalizer(l, context))
 }
 
 /// Makes a managed coroutine of the function and the arguments that are the top `count` values, and pops these.
@@ -60,24 +60,17 @@ pub unsafe fn spawn(l: *mut lua_State, context: &Context, count: c_int) -> TaskI
     // On top is the thread itself: it lives as long as it stands in the table of coroutines.
     push_anchors(l);
     lua_insert(l, -2);
-    lua_pushboolean(l, 1);
-    lua_rawset(l, -3);
+    lua_rawsetp(l, -2, co.cast());
     lua_pop(l, 1);
     let task = context.scheduler.borrow_mut().start_task();
     context.coroutines.borrow_mut().insert(task, Coroutine { thread: co, started: false });
     task
 }
 
-/// Pushes the table that keeps managed coroutines alive.
+/// Pushes the table that keeps managed coroutines alive: under their addresses.
 unsafe fn push_anchors(l: *mut lua_State) {
     static KEY: u8 = 0;
     push_own_table(l, &KEY);
-}
-
-/// Pushes the thread of a coroutine.
-pub unsafe fn push_thread(l: *mut lua_State, co: *mut lua_State) {
-    lua_pushthread(co);
-    lua_xmove(co, l, 1);
 }
 
 /// Resumes a managed coroutine until it waits, gives way or ends. `true`: it was paused, to go on first in the next step.
@@ -107,12 +100,14 @@ pub unsafe fn run(from: *mut lua_State, context: &Context, task: TaskId) -> bool
         end(from, context, task);
         return false;
     };
-    context.running.set(co);
+    let link = context.link(from, co);
+    context.enter(&link);
     context.served.set(0);
     // A hook may run others while a wait passes.
     let passes = context.wait_passes.replace(false);
     let (status, results) = resume(co, level_of(from), args);
     context.wait_passes.set(passes);
+    context.back(&link);
     // From here on the signal handler must not set a hook on `co`, which may be gone soon.
     context.running.set(context.main_thread.get());
     context.pause.unhook();
@@ -126,8 +121,12 @@ pub unsafe fn run(from: *mut lua_State, context: &Context, task: TaskId) -> bool
             // It gives way, unless it really waits: the mark alone proves nothing, code that got hold of it may yield it.
             if !is_waiting(co) || context.scheduler.borrow().wait_of(task).is_none() {
                 lua_settop(co, -results - 1);
-                lua_pushlightuserdata(co, waiting_mark());
-                context.scheduler.borrow_mut().requeue(task);
+                if mark(from, context, co, results) {
+                    context.scheduler.borrow_mut().requeue(task);
+                } else {
+                    ending::task_ended(from, context, task, co, LUA_ERRMEM);
+                    end(from, context, task);
+                }
             }
         }
         status => {
@@ -136,6 +135,37 @@ pub unsafe fn run(from: *mut lua_State, context: &Context, task: TaskId) -> bool
         }
     }
     false
+}
+
+/// Puts the waiting mark in the place of what `co` has yielded. Nothing protects the library here from a raise: `false` if there
+/// is no memory for it.
+#[cfg(feature = "lua54")]
+unsafe fn mark(_: *mut lua_State, _: &Context, co: *mut lua_State, _: c_int) -> bool {
+    // Room for one value is there always.
+    lua_pushlightuserdata(co, waiting_mark());
+    true
+}
+
+/// Puts the waiting mark in the place of what `co` has yielded. Nothing protects the library here from a raise: `false` if there
+/// is no memory for it.
+#[cfg(feature = "luajit")]
+unsafe fn mark(l: *mut lua_State, context: &Context, co: *mut lua_State, results: c_int) -> bool {
+    unsafe extern "C-unwind" fn push(l: *mut lua_State) -> c_int {
+        let (co, _) = Context::of_state(l).ending.get();
+        lua_pushlightuserdata(co, waiting_mark());
+        0
+    }
+    // In a main process all of this runs in a call from Lua.
+    if results > 0 || context.process.is_main() {
+        lua_pushlightuserdata(co, waiting_mark());
+        return true;
+    }
+    context.ending.set((co, LUA_YIELD));
+    let pushed = protected(l, push) == LUA_OK;
+    if !pushed {
+        lua_pop(l, 1);
+    }
+    pushed
 }
 
 /// Whose depth of C calls a resumed coroutine goes on with.
@@ -184,10 +214,10 @@ unsafe fn prepare_again(co: *mut lua_State, waited: bool) -> c_int {
 unsafe fn end(l: *mut lua_State, context: &Context, task: TaskId) {
     let ended = context.coroutines.borrow_mut().remove(task);
     if let Some(coroutine) = ended {
+        // Nothing is pushed on the coroutine: its stack may be what has overflowed.
         push_anchors(l);
-        push_thread(l, coroutine.thread);
         lua_pushnil(l);
-        lua_rawset(l, -3);
+        lua_rawsetp(l, -2, coroutine.thread.cast());
         lua_pop(l, 1);
     }
     context.scheduler.borrow_mut().end_task(task);
@@ -259,16 +289,18 @@ mod lua54 {
             return Back::Error;
         }
         loop {
-            context.running.set(co);
+            let link = context.link(l, co);
+            context.enter(&link);
             context.nested_coroutines.set(depth + 1);
             let (status, results) = resume(co, l, args);
             context.nested_coroutines.set(depth);
-            context.running.set(l);
+            context.back(&link);
             context.pause.left(co);
-            wait::leave_if_over(context);
+            wait::leave_if_over(l, context);
+            let passes_outwards = can_yield(l) && context.running.get() == l;
             match status {
                 LUA_YIELD if context.pause.is_passing() => {
-                    if can_yield(l) {
+                    if passes_outwards {
                         return Back::Waits;
                     }
                     context.pause.arrive();
@@ -276,7 +308,7 @@ mod lua54 {
                     args = 0;
                 }
                 LUA_YIELD if passes_wait(context, co, results) => {
-                    if can_yield(l) {
+                    if passes_outwards {
                         return Back::Waits;
                     }
                     wait::hold(l, context);
@@ -389,9 +421,10 @@ mod lua54 {
         } else {
             traceback::keep_failed(l, context, co);
             // Closes what the coroutine left open, by its own code; a new error takes the place of the old one.
-            context.running.set(co);
+            let link = context.link(l, co);
+            context.enter(&link);
             lua_resetthread(co);
-            context.running.set(l);
+            context.back(&link);
             context.pause.left(co);
             lua_xmove(co, l, 1);
         }
@@ -406,20 +439,21 @@ mod lua54 {
     /// The stock `close` for everything but a coroutine that waits in the library: that one is not suspended for others.
     pub unsafe extern "C-unwind" fn close_coroutine(l: *mut lua_State) -> c_int {
         let context = Context::of_state(l);
-        if let Some(co) = thread_at(l, 1) {
-            if is_waiting(co) {
-                luaL_error(l, c"cannot close a running coroutine".as_ptr());
-            }
-            // What it left open is closed by its own code.
-            context.running.set(co);
-        }
-        let closed = context.running.get();
         let given = lua_gettop(l);
+        let closed = thread_at(l, 1);
+        if closed.is_some_and(|co| is_waiting(co)) {
+            luaL_error(l, c"cannot close a running coroutine".as_ptr());
+        }
         lua_pushvalue(l, lua_upvalueindex(1));
         lua_insert(l, 1);
+        // What a coroutine left open is closed by its own code.
+        let link = context.link(l, closed.unwrap_or(l));
+        context.enter(&link);
         let status = lua_pcall(l, given, LUA_MULTRET, 0);
-        context.running.set(l);
-        if closed != l {
+        context.back(&link);
+        if let Some(closed) = closed
+            && closed != l
+        {
             context.pause.left(closed);
         }
         if status != LUA_OK {

@@ -5,17 +5,27 @@
 //! to the entry frame ([`super::frame`]). Neither `pcall` nor a coroutine nor a hook of the user's is in the way. Code that
 //! LuaJIT has compiled looks at no hook: where the signal has interrupted such code, the handler itself jumps.
 //!
-//! Out of reach are C functions that do not return, `__gc` finalizers and hook functions (no hook is called inside these);
-//! such a process is given up.
+//! Where a C module has resumed a coroutine nothing jumps ([`super::chain`]): the hook raises an error, and stays. On Lua 5.4,
+//! where each coroutine has its own hook and nothing tells which one runs, it is set on all of them then. Compiled code does
+//! not notice: the handler jumps only if it can tell from the C stack that the code is that of a coroutine that the library has
+//! resumed ([`Compiled`]).
+//!
+//! Out of reach are C functions that do not return, `__gc` finalizers and hook functions (no hook is called inside these), and
+//! compiled loops in what a C module has resumed; such a process is given up. Compiled code that has been given up is put to
+//! sleep where it is.
 
 use super::api::*;
-use super::context::Context;
-use super::frame;
+use super::chain;
 #[cfg(feature = "luajit")]
-use crate::platform::generated_code;
-use crate::platform::signal;
+use super::compiled;
+use super::context::Context;
+#[cfg(feature = "luajit")]
+use super::frame;
+use crate::platform::signal::{self, Interrupted};
 use crate::runtime::pool;
 use std::cell::Cell;
+#[cfg(feature = "luajit")]
+use std::ffi::c_int;
 use std::ptr;
 
 thread_local! {
@@ -42,7 +52,7 @@ pub fn release() {
 }
 
 /// Runs in the signal handler: only plain stores, and system calls that are async-signal-safe.
-unsafe fn on_signal(interrupted: usize) -> bool {
+unsafe fn on_signal(interrupted: Interrupted) -> bool {
     let context = CONTEXT.with(Cell::get);
     // SAFETY: `release` is called before the context goes away, on this very thread.
     let Some(context) = context.as_ref() else {
@@ -59,53 +69,88 @@ unsafe fn on_signal(interrupted: usize) -> bool {
     doomed
 }
 
-/// Lua 5.4: the hook belongs to the coroutine that runs.
+/// Lua 5.4: the hook belongs to the coroutine that runs; if the one that it was set on has not noticed, to any.
 #[cfg(feature = "lua54")]
-unsafe fn stop(context: &Context, _: usize) {
-    lua_sethook(context.running.get(), Some(leave), LUA_MASKCOUNT, 1);
+unsafe fn stop(context: &Context, _: Interrupted) {
+    let running = context.running.get();
+    if has_hook(running) {
+        context.census.each(|co| lua_sethook(co, Some(leave), LUA_MASKCOUNT, 1));
+    }
+    lua_sethook(running, Some(leave), LUA_MASKCOUNT, 1);
 }
 
 /// LuaJIT: the hook belongs to the whole state. Taking it away first repairs a dispatch table that was being changed.
 #[cfg(feature = "luajit")]
-unsafe fn stop(context: &Context, interrupted: usize) {
+unsafe fn stop(context: &Context, interrupted: Interrupted) {
     let l = context.main_thread.get();
     lua_sethook(l, None, 0, 0);
     lua_sethook(l, Some(leave), LUA_MASKCOUNT, 1);
-    if generated_code::contains(interrupted) {
-        context.interruptible.set(false);
-        frame::leave(&context.frame);
+    match compiled::look(context, interrupted) {
+        compiled::Code::Own => {
+            context.interruptible.set(false);
+            context.left_compiled.set(true);
+            frame::leave(&context.frame);
+        }
+        compiled::Code::OfOthers if context.process.is_abandoned() => signal::sleep_for_ever(),
+        _ => {}
     }
+}
+
+#[cfg(feature = "lua54")]
+unsafe fn has_hook(l: *mut lua_State) -> bool {
+    lua_gethook(l).is_some_and(|hook| hook as usize == leave as *const () as usize)
 }
 
 /// The hook.
 unsafe extern "C-unwind" fn leave(l: *mut lua_State, _: *mut lua_Debug) {
     let Some(context) = Context::find(l) else { return };
-    if context.process.is_doomed() && context.interruptible.get() {
-        context.interruptible.set(false);
-        // SAFETY: the thread is inside a step, which runs on top of the entry frame.
-        frame::leave(&context.frame);
+    if context.interruptible.get() && context.is_over() {
+        // SAFETY: the thread is inside a step.
+        chain::leave(l, context);
     }
 }
 
-/// Brings a state into order after a jump, so that it can be closed.
-#[cfg(feature = "lua54")]
-pub unsafe fn repair(l: *mut lua_State) {
-    lua_sethook(l, None, 0, 0);
+/// An error is raised in `l`, which cannot be left: the hook goes on raising it, and is set on what comes next.
+pub unsafe fn insist(l: *mut lua_State, context: &Context) {
+    let set = |l| lua_sethook(l, Some(leave), LUA_MASKCOUNT, 1);
+    set(l);
+    #[cfg(feature = "lua54")]
+    set(context.running.get());
+    #[cfg(feature = "luajit")]
+    let _ = context;
 }
 
-/// Brings a state into order after a jump, so that it can be closed: LuaJIT still believes to be in compiled code, where a
-/// finalizer must not run, until a compiled loop has come to its end.
+/// Brings a state into order after a jump, so that it can be closed. `false`: that is not possible.
+#[cfg(feature = "lua54")]
+pub unsafe fn repair(context: &Context) -> bool {
+    context.forget_chain();
+    lua_sethook(context.main_thread.get(), None, 0, 0);
+    true
+}
+
+/// Brings a state into order after a jump, so that it can be closed. `false`: that is not possible.
+///
+/// After a jump out of compiled code LuaJIT still believes to be in such code, where a finalizer must not run, until a compiled
+/// loop has come to its end. After a jump out of a finalizer it still believes to be in that, where nothing can be compiled
+/// (and raises then); no compiled code is left from a finalizer, as far as that can be told.
 #[cfg(feature = "luajit")]
-pub unsafe fn repair(l: *mut lua_State) {
+pub unsafe fn repair(context: &Context) -> bool {
+    unsafe extern "C-unwind" fn run_compiled_loop(l: *mut lua_State) -> c_int {
+        set_compiler(l, true);
+        if luaL_loadstring(l, c"local x = 0 for i = 1, 400 do x = x + i end".as_ptr()) == LUA_OK {
+            lua_call(l, 0, 0);
+        }
+        set_compiler(l, false);
+        0
+    }
+    let l = context.main_thread.get();
+    context.forget_chain();
     lua_sethook(l, None, 0, 0);
     lua_settop(l, 0);
     lua_gc(l, LUA_GCSTOP, 0);
-    set_compiler(l, true);
-    if luaL_loadstring(l, c"local x = 0 for i = 1, 400 do x = x + i end".as_ptr()) == LUA_OK {
-        lua_pcall(l, 0, 0, 0);
-    }
-    set_compiler(l, false);
+    let repaired = !context.left_compiled.replace(false) || protected(l, run_compiled_loop) == LUA_OK;
     lua_settop(l, 0);
+    repaired
 }
 
 /// Turns LuaJIT's compiler on or off for the whole state.

@@ -28,7 +28,7 @@ use std::sync::Arc;
 pub struct Life {
     context: Box<Context>,
     born: bool,
-    /// A panic has left the state in an unknown condition.
+    /// A panic or a jump has left the state in an unknown condition.
     broken: bool,
 }
 
@@ -73,7 +73,10 @@ impl Life {
             Ok(frame::Left::Returned) => return run.step,
             Ok(frame::Left::Jumped) => {
                 // SAFETY: no code of the state runs any more.
-                unsafe { interrupt::repair(context.main_thread.get()) };
+                if !unsafe { interrupt::repair(context) } {
+                    self.broken = true;
+                    return Step::Over;
+                }
                 let startup = context.upgrade.take();
                 if let Some(startup) = startup
                     && !context.process.is_doomed()
@@ -111,7 +114,7 @@ impl Life {
         let outcome = outcome.unwrap_or_else(|| Err(Arc::new(Failure::Terminated.into())));
         let report = context.reportable.get() && (broken || !process.is_doomed());
         exit::begin(&process, outcome);
-        // What a panic has left behind may be in any condition: it is left alone.
+        // What is in an unknown condition is left alone.
         if broken {
             std::mem::forget(context);
         } else {
@@ -156,6 +159,10 @@ unsafe extern "C-unwind" fn run_body(data: *mut c_void) {
 
 unsafe fn run_coroutines(l: *mut lua_State, context: &Context, mut turns: usize) -> Step {
     loop {
+        if context.upgrade.borrow().is_some() {
+            // What wanted the other code was resumed by a C module, and has ended meanwhile.
+            frame::leave(&context.frame);
+        }
         if context.process.is_doomed() || context.outcome.borrow().is_some() {
             return Step::Over;
         }

@@ -5,7 +5,8 @@
 //! 2. Finalizers that run later may still call the library, so the context stays. It goes when no finalizer is left. On
 //!    Lua 5.4 that is when the closing state frees its last block, itself; the library sees that by standing in for the state's
 //!    allocator from 1. on. LuaJIT frees its own memory by other means, but collects what finalizers have made in another
-//!    round: there a second guard, made in 1., does it.
+//!    round, up to ten times: there a guard makes the next one, and the last of them does it. What is collected still later
+//!    holds the context by itself ([`super::context::Held`]).
 
 use super::api::*;
 use super::context::Context;
@@ -119,13 +120,24 @@ unsafe fn release_at_end(l: *mut lua_State, _: *const Context) {
     lua_pop(l, 1);
 }
 
+/// How many rounds of finalizers LuaJIT makes when it closes a state.
+#[cfg(feature = "luajit")]
+const ROUNDS: u32 = 10;
+
 #[cfg(feature = "luajit")]
 unsafe extern "C-unwind" fn state_has_closed(l: *mut lua_State) -> c_int {
     if let Some(context) = context_of(l) {
-        let context = ptr::from_ref(context).cast_mut();
+        // The first round was that of `state_closes`.
+        let round = context.round.get() + 1;
+        context.round.set(round);
+        if round + 1 < ROUNDS {
+            release_at_end(l, context);
+            return 0;
+        }
+        let context = ptr::from_ref(context);
         set_context(l, ptr::null());
-        // SAFETY: it was boxed by `open`, and the field was the only way to it.
-        drop(Box::from_raw(context));
+        // SAFETY: it was boxed by `open`, and the field was the only way to it beside its holders.
+        Context::orphan(context);
     }
     0
 }

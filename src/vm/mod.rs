@@ -6,7 +6,12 @@
 pub mod api;
 pub mod birth;
 pub mod boot;
+#[cfg(feature = "lua54")]
+pub mod census;
+pub mod chain;
 pub mod chunk;
+#[cfg(feature = "luajit")]
+pub mod compiled;
 pub mod context;
 pub mod coroutine;
 pub mod ending;

@@ -125,10 +125,11 @@ unsafe fn go(l: *mut lua_State, co: *mut lua_State, args: c_int) -> c_int {
         lua_settop(co, -args - 1);
         return refused(l, c"C stack overflow");
     }
+    let link = context.link(l, co);
     context.nested_coroutines.set(depth + 1);
-    context.running.set(co);
+    context.enter(&link);
     let (status, results) = resume(co, l, args);
-    context.running.set(l);
+    context.back(&link);
     context.nested_coroutines.set(depth);
     match status {
         LUA_YIELD if context.pause.is_passing() || passes_wait(context, co, results) => tell(l, WAITS),

@@ -8,7 +8,27 @@ use std::ptr;
 /// The allocator of spawned states; `data` is the context.
 unsafe extern "C" fn allocate(data: *mut c_void, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
     // SAFETY: a state is closed before its context is dropped, and only one thread at a time runs it.
-    (*data.cast::<Context>()).memory.reallocate(block, old, new)
+    let context = &*data.cast::<Context>();
+    #[cfg(feature = "lua54")]
+    if block.is_null() {
+        if old == LUA_TTHREAD as usize && new != 0 {
+            return allocate_coroutine(context, new);
+        }
+    } else if new == 0 {
+        context.census.remove(block, old);
+    }
+    context.memory.reallocate(block, old, new)
+}
+
+/// For a new block Lua 5.4 says what it is for.
+#[cfg(feature = "lua54")]
+#[cold]
+unsafe fn allocate_coroutine(context: &Context, size: usize) -> *mut c_void {
+    let block = context.memory.reallocate(ptr::null_mut(), 0, size);
+    if !block.is_null() {
+        context.census.add(block, size);
+    }
+    block
 }
 
 /// The context of a spawned state, `None` for any other state.
@@ -40,6 +60,8 @@ pub unsafe fn open(context: &Context) -> Option<*mut lua_State> {
     if l.is_null() {
         return None;
     }
+    #[cfg(feature = "lua54")]
+    context.census.begin(l);
     context.main_thread.set(l);
     context.running.set(l);
     Some(l)

@@ -20,7 +20,7 @@
 
 use super::api::*;
 use super::context::Context;
-use super::{coroutine, frame, hook};
+use super::{chain, coroutine, hook};
 use crate::codec::encode::Encoder;
 use crate::platform;
 use crate::platform::depot;
@@ -320,6 +320,11 @@ unsafe fn run_others(l: *mut lua_State, context: &Context, waiter: WaiterId) {
     context.served.set(0);
     match pending {
         Pending::Nothing => {}
+        Pending::End => {
+            context.scheduler.borrow_mut().forget(waiter);
+            // SAFETY: only spawned processes are over while they run, inside a step.
+            chain::leave(l, context);
+        }
         Pending::ForMainScript => {
             context.scheduler.borrow_mut().forget(waiter);
             raise_pending(l, context);
@@ -335,6 +340,8 @@ unsafe fn run_others(l: *mut lua_State, context: &Context, waiter: WaiterId) {
 enum Pending {
     /// It can end.
     Nothing,
+    /// The process is over.
+    End,
     /// A failed link or coroutine, see `raise_pending`.
     ForMainScript,
     /// The value on top of the stack.
@@ -348,7 +355,9 @@ unsafe fn run_until(l: *mut lua_State, context: &Context, waiter: WaiterId, mut 
     let mut doubt = SHORTEST_DOUBT;
     context.stays.set(false);
     loop {
-        leave_if_over(context);
+        if must_leave(context) {
+            return Pending::End;
+        }
         if platform::fork::is_severed() {
             context.scheduler.borrow_mut().fail(waiter, Failure::AfterFork);
             return Pending::Nothing;
@@ -370,7 +379,9 @@ unsafe fn run_until(l: *mut lua_State, context: &Context, waiter: WaiterId, mut 
                 turns = turns.saturating_sub(1);
                 // One that is paused goes on before anything else does.
                 while coroutine::run(l, context, task) {
-                    leave_if_over(context);
+                    if must_leave(context) {
+                        break;
+                    }
                     context.scheduler.borrow_mut().next_task();
                 }
                 context.scheduler.borrow_mut().set_current(current);
@@ -382,19 +393,18 @@ unsafe fn run_until(l: *mut lua_State, context: &Context, waiter: WaiterId, mut 
     }
 }
 
-/// Ends the process here and now if somebody ended it, or one of its coroutines failed.
-pub unsafe fn leave_if_over(context: &Context) {
-    let may = !context.closing.get() && !context.stays.get();
-    if may && (context.process.is_doomed() || context.outcome.borrow().is_some()) {
-        // SAFETY: only spawned processes are doomed or have an outcome while they run, and those run inside `frame::enter`.
-        frame::leave(&context.frame);
+/// Ends the process here and now if somebody ended it, one of its coroutines failed, or it is to go on with other code.
+#[inline]
+pub unsafe fn leave_if_over(l: *mut lua_State, context: &Context) {
+    if must_leave(context) {
+        // SAFETY: only spawned processes are over while they run, and what they run is inside a step.
+        chain::leave(l, context);
     }
 }
 
-/// Leaves everything that the process does, to go on with other code.
-pub unsafe fn leave_for_upgrade(context: &Context) -> ! {
-    // SAFETY: code of a spawned process that is not being closed runs inside `frame::enter`.
-    frame::leave(&context.frame)
+/// Whether what the process does has to be left. Finalizers that run while the state closes are not.
+fn must_leave(context: &Context) -> bool {
+    !context.closing.get() && !context.stays.get() && context.is_over()
 }
 
 /// Only a main process has anything pending.

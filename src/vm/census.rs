@@ -1,0 +1,75 @@
+//! Which coroutines there are in a spawned state of Lua 5.4. Each has a hook of its own there, and nothing tells which one runs if
+//! a C module has resumed it; so the hook that ends a process may have to be set on all of them.
+//!
+//! The allocator learns of them: Lua says what a new block is for. A coroutine counts when Lua has made it complete, which shows in
+//! a word of its block, zero before that; which word, the main thread tells.
+
+use super::api::*;
+use rustc_hash::FxHashSet;
+use std::cell::{Cell, RefCell};
+use std::ffi::c_void;
+use std::ptr;
+
+/// See the top of the page.
+#[derive(Default)]
+pub struct Census {
+    /// The block of the main thread.
+    first: Cell<usize>,
+    /// Bytes of the block of any other, once there was one.
+    size: Cell<usize>,
+    /// From the block to the `lua_State` in it.
+    state: Cell<usize>,
+    /// From the block to the word that is not zero in a complete one; 0 if it is not known.
+    complete: Cell<usize>,
+    blocks: RefCell<FxHashSet<usize>>,
+}
+
+/// Words of a `lua_State` that there are in every version.
+const WORDS: usize = 20;
+
+impl Census {
+    /// The main thread is there.
+    pub unsafe fn begin(&self, l: *mut lua_State) {
+        let state = l as usize - self.first.get();
+        let inside = l as usize + 1..l as usize + WORDS * size_of::<usize>();
+        // The main thread notes its present call, which is its base, a part of itself.
+        let mut found = (0..WORDS).filter(|&word| inside.contains(&l.cast::<usize>().add(word).read()));
+        if let (Some(word), None) = (found.next(), found.next()) {
+            self.state.set(state);
+            self.complete.set(state + word * size_of::<usize>());
+        }
+    }
+
+    /// The allocator has given a block for a coroutine.
+    #[cold]
+    pub unsafe fn add(&self, block: *mut c_void, size: usize) {
+        if self.first.get() == 0 {
+            self.first.set(block as usize);
+        } else if self.complete.get() != 0 {
+            self.size.set(size);
+            ptr::write_bytes(block.cast::<u8>(), 0, size);
+            let mut blocks = self.blocks.borrow_mut();
+            if blocks.try_reserve(1).is_ok() {
+                blocks.insert(block as usize);
+            }
+        }
+    }
+
+    /// A block of `size` bytes is to be freed.
+    #[inline(always)]
+    pub fn remove(&self, block: *mut c_void, size: usize) {
+        if size == self.size.get() {
+            self.blocks.borrow_mut().remove(&(block as usize));
+        }
+    }
+
+    /// Calls `act` with every coroutine but the main thread. For the signal handler: nothing if that has interrupted a change.
+    pub unsafe fn each(&self, act: impl Fn(*mut lua_State)) {
+        let Ok(blocks) = self.blocks.try_borrow() else { return };
+        for &block in blocks.iter() {
+            if ((block + self.complete.get()) as *const usize).read() != 0 {
+                act((block + self.state.get()) as *mut lua_State);
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Whether code that LuaJIT has compiled, interrupted by a signal, may be left by a jump: for the signal handler.
+//!
+//! Compiled code runs right above the frame of its coroutine on the C stack (`lua_State.cframe`), with nothing in between but
+//! its own variables. If that is the frame of a coroutine that the library has resumed, no C module has resumed anything since.
+//! Where in a `lua_State` the frame is noted differs from build to build: it is the only word that points into the C stack, and
+//! found by that once for the program.
+
+use super::api::*;
+use super::context::Context;
+use crate::platform::generated_code;
+use crate::platform::signal::Interrupted;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// What a signal has interrupted.
+pub enum Code {
+    /// Compiled code that may be left.
+    Own,
+    /// Compiled code that may be that of a finalizer, or of a coroutine that a C module has resumed.
+    OfOthers,
+    /// Anything else.
+    NotCompiled,
+}
+
+/// The place of the frame in a `lua_State`, in bytes; 0 if it is not known.
+static PLACE: AtomicUsize = AtomicUsize::new(0);
+
+/// Words of a `lua_State` that there are in every build.
+const WORDS: usize = 11;
+
+/// The lowest two bits of the noted frame are flags.
+const FLAGS: usize = 3;
+
+/// Variables of compiled code take no more of the C stack, in bytes.
+const VARIABLES: usize = 2 << 10;
+
+/// What takes no more than this has no other frame in it, the smallest being larger.
+const NO_FRAME: usize = 64;
+
+/// Finds the place of the frame. `l` runs, in a protected call that the caller's caller has made.
+pub unsafe fn learn(l: *mut lua_State) {
+    const NEAR: usize = 16 << 10;
+    if PLACE.load(Ordering::Relaxed) != 0 {
+        return;
+    }
+    let mark = 0u8;
+    let here = &raw const mark as usize;
+    let mut found =
+        (0..WORDS).filter(|&word| (here..here + NEAR).contains(&l.cast::<usize>().add(word).read()));
+    if let (Some(word), None) = (found.next(), found.next()) {
+        PLACE.store(word * size_of::<usize>(), Ordering::Relaxed);
+    }
+}
+
+/// In the signal handler: what the signal has interrupted.
+pub unsafe fn look(context: &Context, interrupted: Interrupted) -> Code {
+    if !generated_code::contains(interrupted.instruction) {
+        return Code::NotCompiled;
+    }
+    // The collector stands still while a finalizer runs.
+    let in_finalizer = collector_runs(context.main_thread.get()) == 0 && !context.collector_stopped.get();
+    let own = !in_finalizer
+        && context.strangers.get() == 0
+        && context.has_resumed(|co| is_frame_of(co, interrupted.stack));
+    if own { Code::Own } else { Code::OfOthers }
+}
+
+/// Whether compiled code with this stack pointer is that of the coroutine.
+unsafe fn is_frame_of(co: *mut lua_State, stack: usize) -> bool {
+    let place = PLACE.load(Ordering::Relaxed);
+    if place == 0 {
+        return false;
+    }
+    let frame = co.cast::<u8>().add(place).cast::<usize>().read() & !FLAGS;
+    (stack..stack + VARIABLES).contains(&frame)
+        && (frame - stack <= NO_FRAME || !generated_code::stack_returns_to_file(stack, frame))
+}
