@@ -79,3 +79,84 @@ int native_at_exit(lua_State *L) {
   atexit(tell);
   return 0;
 }
+
+/* A scheduler of coroutines as a C module has it (cqueues): what it resumes stands in a list of records on the C stack. If a
+   record is still in the list when the Lua state closes, its frame was jumped over. */
+void *lua_newuserdatauv(lua_State *L, size_t size, int values);
+void *lua_newuserdata(lua_State *L, size_t size);
+void lua_createtable(lua_State *L, int array, int fields);
+int lua_setmetatable(lua_State *L, int index);
+void lua_setfield(lua_State *L, int index, const char *name);
+void lua_pushcclosure(lua_State *L, int (*function)(lua_State *), int upvalues);
+void lua_pushboolean(lua_State *L, int value);
+void lua_pushvalue(lua_State *L, int index);
+void lua_settop(lua_State *L, int index);
+void *lua_touserdata(lua_State *L, int index);
+lua_State *lua_newthread(lua_State *L);
+void lua_xmove(lua_State *from, lua_State *to, int count);
+#ifdef LUAJIT
+int lua_resume(lua_State *co, int count);
+#define resume_with(co, L, count) lua_resume(co, count)
+#define new_userdata(L, size) lua_newuserdata(L, size)
+#define pop_results(co, count) lua_settop(co, 0)
+#else
+int lua_resume(lua_State *co, lua_State *from, int count, int *results);
+static int resume_with(lua_State *co, lua_State *L, int count) {
+  int results = 0;
+  int status = lua_resume(co, L, count, &results);
+  if (status == 1) lua_settop(co, -results - 1);
+  return status;
+}
+#define new_userdata(L, size) lua_newuserdatauv(L, size, 0)
+#define pop_results(co, count) (void)0
+#endif
+
+struct record {
+  struct record *before;
+};
+
+static volatile int torn;
+
+static int scheduler_closes(lua_State *L) {
+  struct record **list = lua_touserdata(L, 1);
+  if (*list) __atomic_add_fetch(&torn, 1, __ATOMIC_SEQ_CST);
+  return 0;
+}
+
+/* torn() -> how many lists of records were not empty when they should have been */
+int native_torn(lua_State *L) {
+  lua_pushnumber(L, torn);
+  return 1;
+}
+
+/* scheduler() -> a scheduler */
+int native_scheduler(lua_State *L) {
+  struct record **list = new_userdata(L, sizeof *list);
+  *list = NULL;
+  lua_createtable(L, 0, 1);
+  lua_pushcclosure(L, scheduler_closes, 0);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  return 1;
+}
+
+/* resume(scheduler, f) -> true, how often it has yielded | false, how often, error: runs f as a coroutine, to its end */
+int native_resume(lua_State *L) {
+  struct record **list = lua_touserdata(L, 1);
+  lua_State *co = lua_newthread(L);
+  int yields = 0, status;
+  lua_pushvalue(L, 2);
+  lua_xmove(L, co, 1);
+  struct record record = {*list};
+  *list = &record;
+  while ((status = resume_with(co, L, 0)) == 1) {
+    pop_results(co, 0);
+    yields++;
+  }
+  *list = record.before;
+  lua_pushboolean(L, status == 0);
+  lua_pushnumber(L, yields);
+  if (status == 0) return 2;
+  lua_xmove(co, L, 1);
+  return 3;
+}

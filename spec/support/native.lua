@@ -14,7 +14,9 @@ function native.source(folder)
   end
   return ([[
     local native = {}
-    for _, name in ipairs({ "fork", "wait", "close_others", "catch", "raise", "block", "at_exit" }) do
+    for _, name in ipairs({
+      "fork", "wait", "close_others", "catch", "raise", "block", "at_exit", "scheduler", "resume", "torn",
+    }) do
       native[name] = assert(package.loadlib("%s", "native_" .. name))
     end
   ]]):format(library)

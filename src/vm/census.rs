@@ -27,6 +27,9 @@ pub struct Census {
 /// Words of a `lua_State` that there are in every version.
 const WORDS: usize = 20;
 
+/// Bytes that a `lua_State` has at most, with what stands before it.
+const LARGEST: usize = 512;
+
 impl Census {
     /// The main thread is there.
     pub unsafe fn begin(&self, l: *mut lua_State) {
@@ -43,11 +46,12 @@ impl Census {
     /// The allocator has given a block for a coroutine.
     #[cold]
     pub unsafe fn add(&self, block: *mut c_void, size: usize) {
+        // Not every word is set by Lua: what is left of an earlier state must not be taken for a sign.
+        ptr::write_bytes(block.cast::<u8>(), 0, size.min(LARGEST));
         if self.first.get() == 0 {
             self.first.set(block as usize);
         } else if self.complete.get() != 0 {
             self.size.set(size);
-            ptr::write_bytes(block.cast::<u8>(), 0, size);
             let mut blocks = self.blocks.borrow_mut();
             if blocks.try_reserve(1).is_ok() {
                 blocks.insert(block as usize);
