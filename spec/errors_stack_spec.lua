@@ -332,9 +332,30 @@ describe("the error that ends a process", function()
       local err = support.event_of(pid).error
       assert.is_true(err:find("stack overflow", 1, true) ~= nil, tostring(err):sub(-100))
       assert.is_true(#err:stack() < 5000, #err:stack())
-      -- A stack that overflows in compiled code of LuaJIT is lost: no handler is called then, nor by the stock xpcall.
-      local lost = support.jit and err:stack() == ""
-      assert.is_true(lost or #errors.call_stack(err).frames >= 10, err:stack())
+      assert.is_true(#errors.call_stack(err).frames >= 10, err:stack())
+    end
+  end)
+
+  it("E-16 L-11 says where a stack has overflowed, compiled or not", function()
+    -- Bodies, and the lines that may be the innermost one and must be the one below it.
+    for body, lines in pairs({
+      ["local function f()\nreturn 1 + f()\nend\nf()"] = { 1, 2, below = 2 },
+      ["local function f(t)\nlocal c = {}\nfor i = 1, #t do\nc[i] = f(t[i])\nend\nreturn c\nend\nlocal t = {}\nt[1] = t\nf(t)"] =
+        { 1, 2, 3, 4, below = 4 },
+      ["local function f(t)\nlocal n = 1\nfor i = 1, #t do\nn = n + f(t[i])\nend\nreturn n\nend\nlocal t = {}\nt[1] = t\n" ..
+        "coroutine.spawn(f, t)\nchannel.new():receive()"] = { 1, 2, 3, 4, below = 4 },
+    }) do
+      for _ = 1, 5 do
+        local err = failure_of(body)
+        local found = lines_of(err)
+        assert.equal(lines.below, found[2])
+        local innermost = false
+        for _, line in ipairs(lines) do
+          innermost = innermost or line == found[1]
+        end
+        assert.is_true(innermost, err:stack())
+        assert.matches(("^spec%%.inline:e%%d+:%d: stack overflow"):format(found[1] + 1), tostring(err))
+      end
     end
   end)
 

@@ -138,6 +138,9 @@ pub struct Context {
     pub ending: Cell<(*mut lua_State, c_int)>,
     /// The stack of the coroutine that ends the process by an error, where that has to be noted (see [`super::traceback`]).
     pub failed: RefCell<Vec<u8>>,
+    /// The stack of the coroutine that has overflowed last.
+    #[cfg(feature = "luajit")]
+    pub overflowed: RefCell<Vec<u8>>,
     /// The stack of the plain coroutine that has failed last.
     pub passed: RefCell<Vec<u8>>,
     /// The outcome is a failure of the code, to be reported if nobody watches.
@@ -241,6 +244,8 @@ impl Context {
             upgrade: RefCell::new(None),
             ending: Cell::new((ptr::null_mut(), 0)),
             failed: RefCell::default(),
+            #[cfg(feature = "luajit")]
+            overflowed: RefCell::default(),
             passed: RefCell::default(),
             reportable: Cell::new(false),
             decoding: RefCell::default(),

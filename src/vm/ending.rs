@@ -108,6 +108,11 @@ unsafe extern "C-unwind" fn take_error(l: *mut lua_State) -> c_int {
         Some(error) => (*error.0).clone(),
         None => error_of_value(l, context),
     };
+    #[cfg(feature = "luajit")]
+    if let Some((text, stack)) = traceback::of_overflow(context, &error.message) {
+        error.message = text;
+        error.set_stack(&context.process.pid, stack);
+    }
     // An error object has the stack of where it was made; those that the library makes have none.
     if error.stack.is_empty() {
         error.set_stack(&context.process.pid, traceback::of_ended(l, context, co));

@@ -1,6 +1,6 @@
 //! Managed coroutines of spawned processes on LuaJIT run under the stock `xpcall`, whose handler notes the stack of an error
 //! ([`super::traceback`]): when LuaJIT has unwound a coroutine, most of it cannot be told any more. A wait passes through
-//! `xpcall`. Of a stack that overflows in compiled code nothing can be told: LuaJIT calls no handler then.
+//! `xpcall`.
 
 use super::api::*;
 use super::context::Context;

@@ -2,6 +2,8 @@
 
 use super::api::*;
 use super::context::Context;
+#[cfg(feature = "luajit")]
+use super::traceback;
 use std::ffi::c_void;
 use std::ptr;
 
@@ -9,6 +11,10 @@ use std::ptr;
 unsafe extern "C" fn allocate(data: *mut c_void, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
     // SAFETY: a state is closed before its context is dropped, and only one thread at a time runs it.
     let context = &*data.cast::<Context>();
+    #[cfg(feature = "luajit")]
+    if new > traceback::LARGEST_STACK && !block.is_null() {
+        traceback::note_growth(context, block as usize, old);
+    }
     #[cfg(feature = "lua54")]
     if block.is_null() {
         if old == LUA_TTHREAD as usize && new != 0 {

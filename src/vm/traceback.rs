@@ -8,7 +8,8 @@
 //! in. What code catches and raises again by itself has the stack of where it did so.
 //!
 //! LuaJIT forgets the frames above a C function, and the line of the innermost one, when it unwinds a coroutine. There managed
-//! coroutines run under `xpcall`, whose handler looks at the stack before that.
+//! coroutines run under `xpcall`, whose handler looks at the stack before that. It calls no handler, and says no position, if the
+//! stack overflows in code that it has compiled. But it asks for a larger stack first, so that the allocator looks then.
 
 use super::api::*;
 use super::context::Context;
@@ -63,6 +64,39 @@ pub unsafe extern "C-unwind" fn note_failure(l: *mut lua_State) -> c_int {
     context.failed.replace(text);
     lua_settop(l, 1);
     1
+}
+
+/// Bytes of the largest stack that LuaJIT gives to code: 65,500 values and a few. What is larger tells of an overflow.
+#[cfg(feature = "luajit")]
+pub const LARGEST_STACK: usize = 65536 * 8;
+
+/// In the allocator: a block of this size is about to grow beyond the largest stack. If it is the stack that overflows, its frames
+/// are noted.
+#[cfg(feature = "luajit")]
+#[cold]
+pub unsafe fn note_growth(context: &Context, block: usize, size: usize) {
+    /// Words of a `lua_State` that there are in every build, several of which point into its stack.
+    const WORDS: usize = 11;
+    let co = context.running.get();
+    if context.interruptible.get()
+        && (0..WORDS).any(|word| (block..block + size).contains(&co.cast::<usize>().add(word).read()))
+    {
+        context.overflowed.replace(of(co, 0));
+    }
+}
+
+/// What an error of a managed coroutine says and where it was, if its stack has overflowed in compiled code.
+#[cfg(feature = "luajit")]
+pub unsafe fn of_overflow(context: &Context, text: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    const TEXT: &[u8] = b"stack overflow";
+    let stack = context.overflowed.take();
+    if text != TEXT || !context.failed.borrow().is_empty() {
+        return None;
+    }
+    let line =
+        stack.strip_prefix(HEADER.as_bytes())?.strip_prefix(b"\n\t")?.split(|&byte| byte == b'\n').next()?;
+    let position = line.windows(2).position(|pair| pair == b": ")?;
+    Some(([&line[..position + 2], TEXT].concat(), stack))
 }
 
 /// As [`of`]; if the error was passed on from an inner coroutine, beginning with the frames of that.
