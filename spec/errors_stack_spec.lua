@@ -340,10 +340,10 @@ describe("the error that ends a process", function()
     -- Bodies, and the lines that may be the innermost one and must be the one below it.
     for body, lines in pairs({
       ["local function f()\nreturn 1 + f()\nend\nf()"] = { 1, 2, below = 2 },
-      ["local function f(t)\nlocal c = {}\nfor i = 1, #t do\nc[i] = f(t[i])\nend\nreturn c\nend\nlocal t = {}\nt[1] = t\nf(t)"] =
-        { 1, 2, 3, 4, below = 4 },
-      ["local function f(t)\nlocal n = 1\nfor i = 1, #t do\nn = n + f(t[i])\nend\nreturn n\nend\nlocal t = {}\nt[1] = t\n" ..
-        "coroutine.spawn(f, t)\nchannel.new():receive()"] = { 1, 2, 3, 4, below = 4 },
+      ["local function f(t)\nlocal c = {}\nfor i = 1, #t do\nc[i] = f(t[i])\nend\nreturn c\nend\n" ..
+        "local t = {}\nt[1] = t\nf(t)"] = { 1, 2, 3, 4, below = 4 },
+      ["local function f(t)\nlocal n = 1\nfor i = 1, #t do\nn = n + f(t[i])\nend\nreturn n\nend\n" ..
+        "local t = {}\nt[1] = t\ncoroutine.spawn(f, t)\nchannel.new():receive()"] = { 1, 2, 3, 4, below = 4 },
     }) do
       for _ = 1, 5 do
         local err = failure_of(body)

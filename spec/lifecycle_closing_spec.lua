@@ -1,4 +1,5 @@
--- What finalizers of the main state may do while it closes: everything but wait. Nothing they make outlives what it points to.
+-- What finalizers of the main state may do while it closes: everything but wait. Nothing they make outlives what it
+-- points to.
 local support = require "spec.support"
 
 -- A heap that notices: what was freed is filled with other bytes.

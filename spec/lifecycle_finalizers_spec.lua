@@ -1,7 +1,8 @@
 -- The end of a process that begins in a finalizer, or wherever else the VM is in the middle of something.
 local support = require "spec.support"
 
--- What a child begins with: `finalizer(fn)` makes a value whose finalizer is fn, `collect()` runs what is due, `stop()` ends it.
+-- What a child begins with: `finalizer(fn)` makes a value whose finalizer is fn, `collect()` runs what is due,
+-- `stop()` ends the child.
 local start = [[
   local function finalizer(fn)
     if not newproxy then return setmetatable({}, { __gc = fn }) end
@@ -130,7 +131,8 @@ end)
 
 describe("a finalizer that computes without end", function()
   local workers = support.workers > 0 and "workers = 2, " or ""
-  local options = ('process.define_host("app:processes", { %sterminate_grace = "100ms", report = false })'):format(workers)
+  local options = 'process.define_host("app:processes", { ' .. workers ..
+    'terminate_grace = "100ms", report = false })'
   -- Compiled before, so that LuaJIT runs it compiled in a finalizer as well.
   local spin = "local function spin(count) for _ = 1, count do end end for _ = 1, 5 do spin(1000) end\n"
   for name, body in pairs({
@@ -141,8 +143,8 @@ describe("a finalizer that computes without end", function()
     ["after it has stopped the collector"] = "collectgarbage('stop') spin(1e18)",
   }) do
     it("L-53 L-54 is given up, or ended, and harms nobody, " .. name, function()
-      local out = exits(("%s finalizer(function() process.cancel(process.pid(), 'time', '1ms') %s end) collect()"):format(
-        spin, body), 3, options)
+      local finalizer = "finalizer(function() process.cancel(process.pid(), 'time', '1ms') " .. body .. " end)"
+      local out = exits(spin .. finalizer .. " collect()", 3, options)
       assert.are.equal(3, select(2, out:gsub("cancel deadline passed\t%w+\n", "")), out)
     end)
   end

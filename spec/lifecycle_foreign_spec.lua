@@ -2,8 +2,8 @@
 local native = require "spec.support.native"
 local support = require "spec.support"
 
--- The start of a script with `ended(body)`, which runs a child that says `begin()` in a coroutine of such a module, terminates it
--- if it has said so, and prints how it ended.
+-- The start of a script with `ended(body)`, which runs a child that says `begin()` in a coroutine of such a module,
+-- terminates it when it has said so, and prints how it ended.
 local function prelude(folder)
   return native.source(folder) .. ([[
     local process = require "process"
