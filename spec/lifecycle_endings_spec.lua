@@ -11,6 +11,27 @@ local loops = {
   ["an empty loop"] = "begin() while true do end",
   ["a loop with arithmetic"] = "local n = 0 begin() while true do n = (n * 7 + 1) % 1001 end",
   ["a numeric for"] = "begin() for _ = 1, 1e18 do end",
+  -- More than the processor has registers: compiled code keeps them on the C stack.
+  ["a loop with many variables"] = (function()
+    local names, steps = {}, {}
+    for i = 1, 60 do
+      names[i] = "v" .. i
+      steps[i] = ("v%d = v%d * 0.5 + v%d"):format(i, i % 60 + 1, (i * 7) % 60 + 1)
+    end
+    local list = table.concat(names, ", ")
+    return ("local %s = %s\nbegin() while true do %s end"):format(list, list:gsub("v", ""), table.concat(steps, " "))
+  end)(),
+  ["a callback with many variables"] = [[
+    local a, b, c, d, e, f, g, h = 1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5, 8.5
+    table.sort({ 3, 1, 2 }, function()
+      local i, j, k, l, m, n, o, p, q, r, s, t = a, b, c, d, e, f, g, h, a + b, b + c, c + d, d + e
+      begin()
+      while true do
+        a, b, c, d, e, f, g, h = b + 1, c + a, d + b, e + c, f + d, g + e, h + f, a + g
+        i, j, k, l, m, n = j + a, k + b, l + c, m + d, n + e, i + f
+        o, p, q, r, s, t = p + g, q + h, r + i, s + j, t + k, o + l
+      end
+    end)]],
   ["repeat until"] = "begin() repeat local done = false until done",
   ["calls"] = "local function f() return 1 end begin() while true do f() end",
   ["tail calls"] = "local function f(n) return f(n + 1) end begin() f(1)",

@@ -1,6 +1,6 @@
 -- coroutine.resume and wrap of spawned processes on LuaJIT: a coroutine that waits in the library makes the one that
--- resumed it wait as well, up to the library. Where that is not possible (`passes`) `hold` keeps the thread until the wait is
--- over.
+-- resumed it wait as well, up to the library. Where that is not possible (see `passes`) `hold` keeps the thread until
+-- the wait is over.
 --
 -- `resume` and `again` give `a` if the coroutine has one result, else `a, b, c, kind`: to look at results that are
 -- passed as `...` would take another call for each resume.
