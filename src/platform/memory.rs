@@ -138,6 +138,21 @@ impl Memory {
     /// `block` is null, or came from here and has `old` bytes and is not used any more.
     #[inline(always)]
     pub unsafe fn reallocate(&self, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
+        self.reallocate_by(block, old, new, || self.resize(block, old, new))
+    }
+
+    /// As [`Memory::reallocate`], with `resize` for a block that is there and stays, which is to call [`Memory::resize`].
+    ///
+    /// # Safety
+    /// As for `reallocate`.
+    #[inline(always)]
+    pub unsafe fn reallocate_by(
+        &self,
+        block: *mut c_void,
+        old: usize,
+        new: usize,
+        resize: impl FnOnce() -> *mut c_void,
+    ) -> *mut c_void {
         if new == 0 {
             if !block.is_null() {
                 self.used.set(self.used.get() - old);
@@ -146,7 +161,7 @@ impl Memory {
             return ptr::null_mut();
         }
         // Without a block `old` is no size.
-        if block.is_null() { self.allocate(new) } else { self.resize(block, old, new) }
+        if block.is_null() { self.allocate(new) } else { resize() }
     }
 
     #[inline(always)]
@@ -205,8 +220,12 @@ impl Memory {
         }
     }
 
+    /// Makes a block larger or smaller.
+    ///
+    /// # Safety
+    /// As for `reallocate`; there is a block, and `new` is not 0.
     #[inline(never)]
-    unsafe fn resize(&self, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
+    pub unsafe fn resize(&self, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
         let used = self.used.get() - old + new;
         if new > old && used > self.limit.get() {
             return ptr::null_mut();

@@ -44,7 +44,6 @@ impl Census {
     }
 
     /// The allocator has given a block for a coroutine.
-    #[cold]
     pub unsafe fn add(&self, block: *mut c_void, size: usize) {
         // Not every word is set by Lua: what is left of an earlier state must not be taken for a sign.
         ptr::write_bytes(block.cast::<u8>(), 0, size.min(LARGEST));
@@ -59,12 +58,15 @@ impl Census {
         }
     }
 
-    /// A block of `size` bytes is to be freed.
+    /// Whether a block of so many bytes may be a coroutine.
     #[inline(always)]
-    pub fn remove(&self, block: *mut c_void, size: usize) {
-        if size == self.size.get() {
-            self.blocks.borrow_mut().remove(&(block as usize));
-        }
+    pub fn may_hold(&self, size: usize) -> bool {
+        size == self.size.get()
+    }
+
+    /// A block is to be freed.
+    pub fn remove(&self, block: *mut c_void) {
+        self.blocks.borrow_mut().remove(&(block as usize));
     }
 
     /// Calls `act` with every coroutine but the main thread. For the signal handler: nothing if that has interrupted a change.

@@ -11,30 +11,48 @@ use std::ptr;
 unsafe extern "C" fn allocate(data: *mut c_void, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
     // SAFETY: a state is closed before its context is dropped, and only one thread at a time runs it.
     let context = &*data.cast::<Context>();
-    #[cfg(feature = "luajit")]
-    if new > traceback::LARGEST_STACK && !block.is_null() {
-        traceback::note_growth(context, block as usize, old);
+    #[cfg(feature = "lua54")]
+    {
+        let may_be_coroutine = match block.is_null() {
+            true => old == LUA_TTHREAD as usize,
+            false => new == 0 && context.census.may_hold(old),
+        };
+        if may_be_coroutine {
+            return reallocate_coroutine(context, block, old, new);
+        }
     }
     #[cfg(feature = "lua54")]
-    if block.is_null() {
-        if old == LUA_TTHREAD as usize && new != 0 {
-            return allocate_coroutine(context, new);
-        }
-    } else if new == 0 {
-        context.census.remove(block, old);
-    }
-    context.memory.reallocate(block, old, new)
+    return context.memory.reallocate(block, old, new);
+    #[cfg(feature = "luajit")]
+    context.memory.reallocate_by(block, old, new, || match new > traceback::LARGEST_STACK {
+        true => resize_stack(context, block, old, new),
+        false => context.memory.resize(block, old, new),
+    })
 }
 
-/// For a new block Lua 5.4 says what it is for.
+/// The block is, or may be, a coroutine: for a new block Lua 5.4 says what it is for. Apart as a whole, so that the way of all
+/// others stays short.
 #[cfg(feature = "lua54")]
 #[cold]
-unsafe fn allocate_coroutine(context: &Context, size: usize) -> *mut c_void {
-    let block = context.memory.reallocate(ptr::null_mut(), 0, size);
+#[inline(never)]
+unsafe fn reallocate_coroutine(context: &Context, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
     if !block.is_null() {
-        context.census.add(block, size);
+        context.census.remove(block);
     }
-    block
+    let given = context.memory.reallocate(block, old, new);
+    if !given.is_null() {
+        context.census.add(given, new);
+    }
+    given
+}
+
+/// The block may be a stack that overflows.
+#[cfg(feature = "luajit")]
+#[cold]
+#[inline(never)]
+unsafe fn resize_stack(context: &Context, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
+    traceback::note_growth(context, block as usize, old);
+    context.memory.resize(block, old, new)
 }
 
 /// The context of a spawned state, `None` for any other state.

@@ -74,6 +74,7 @@ pub const LARGEST_STACK: usize = 65536 * 8;
 /// are noted.
 #[cfg(feature = "luajit")]
 #[cold]
+#[inline(never)]
 pub unsafe fn note_growth(context: &Context, block: usize, size: usize) {
     /// Words of a `lua_State` that there are in every build, several of which point into its stack.
     const WORDS: usize = 11;
