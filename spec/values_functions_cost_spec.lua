@@ -8,8 +8,8 @@ describe("a call that has to do with functions", function()
   before_each(support.reset)
   after_each(support.finish)
 
-  -- Lua source: `leaves(act)` calls `act` so often that a collector which begins a step each time would come round; tells
-  -- whether it has not, though there is garbage. What is allocated meanwhile is far less than what it waits for.
+  -- Lua source: `leaves(act)` calls `act` so often that a collector which begins a step each time would come round;
+  -- tells whether it has not, though there is garbage. What is allocated meanwhile is far less than what it waits for.
   local LEAVES = [[
     local TIMES = 5000
     local function garbage(note)
