@@ -1,11 +1,11 @@
--- Lists the requirement ids of the contract that no spec proves; fails unless spec/ids_not_due.txt gives a reason for
--- each. Run from the project folder: lua5.4 scripts/ids.lua. The contract lies beside the project; without it only the
--- project's own lists are checked against each other.
-local contract = "../shared/contract/"
-local pages = { "process", "channel", "time", "errors", "values", "hosts-and-entries", "lifecycle", "limits" }
--- Pages that are not due yet, but for a few ids: specs may prove what stands there, and need not.
-local later_pages = { "calls", "supervisor", "groups", "inspection", "convenience", "loops", "sharing", "cluster" }
-local due = { "V-29", "C-41", "C-42" }
+-- Lists the requirement ids of the reference that no spec proves; fails unless spec/ids_not_due.txt gives a reason for
+-- each. It also checks that every id is defined once and every link to one leads there.
+-- Run from the project folder: lua5.4 scripts/ids.lua
+--
+-- A page defines an id by an anchor, `<a id="P-12"></a>`. Decisions (`D-…`) explain and need no proof. Ids that are
+-- planned for later stand in pages beside the project, if these are there: specs may prove them, and need not.
+local reference = "docs/reference/"
+local planned = "../shared/contract/"
 local not_due = "spec/ids_not_due.txt"
 local id_pattern = "%u%-%d+"
 
@@ -15,61 +15,66 @@ local function problem(...)
   problems[#problems + 1] = string.format(...)
 end
 
--- The later stage that the text after an id's name begins with: "[ours] S2 ...", "[ref] | S2 ...", "[ref] **P** ...".
-local function stage_in(text)
-  text = text:gsub("^%s*%[%a+%]%s*|?%s*", "")
-  return text:match("^S%d") or text:match("^%*%*(P)%*%*")
+local function pages_of(folder)
+  local names = assert(io.popen("ls " .. folder .. "*.md 2>/dev/null"))
+  local list = {}
+  for name in names:lines() do
+    list[#list + 1] = name
+  end
+  names:close()
+  return list
 end
 
--- Ids that a page defines, with their stage: their own, or that of the section they stand in.
-local function read_page(file, stages)
-  local section = {} -- level of a heading -> its stage
-  local level = 0
-  for line in file:lines() do
-    local marks, title = line:match("^(#+)%s+(.*)")
-    if marks then
-      level = #marks
-      for deeper in pairs(section) do
-        if deeper >= level then
-          section[deeper] = nil
+-- id -> page of the reference that defines it. Checks the definitions and the links.
+local function read_reference()
+  local defined, links = {}, {}
+  for _, page in ipairs(pages_of(reference)) do
+    local file = page:match("[^/]+$")
+    local here, used = {}, {}
+    for line in io.lines(page) do
+      for id in line:gmatch('<a id="(' .. id_pattern .. ')"></a>') do
+        if defined[id] then
+          problem("%s defines %s, and so does %s", page, id, defined[id])
+        end
+        defined[id] = file
+      end
+      local id, target = line:match("^%[(" .. id_pattern .. ")%]: (%S+)$")
+      if id then
+        here[id] = true
+        links[#links + 1] = { page = page, file = file, id = id, target = target }
+      else
+        for other, after in line:gmatch("%[(" .. id_pattern .. ")%](.?)") do
+          used[other] = used[other] or after ~= "("
         end
       end
-      section[level] = title:match("%((S%d)%)")
-    elseif line:match("^S%d, except ") then
-      section[level] = line:match("^S%d") .. " in part"
     end
-    local id, rest = line:match("^[-|]%s+%*%*(" .. id_pattern .. ")%*%*(.*)")
-    if id and not rest:find("*withdrawn*", 1, true) then
-      local _, inherited = next(section)
-      stages[id] = stage_in(rest) or inherited or "1"
+    for id, bare in pairs(used) do
+      if bare and not here[id] then
+        problem("%s: no link for [%s] at its end", page, id)
+      end
     end
   end
+  for _, link in ipairs(links) do
+    local file = defined[link.id]
+    if link.target ~= (file == link.file and "" or tostring(file)) .. "#" .. link.id then
+      problem("%s: [%s] leads to %s; it is defined in %s", link.page, link.id, link.target, tostring(file))
+    end
+  end
+  return defined
 end
 
--- id -> stage for these pages, or nil where one is absent.
-local function read_pages(names)
-  local stages = {}
-  for _, page in ipairs(names) do
-    local file = io.open(contract .. page .. ".md")
-    if not file then
-      return nil
+-- The ids that are planned.
+local function read_planned()
+  local ids = {}
+  for _, page in ipairs(pages_of(planned)) do
+    for line in io.lines(page) do
+      local id = line:match("^[-|]%s+%*%*(" .. id_pattern .. ")%*%*")
+      if id then
+        ids[id] = true
+      end
     end
-    read_page(file, stages)
-    file:close()
   end
-  return stages
-end
-
--- Twice id -> stage: for what is due, and for what is known besides. Nothing where the contract is absent.
-local function read_contract()
-  local stages, later = read_pages(pages), read_pages(later_pages)
-  if not stages or not later then
-    return nil
-  end
-  for _, id in ipairs(due) do
-    stages[id] = later[id]
-  end
-  return stages, later
+  return ids
 end
 
 -- id -> a spec that names it: every string under spec/ that begins with ids, as the names of tests do.
@@ -129,37 +134,25 @@ local function sorted(set)
   return list
 end
 
-local stages, later = read_contract()
+local defined, plans = read_reference(), read_planned()
 local proved, listed = read_specs(), read_not_due()
 
 for _, id in ipairs(sorted(listed)) do
   if proved[id] then
     problem("%s is proved by %s: take it out of %s", id, proved[id], not_due)
+  elseif not defined[id] then
+    problem("%s:%d: the reference has no %s", not_due, listed[id].line, id)
   end
 end
-
-if stages then
-  for _, id in ipairs(sorted(stages)) do
-    if not proved[id] and not listed[id] then
-      problem("%s (stage %s) has no spec and no entry in %s", id, stages[id], not_due)
-    end
+for _, id in ipairs(sorted(defined)) do
+  if not proved[id] and not listed[id] and not id:find("^D") then
+    problem("%s has no spec and no entry in %s", id, not_due)
   end
-  for _, id in ipairs(sorted(proved)) do
-    if not stages[id] and not later[id] then
-      problem("%s: the contract has no %s", proved[id], id)
-    end
+end
+for _, id in ipairs(sorted(proved)) do
+  if not defined[id] and not plans[id] then
+    problem("%s: the reference has no %s", proved[id], id)
   end
-  for _, id in ipairs(sorted(listed)) do
-    local place = not_due .. ":" .. listed[id].line
-    local stage = listed[id].group:match("^S%d$") or listed[id].group:match("^P$")
-    if not stages[id] then
-      problem("%s: the contract has no %s", place, id)
-    elseif stage and not stages[id]:find(stage, 1, true) then
-      problem("%s: %s is of stage %s in the contract", place, id, stages[id])
-    end
-  end
-else
-  print("no contract beside the project: only the project's own lists are checked")
 end
 
 for _, text in ipairs(problems) do
