@@ -145,14 +145,20 @@ describe("the program ends", function()
         reader()
         io.stdout:setvbuf("full", 4096)
         define("spec:teller", [=[
-          local folder = ...
-          process.time.sleep("100ms")
+          local folder, main = ...
+          local status = io.open("/proc/self/task/" .. main .. "/syscall")
+          status:setvbuf("no")
+          local call
+          repeat
+            status:seek("set", 0)
+            call = status:read("*l"):match("^%d+ 0x1 ")
+          until call == "1 0x1 " or call == "64 0x1 " -- write
           local file = io.open(folder .. "/full", "w")
           file:write("now\n")
           file:close()
         ]=])
         os.execute("mkfifo " .. folder .. "/full")
-        spawn("spec:teller", folder)
+        spawn("spec:teller", folder, ("%d"):format(io.open("/proc/self/stat"):read("*n")))
         io.write(("x"):rep(65536))
         io.write(("y"):rep(4000))
         os.exit(0)
