@@ -8,7 +8,7 @@
 //! Where a C module has resumed a coroutine nothing jumps ([`super::chain`]): the hook raises an error, and stays. On Lua 5.4,
 //! where each coroutine has its own hook and nothing tells which one runs, it is set on all of them then. Compiled code does
 //! not notice: the handler jumps only if it can tell from the C stack that the code is that of a coroutine that the library has
-//! resumed ([`Compiled`]).
+//! resumed (`compiled.rs`).
 //!
 //! Out of reach are C functions that do not return, `__gc` finalizers and hook functions (no hook is called inside these), and
 //! compiled loops in what a C module has resumed; such a process is given up. Compiled code that has been given up is put to
@@ -104,7 +104,7 @@ unsafe fn has_hook(l: *mut lua_State) -> bool {
 /// The hook.
 unsafe extern "C-unwind" fn leave(l: *mut lua_State, _: *mut lua_Debug) {
     let Some(context) = Context::find(l) else { return };
-    if context.interruptible.get() && context.is_over() {
+    if context.interruptible.get() && !context.stays.get() && context.is_over() {
         // SAFETY: the thread is inside a step.
         chain::leave(l, context);
     }
