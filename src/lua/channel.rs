@@ -285,7 +285,7 @@ pub unsafe fn push_received(l: *mut lua_State, context: &Context, index: c_int, 
 
 /// `channel.new([capacity])` (C-1, C-2).
 unsafe extern "C-unwind" fn new(l: *mut lua_State) -> c_int {
-    let context = Context::of(l);
+    let context = Context::with_memory(l);
     let capacity = match lua_type(l, 1) {
         LUA_TNONE | LUA_TNIL => 0,
         LUA_TNUMBER => match to_whole(l, 1).and_then(|whole| usize::try_from(whole).ok()) {
@@ -346,7 +346,7 @@ unsafe fn received_one(l: *mut lua_State, context: &Context, _: usize, done: Don
 
 /// `ch:send(value)` (C-4, C-5), first half.
 unsafe extern "C-unwind" fn send(l: *mut lua_State) -> c_int {
-    let context = Context::of(l);
+    let context = Context::with_memory(l);
     let channel = own(l, BLOCKING_LEVEL, "send");
     refuse_mailbox(l, context, BLOCKING_LEVEL, channel, "send");
     if lua_gettop(l) < 2 {

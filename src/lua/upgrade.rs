@@ -7,6 +7,7 @@ use super::restricted::allowed_to_run;
 use crate::codec::Needs;
 use crate::codec::encode::Origin;
 use crate::runtime::entry;
+use crate::platform::reserve;
 use crate::runtime::failure::Failure;
 use crate::vm::api::*;
 use crate::vm::birth::Startup;
@@ -22,7 +23,7 @@ pub unsafe extern "C-unwind" fn upgrade(l: *mut lua_State) -> c_int {
         _ => Some(string(l, 1, "upgrade")),
     };
     luaL_checkstack(l, 12, std::ptr::null());
-    let context = Context::of(l);
+    let context = Context::with_memory(l);
     if context.process.is_main() {
         return return_failure(l, Failure::MainProcess);
     }
@@ -59,7 +60,8 @@ unsafe fn prepare(
         }
     };
     let count = (lua_gettop(l) - 1).max(0);
-    let arguments = context.encoder().encode(l, 2, count, Origin::Argument(2))?.into_owned();
+    let arguments = context.encoder().encode(l, 2, count, Origin::Argument(2))?;
+    let arguments = reserve::owned(arguments).ok_or(Failure::OutOfMemory)?;
     let host = &context.process.host;
     if !host.takes(Needs::of(&arguments)) {
         return Err(context.encoder().refusal_by(l, 2, count, Origin::Argument(2), host));

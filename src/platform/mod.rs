@@ -1,5 +1,6 @@
 //! What the operating system does for the library, one small module for each service.
 
+mod address_space;
 mod allowance;
 mod cradle;
 pub mod depot;
@@ -11,6 +12,7 @@ pub mod generated_code;
 #[cfg(not(test))]
 mod library;
 mod memory;
+pub mod reserve;
 pub mod signal;
 #[cfg(not(test))]
 mod stack;
@@ -31,4 +33,4 @@ pub use memory::Memory;
 pub use stack::{CStack, release as release_stack};
 #[cfg(not(test))]
 pub use stdio::print_line;
-pub use thread::{block_signals, name_thread};
+pub use thread::{name_thread, start as start_thread};

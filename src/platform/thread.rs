@@ -1,4 +1,57 @@
-//! The threads of spawned processes: their name, their signal mask, giving way to others.
+//! The threads of the library: how they start, their name, their signal mask.
+
+use super::{address_space, reserve};
+use parking_lot::Mutex;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Starts a thread with so many bytes of C stack, on which no signal handler of the program runs.
+///
+/// # Errors
+/// The system grants no thread, or has no memory for it.
+pub fn start(stack: usize, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    /// Address space with which nothing can go wrong: besides the stack, what the C library sets aside for a new thread.
+    const PLENTY: usize = 256 << 20;
+    if reserve::is_short() {
+        return Err(no_memory());
+    }
+    if address_space::has(stack.saturating_add(PLENTY)) { spawn(stack, work) } else { start_carefully(stack, work) }
+}
+
+fn no_memory() -> io::Error {
+    io::Error::new(io::ErrorKind::OutOfMemory, "not enough memory")
+}
+
+fn spawn(stack: usize, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let builder = std::thread::Builder::new().stack_size(stack);
+    block_signals(|| builder.spawn(work)).map(drop)
+}
+
+/// As [`start`], where address space runs short. A thread that finds no memory for what is its own alone (thread-local data)
+/// ends the program: the C library does that. So one thread starts at a time, only if something is left besides its stack, and
+/// is waited for until it has begun to work.
+#[cold]
+fn start_carefully(stack: usize, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    /// Enough for all that is allocated until a thread works.
+    const SOME: usize = 1 << 20;
+    let _alone = ONE_AT_A_TIME.lock();
+    if !address_space::has(stack.saturating_add(SOME)) {
+        return Err(no_memory());
+    }
+    let works = Arc::new(AtomicBool::new(false));
+    let begun = Arc::clone(&works);
+    spawn(stack, move || {
+        begun.store(true, Ordering::Release);
+        drop(begun);
+        work();
+    })?;
+    while !works.load(Ordering::Acquire) {
+        std::thread::yield_now();
+    }
+    Ok(())
+}
 
 /// Names the calling thread after what it runs, as far as the system allows (15 bytes on Linux).
 pub fn name_thread(name: &str) {

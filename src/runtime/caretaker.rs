@@ -10,11 +10,13 @@ use super::exit;
 use super::failure::Failure;
 use super::process::Process;
 use super::relations::{Stage, doom};
+use crate::platform;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Once, Weak};
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 /// Between two signals to the same process: at first, after 10 ms, after a second.
@@ -72,13 +74,27 @@ static CLOSING: AtomicUsize = AtomicUsize::new(0);
 const TICK: Duration = Duration::from_millis(100);
 
 fn wake() {
-    static STARTED: Once = Once::new();
-    STARTED.call_once(|| {
-        let builder = std::thread::Builder::new().name("caretaker".into()).stack_size(256 << 10);
-        // Without the thread nothing is interrupted; processes still end when they look at their flag.
-        let _ = crate::platform::block_signals(|| builder.spawn(work));
-    });
+    // Without the thread nothing is interrupted; processes still end when they look at their flag.
+    let _ = open();
     MORE.notify_one();
+}
+
+/// Starts the thread, if it does not run yet: before the first process does, so that there is memory for it.
+///
+/// # Errors
+/// Those of the operating system.
+pub fn open() -> io::Result<()> {
+    static STARTED: AtomicBool = AtomicBool::new(false);
+    static STARTING: Mutex<()> = Mutex::new(());
+    if STARTED.load(Ordering::Acquire) {
+        return Ok(());
+    }
+    let _one_at_a_time = STARTING.lock();
+    if !STARTED.load(Ordering::Acquire) {
+        platform::start_thread(256 << 10, work)?;
+        STARTED.store(true, Ordering::Release);
+    }
+    Ok(())
 }
 
 /// Bytes that a cancel deadline takes.
@@ -120,6 +136,7 @@ pub fn closed() {
 static IDLE: AtomicUsize = AtomicUsize::new(1);
 
 fn work() {
+    platform::name_thread("caretaker");
     let mut quiet = 0;
     let mut work = WORK.lock();
     loop {

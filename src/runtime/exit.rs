@@ -14,6 +14,7 @@ use super::failure::Failure;
 use super::process::Process;
 use super::relations::{Bonds, Stage, doom};
 use super::{directory, program, registry};
+use crate::platform::reserve;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -192,7 +193,12 @@ fn break_link(other: &Arc<Process>, record: &Arc<ExitRecord>) {
 
 /// Why a process ends whose partner ended as `record` says.
 pub fn link_failure(record: &ExitRecord) -> Failure {
-    let (origin, reason) = record.origin.clone();
+    /// Of the reason: here, in the text, in the details.
+    const COPIES: usize = 6;
+    let (origin, reason) = &record.origin;
+    let fits = reserve::has_room_for(COPIES * reason.len());
+    let reason = if fits { reason.clone() } else { b"not enough memory".to_vec() };
+    let origin = origin.clone();
     Failure::LinkedProcessFailed { from: record.from.to_string(), origin, reason }
 }
 

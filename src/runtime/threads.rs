@@ -42,8 +42,7 @@ pub fn run(stack: usize, work: impl FnOnce() + Send + 'static) -> io::Result<()>
         place.given.notify_one();
         return Ok(());
     }
-    let builder = std::thread::Builder::new().stack_size(stack);
-    crate::platform::block_signals(|| builder.spawn(move || serve(stack, work))).map(drop)
+    crate::platform::start_thread(stack, move || serve(stack, work))
 }
 
 fn serve(stack: usize, work: Work) {

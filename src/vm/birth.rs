@@ -8,7 +8,10 @@ use super::coroutine;
 #[cfg(feature = "luajit")]
 use super::interrupt;
 use crate::codec::decode;
+use crate::lua::error::raise_failure;
 use crate::lua::{install, restricted};
+use crate::platform::reserve;
+use crate::runtime::failure::Failure;
 use std::ffi::c_int;
 use std::sync::Arc;
 
@@ -64,7 +67,11 @@ pub unsafe extern "C-unwind" fn set_up(l: *mut lua_State) -> c_int {
         }
         Program::FirstArgument => {
             lua_remove(l, -2);
-            *context.own_function.borrow_mut() = Some(startup_arguments(context).into());
+            let function = reserve::shared(startup_arguments(context));
+            if function.is_none() {
+                raise_failure(l, 1, Failure::OutOfMemory);
+            }
+            *context.own_function.borrow_mut() = function;
         }
     }
     let arguments =

@@ -191,6 +191,14 @@ impl Context {
         Self::of_state(l)
     }
 
+    /// As [`Context::of`], for functions that make the library keep more than before: they raise while memory is short.
+    pub unsafe fn with_memory<'a>(l: *mut lua_State) -> &'a Context {
+        if platform::reserve::is_short() {
+            crate::lua::error::raise_failure(l, BLOCKING_LEVEL, Failure::OutOfMemory);
+        }
+        Self::of(l)
+    }
+
     /// The context of the state that `l` belongs to.
     #[inline]
     pub unsafe fn of_state<'a>(l: *mut lua_State) -> &'a Context {

@@ -168,16 +168,15 @@ impl Pool {
         let seat = self.crew.lists.lock().free.pop().unwrap_or_else(Seat::new);
         self.crew.active.fetch_add(1, Ordering::AcqRel);
         self.crew.begin_search();
-        let builder = std::thread::Builder::new().stack_size(self.stack_size);
         self.crew.seats.write().push(seat);
-        let started = platform::block_signals(|| builder.spawn(move || worker::work(self, seat)));
+        let started = platform::start_thread(self.stack_size, move || worker::work(self, seat));
         if started.is_err() {
             self.crew.seats.write().retain(|other| !std::ptr::eq(*other, seat));
             self.crew.active.fetch_sub(1, Ordering::AcqRel);
             self.crew.end_search();
             self.crew.free(seat);
         }
-        started.map(drop)
+        started
     }
 
     /// Something was put into a queue: calls one idle worker, unless one is searching.

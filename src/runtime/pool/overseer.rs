@@ -28,8 +28,7 @@ const QUIET: u32 = 3;
 /// # Errors
 /// Those of the operating system.
 pub fn start(pool: &'static Pool) -> io::Result<()> {
-    let builder = std::thread::Builder::new().stack_size(256 << 10);
-    platform::block_signals(|| builder.spawn(move || oversee(pool))).map(drop)
+    platform::start_thread(256 << 10, move || oversee(pool))
 }
 
 fn oversee(pool: &'static Pool) {

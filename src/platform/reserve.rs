@@ -1,0 +1,473 @@
+//! Memory set aside for the day when the system has none left. An allocation of Rust's that fails ends the program, so within
+//! this library none does: small blocks come from a *pool* then, large tables from a *ballast* of address space.
+//!
+//! Neither lasts. From the first such block on memory [`is_short`], and whatever would make the library keep more is refused
+//! at the border to Lua, as an error of that call, until the system has memory again. So the reserve has to do for what is
+//! under way at one moment in all threads, and for the ends of processes, which must be told.
+//!
+//! - The pool lies among the zeroed data of the library: address space that no memory stands behind until it is used. It has
+//!   blocks of 32 bytes to 32 KiB, each a power of two.
+//! - The ballast is mapped without access. It has room for the growth of the library's tables: for twice the largest of them, and
+//!   some more. Long strings of the user's are not among them: whatever copies one asks [`has_room_for`] first.
+//!
+//! Only the library's own code allocates through this page; the rest of the program does not notice it.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::borrow::Cow;
+use std::cell::UnsafeCell;
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// From this size on, in bytes, a block is large.
+pub const LARGE: usize = 64 << 10;
+
+/// Bytes of the pool.
+const POOL: usize = 4 << 20;
+
+/// Bytes of its smallest blocks.
+const SMALLEST: usize = 32;
+
+/// Sizes of its blocks: 32 bytes to 64 KiB.
+const CLASSES: usize = 12;
+
+/// The least ballast, in bytes.
+const BALLAST: usize = 1 << 20;
+
+/// Pieces of ballast that there may be at a time: those that tables have grown into stay until these are gone.
+const PIECES: usize = 8;
+
+/// Logarithms of sizes.
+const SIZES: usize = usize::BITS as usize;
+
+/// Bytes that the system must have before memory is not short any more, besides the ballast.
+const SLACK: usize = 256 << 10;
+
+/// The reserve has been used, and the system had no memory since.
+static SHORT: AtomicBool = AtomicBool::new(false);
+
+static RESERVE: Reserve = Reserve {
+    busy: AtomicBool::new(false),
+    parts: UnsafeCell::new(Parts { pool: Pool::EMPTY, pieces: [Piece::NONE; PIECES] }),
+    taken: AtomicUsize::new(0),
+    given: AtomicUsize::new(0),
+    tables: [const { AtomicUsize::new(0) }; SIZES],
+    largest: AtomicUsize::new(0),
+};
+
+static BYTES: Bytes = Bytes(UnsafeCell::new([0; POOL]));
+
+/// Rust's allocator in this library: the system's, and the reserve behind it.
+pub struct Allocator;
+
+#[repr(C, align(65536))]
+struct Bytes(UnsafeCell<[u8; POOL]>);
+
+// SAFETY: only the pool gives the bytes away, each once at a time.
+unsafe impl Sync for Bytes {}
+
+struct Reserve {
+    /// The lock of `parts`; one of `parking_lot`'s might allocate.
+    busy: AtomicBool,
+    parts: UnsafeCell<Parts>,
+    /// Bytes of the pool that are in use.
+    taken: AtomicUsize,
+    /// Blocks of the ballast that are in use.
+    given: AtomicUsize,
+    /// How many tables there are, by the logarithm of their size rounded up.
+    tables: [AtomicUsize; SIZES],
+    /// The logarithm of the largest one's, 0 if there is none.
+    largest: AtomicUsize,
+}
+
+// SAFETY: `parts` is touched under the lock only.
+unsafe impl Sync for Reserve {}
+
+struct Parts {
+    pool: Pool,
+    pieces: [Piece; PIECES],
+}
+
+/// A block of the pool that is not in use.
+struct Free {
+    next: *mut Free,
+}
+
+struct Pool {
+    /// Bytes from the start on that were in use at some time.
+    reached: usize,
+    free: [*mut Free; CLASSES],
+}
+
+/// Ballast in one piece.
+#[derive(Clone, Copy)]
+struct Piece {
+    start: *mut u8,
+    size: usize,
+    /// Bytes from the start on that tables have grown into.
+    used: usize,
+    /// Tables there that still live.
+    given: usize,
+}
+
+/// Whether memory is short: whoever would keep more has to be refused. Costs one load as long as it is not.
+#[inline(always)]
+pub fn is_short() -> bool {
+    SHORT.load(Ordering::Relaxed) && !RESERVE.recover()
+}
+
+/// Whether there is memory for so many bytes of the user's that are going to be copied.
+#[inline]
+pub fn has_room_for(bytes: usize) -> bool {
+    bytes < LARGE || can_be_had(bytes)
+}
+
+/// The bytes as one's own; `None` if there is no memory for a copy.
+pub fn owned(bytes: Cow<'_, [u8]>) -> Option<Vec<u8>> {
+    match bytes {
+        Cow::Owned(bytes) => Some(bytes),
+        Cow::Borrowed(bytes) => {
+            let mut copy = Vec::new();
+            copy.try_reserve_exact(bytes.len()).ok()?;
+            copy.extend_from_slice(bytes);
+            Some(copy)
+        }
+    }
+}
+
+/// The bytes for many; `None` if there is no memory for a copy.
+pub fn shared(bytes: &[u8]) -> Option<Arc<[u8]>> {
+    has_room_for(bytes.len()).then(|| bytes.into())
+}
+
+/// Sets the ballast aside, at the beginning of the program.
+pub fn open() {
+    if !RESERVE.lock(|parts| parts.restore(BALLAST)) {
+        SHORT.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A small block for what cannot be refused, after the system has refused it. Null if none is left.
+#[cold]
+pub fn allocate(bytes: usize) -> *mut u8 {
+    // SAFETY: not larger than the address space.
+    RESERVE.take(unsafe { Layout::from_size_align_unchecked(bytes, 16) })
+}
+
+/// Frees the block if it is one of the pool; `false` if it is not.
+///
+/// # Safety
+/// `bytes` as when it was allocated; nobody uses it any more.
+#[inline(always)]
+pub unsafe fn free(block: *mut u8, bytes: usize) -> bool {
+    let pooled = is_pooled(block);
+    if pooled {
+        RESERVE.put(block, Layout::from_size_align_unchecked(bytes, 16));
+    }
+    pooled
+}
+
+#[inline(always)]
+fn is_pooled(block: *mut u8) -> bool {
+    (block as usize).wrapping_sub(BYTES.0.get() as usize) < POOL
+}
+
+fn can_be_had(bytes: usize) -> bool {
+    // SAFETY: a block that nobody uses, freed at once. The compiler must not leave out both.
+    unsafe {
+        let block = std::hint::black_box(libc::malloc(bytes.saturating_add(SLACK)));
+        libc::free(block);
+        !block.is_null()
+    }
+}
+
+// SAFETY: every block is the system's or the reserve's, which is told by its address; both give what the layout asks for.
+unsafe impl GlobalAlloc for Allocator {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        note(layout);
+        let mut block = System.alloc(layout);
+        if block.is_null() {
+            block = RESERVE.take(layout);
+        }
+        if block.is_null() {
+            forget(layout);
+        }
+        block
+    }
+
+    #[inline]
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        let block = System.alloc_zeroed(layout);
+        if block.is_null() {
+            let block = self.alloc(layout);
+            if !block.is_null() {
+                block.write_bytes(0, layout.size());
+            }
+            return block;
+        }
+        note(layout);
+        block
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        forget(layout);
+        if is_reserved(block, layout) { RESERVE.put(block, layout) } else { System.dealloc(block, layout) }
+    }
+
+    #[inline]
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        if !is_reserved(block, layout) {
+            let changed = Layout::from_size_align_unchecked(size, layout.align());
+            note(changed);
+            let grown = System.realloc(block, layout, size);
+            if !grown.is_null() {
+                forget(layout);
+                return grown;
+            }
+            forget(changed);
+        }
+        self.move_to_another(block, layout, size)
+    }
+}
+
+impl Allocator {
+    #[cold]
+    unsafe fn move_to_another(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let grown = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
+        if !grown.is_null() {
+            ptr::copy_nonoverlapping(block, grown, layout.size().min(size));
+            self.dealloc(block, layout);
+        }
+        grown
+    }
+}
+
+/// A table, or what may be one, comes into being: what is aligned is not a string.
+#[inline(always)]
+fn note(layout: Layout) {
+    if layout.size() >= LARGE && layout.align() > 1 {
+        RESERVE.note_table(layout.size());
+    }
+}
+
+/// It is gone, or has not come into being.
+#[inline(always)]
+fn forget(layout: Layout) {
+    if layout.size() >= LARGE && layout.align() > 1 {
+        RESERVE.forget_table(layout.size());
+    }
+}
+
+/// Whether the block is one of the reserve's.
+#[inline(always)]
+fn is_reserved(block: *mut u8, layout: Layout) -> bool {
+    if layout.size() < LARGE {
+        return is_pooled(block);
+    }
+    RESERVE.given.load(Ordering::Relaxed) > 0 && RESERVE.lock(|parts| parts.piece_of(block).is_some())
+}
+
+impl Reserve {
+    fn lock<T>(&self, act: impl FnOnce(&mut Parts) -> T) -> T {
+        while self.busy.swap(true, Ordering::Acquire) {
+            std::hint::spin_loop();
+            std::thread::yield_now();
+        }
+        // SAFETY: the lock is held.
+        let result = act(unsafe { &mut *self.parts.get() });
+        self.busy.store(false, Ordering::Release);
+        result
+    }
+
+    /// A block that the system does not have.
+    #[cold]
+    fn take(&self, layout: Layout) -> *mut u8 {
+        let block = if layout.size() < LARGE {
+            let block = self.lock(|parts| parts.pool.take(layout));
+            if !block.is_null() {
+                self.taken.fetch_add(bytes_of(layout), Ordering::Relaxed);
+            }
+            block
+        } else if layout.align() > 1 || layout.size() <= BALLAST / 4 {
+            let block = self.lock(|parts| parts.give(layout.size()));
+            if !block.is_null() {
+                self.given.fetch_add(1, Ordering::Relaxed);
+            }
+            block
+        } else {
+            return ptr::null_mut();
+        };
+        SHORT.store(true, Ordering::Relaxed);
+        block
+    }
+
+    /// Takes a block back.
+    ///
+    /// # Safety
+    /// It is one of the reserve's, of this layout, and nobody uses it any more.
+    #[cold]
+    unsafe fn put(&self, block: *mut u8, layout: Layout) {
+        if layout.size() < LARGE {
+            self.lock(|parts| parts.pool.put(block, layout));
+            self.taken.fetch_sub(bytes_of(layout), Ordering::Relaxed);
+        } else {
+            self.lock(|parts| parts.take_back(block));
+            self.given.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// There is a table of this size: it may double.
+    fn note_table(&self, size: usize) {
+        let logarithm = logarithm_of(size);
+        self.tables[logarithm].fetch_add(1, Ordering::Relaxed);
+        if logarithm > self.largest.fetch_max(logarithm, Ordering::Relaxed)
+            && !self.lock(|parts| parts.restore(self.ballast()))
+        {
+            SHORT.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn forget_table(&self, size: usize) {
+        let logarithm = logarithm_of(size);
+        if self.tables[logarithm].fetch_sub(1, Ordering::Relaxed) == 1
+            && logarithm == self.largest.load(Ordering::Relaxed)
+        {
+            let left = self.tables.iter().rposition(|count| count.load(Ordering::Relaxed) > 0);
+            self.largest.store(left.unwrap_or(0), Ordering::Relaxed);
+        }
+    }
+
+    /// As much ballast as there should be.
+    fn ballast(&self) -> usize {
+        let largest = self.largest.load(Ordering::Relaxed);
+        BALLAST + if largest == 0 { 0 } else { 1usize.checked_shl(largest as u32 + 1).unwrap_or(usize::MAX / 4) }
+    }
+
+    /// Whether the system has memory again; then the reserve is whole, but for blocks in the pool that live on.
+    #[cold]
+    fn recover(&self) -> bool {
+        let recovered = self.taken.load(Ordering::Relaxed) <= POOL / 4 * 3
+            && self.lock(|parts| parts.restore(self.ballast()))
+            && can_be_had(0);
+        if recovered {
+            SHORT.store(false, Ordering::Relaxed);
+        }
+        recovered
+    }
+}
+
+fn logarithm_of(size: usize) -> usize {
+    (size.next_power_of_two().trailing_zeros() as usize).min(SIZES - 1)
+}
+
+/// The class of a block in the pool.
+fn class_of(layout: Layout) -> usize {
+    let bytes = layout.size().max(layout.align()).max(SMALLEST).next_power_of_two();
+    (bytes.trailing_zeros() - SMALLEST.trailing_zeros()) as usize
+}
+
+/// Bytes that a block takes in the pool.
+fn bytes_of(layout: Layout) -> usize {
+    SMALLEST << class_of(layout)
+}
+
+impl Pool {
+    const EMPTY: Pool = Pool { reached: 0, free: [ptr::null_mut(); CLASSES] };
+
+    fn take(&mut self, layout: Layout) -> *mut u8 {
+        let class = class_of(layout);
+        let Some(first) = self.free.get_mut(class) else { return ptr::null_mut() };
+        // SAFETY: a block that is not in use begins with the way to the next.
+        if let Some(&Free { next }) = unsafe { first.as_ref() } {
+            return std::mem::replace(first, next).cast();
+        }
+        let bytes = bytes_of(layout);
+        // Blocks are aligned to their size.
+        let start = self.reached.next_multiple_of(bytes);
+        if start + bytes > POOL {
+            return ptr::null_mut();
+        }
+        self.reached = start + bytes;
+        // SAFETY: within the pool.
+        unsafe { BYTES.0.get().cast::<u8>().add(start) }
+    }
+
+    /// # Safety
+    /// The block came from `take` with the same layout, and is not used any more.
+    unsafe fn put(&mut self, block: *mut u8, layout: Layout) {
+        if let Some(first) = self.free.get_mut(class_of(layout)) {
+            let block = block.cast::<Free>();
+            block.write(Free { next: *first });
+            *first = block;
+        }
+    }
+}
+
+impl Piece {
+    const NONE: Piece = Piece { start: ptr::null_mut(), size: 0, used: 0, given: 0 };
+
+    fn map(size: usize) -> Option<Piece> {
+        let start = super::address_space::reserve(size)?;
+        Some(Piece { start, size, used: 0, given: 0 })
+    }
+
+    fn holds(&self, block: *mut u8) -> bool {
+        (block as usize).wrapping_sub(self.start as usize) < self.size
+    }
+}
+
+impl Parts {
+    /// Sees to it that there is an unused piece of at least `size` bytes. `false` if the system has not so much.
+    fn restore(&mut self, size: usize) -> bool {
+        let unused = |piece: &&mut Piece| piece.given == 0;
+        if self.pieces.iter_mut().filter(unused).any(|piece| piece.size >= size) {
+            return true;
+        }
+        // One that is too small makes way for it.
+        let Some(place) = self.pieces.iter_mut().find(|piece| piece.given == 0) else { return false };
+        let larger = Piece::map(size);
+        if let Some(larger) = larger {
+            let smaller = std::mem::replace(place, larger);
+            if smaller.size > 0 {
+                // SAFETY: it came from `map`, and nothing in it is used.
+                unsafe { super::address_space::give_back(smaller.start, smaller.size) };
+            }
+        }
+        larger.is_some()
+    }
+
+    /// A block of the ballast; null if there is none so large.
+    fn give(&mut self, size: usize) -> *mut u8 {
+        let size = super::address_space::whole_pages(size);
+        for piece in &mut self.pieces {
+            if size <= piece.size - piece.used {
+                // SAFETY: the bytes are within the piece, and given to nobody.
+                let block = unsafe { piece.start.add(piece.used) };
+                // SAFETY: as above.
+                if unsafe { super::address_space::open(block, size) } {
+                    piece.used += size;
+                    piece.given += 1;
+                    return block;
+                }
+            }
+        }
+        ptr::null_mut()
+    }
+
+    fn piece_of(&mut self, block: *mut u8) -> Option<&mut Piece> {
+        self.pieces.iter_mut().find(|piece| piece.holds(block))
+    }
+
+    /// # Safety
+    /// The block came from `give`, and is not used any more.
+    unsafe fn take_back(&mut self, block: *mut u8) {
+        let Some(piece) = self.piece_of(block) else { return };
+        piece.given -= 1;
+        if piece.given == 0 {
+            super::address_space::close(piece.start, piece.used);
+            piece.used = 0;
+        }
+    }
+}
