@@ -49,6 +49,7 @@ mod entry_points {
     unsafe fn open(l: *mut lua_State) {
         platform::pin_library();
         platform::reserve::open();
+        platform::claim_data(crate::codec::encode::Encoder::rest);
         platform::fork::watch();
         platform::at_exit(program::stop_new_work);
         luaL_checkstack(l, 20, std::ptr::null());

@@ -8,6 +8,7 @@
 
 use super::allowance::Allowance;
 use super::cradle::Cradle;
+use super::reserve;
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr;
@@ -49,6 +50,8 @@ pub struct Memory {
     wanted: Cell<usize>,
     /// Nothing is kept any more.
     closed: Cell<bool>,
+    /// What the system refuses comes from the reserve.
+    insists: Cell<bool>,
 }
 
 impl Default for Memory {
@@ -64,6 +67,7 @@ impl Default for Memory {
             cradle: Cradle::default(),
             wanted: Cell::new(0),
             closed: Cell::new(false),
+            insists: Cell::new(false),
         }
     }
 }
@@ -73,6 +77,13 @@ impl Default for Memory {
 fn class_of(size: usize) -> (usize, usize) {
     let class = (size + 7) >> 3;
     (class, class << 3)
+}
+
+/// Gives a block of so many bytes back to where it came from.
+unsafe fn give_back(block: *mut c_void, bytes: usize) {
+    if !reserve::free(block.cast(), bytes) {
+        libc::free(block);
+    }
 }
 
 impl Memory {
@@ -90,6 +101,13 @@ impl Memory {
     pub fn set_limit(&self, limit: usize) -> usize {
         let before = self.limit.replace(if limit == 0 { usize::MAX } else { limit });
         if before == usize::MAX { 0 } else { before }
+    }
+
+    /// From now on, or no longer, small blocks that the system refuses come from the reserve: for code of the VM that does not
+    /// survive a refusal.
+    #[cfg(any(test, feature = "luajit"))]
+    pub fn insist(&self, on: bool) {
+        self.insists.set(on);
     }
 
     /// Whether there is a limit at present.
@@ -180,7 +198,11 @@ impl Memory {
                 return block.cast();
             }
         }
-        let block = libc::malloc(bytes);
+        super::thread::let_threads_start();
+        let mut block = libc::malloc(bytes);
+        if block.is_null() && self.insists.get() {
+            block = reserve::allocate(bytes).cast();
+        }
         if !block.is_null() {
             self.used.set(used);
         }
@@ -201,7 +223,7 @@ impl Memory {
             block.cast::<Kept>().write(Kept { next: kept.get() });
             kept.set(block.cast());
         } else if !cradled {
-            libc::free(block);
+            give_back(block, bytes);
         }
     }
 
@@ -217,21 +239,29 @@ impl Memory {
             return block;
         }
         if self.cradle.holds(block.cast()) {
-            self.used.set(self.used.get() - old);
-            let grown = self.allocate(new);
-            if grown.is_null() {
-                self.used.set(self.used.get() + old);
-            } else {
-                ptr::copy_nonoverlapping(block.cast::<u8>(), grown.cast::<u8>(), old.min(new));
-                self.free(block, old);
-            }
-            return grown;
+            return self.move_to_another(block, old, new);
         }
-        let grown = libc::realloc(block, bytes);
+        super::thread::let_threads_start();
+        let grown = if reserve::holds(block.cast()) { ptr::null_mut() } else { libc::realloc(block, bytes) };
+        if grown.is_null() && (reserve::holds(block.cast()) || self.insists.get()) {
+            return self.move_to_another(block, old, new);
+        }
         if !grown.is_null() {
             self.used.set(used);
         }
         grown
+    }
+
+    unsafe fn move_to_another(&self, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
+        self.used.set(self.used.get() - old);
+        let moved = self.allocate(new);
+        if moved.is_null() {
+            self.used.set(self.used.get() + old);
+        } else {
+            ptr::copy_nonoverlapping(block.cast::<u8>(), moved.cast::<u8>(), old.min(new));
+            self.free(block, old);
+        }
+        moved
     }
 
     /// The process goes to sleep: gives back what is kept, if that is much and others keep enough already.
@@ -258,14 +288,14 @@ impl Memory {
     /// Gives back what is kept and is not in the cradle.
     fn give_back(&self) {
         self.room.set(CACHE);
-        for kept in &self.kept {
+        for (class, kept) in self.kept.iter().enumerate() {
             let mut next = kept.replace(ptr::null_mut());
             // SAFETY: what is kept belongs to nobody else, is in the cradle or came from `malloc`, and begins with the way to
             // the next.
             unsafe {
                 while let Some(&Kept { next: after }) = next.as_ref() {
                     if !self.cradle.holds(next.cast()) {
-                        libc::free(next.cast());
+                        give_back(next.cast(), class << 3);
                     } else if !self.closed.get() {
                         next.write(Kept { next: kept.replace(next) });
                     }

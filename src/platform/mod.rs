@@ -33,4 +33,6 @@ pub use memory::Memory;
 pub use stack::{CStack, release as release_stack};
 #[cfg(not(test))]
 pub use stdio::print_line;
+#[cfg(not(test))]
+pub use thread::claim_data;
 pub use thread::{name_thread, start as start_thread};

@@ -37,6 +37,9 @@ const BALLAST: usize = 1 << 20;
 /// Pieces of ballast that there may be at a time: those that tables have grown into stay until these are gone.
 const PIECES: usize = 8;
 
+/// Tables that may have grown into one piece.
+const GIVEN: usize = 16;
+
 /// Logarithms of sizes.
 const SIZES: usize = usize::BITS as usize;
 
@@ -104,10 +107,10 @@ struct Pool {
 struct Piece {
     start: *mut u8,
     size: usize,
-    /// Bytes from the start on that tables have grown into.
-    used: usize,
-    /// Tables there that still live.
-    given: usize,
+    /// What tables have grown into: first byte and number of bytes, in this order, none of them empty.
+    given: [(usize, usize); GIVEN],
+    /// How many of these there are.
+    count: usize,
 }
 
 /// Whether memory is short: whoever would keep more has to be refused. Costs one load as long as it is not.
@@ -160,15 +163,16 @@ pub fn allocate(bytes: usize) -> *mut u8 {
 /// `bytes` as when it was allocated; nobody uses it any more.
 #[inline(always)]
 pub unsafe fn free(block: *mut u8, bytes: usize) -> bool {
-    let pooled = is_pooled(block);
+    let pooled = holds(block);
     if pooled {
         RESERVE.put(block, Layout::from_size_align_unchecked(bytes, 16));
     }
     pooled
 }
 
+/// Whether the block is one of the pool.
 #[inline(always)]
-fn is_pooled(block: *mut u8) -> bool {
+pub fn holds(block: *mut u8) -> bool {
     (block as usize).wrapping_sub(BYTES.0.get() as usize) < POOL
 }
 
@@ -264,7 +268,7 @@ fn forget(layout: Layout) {
 #[inline(always)]
 fn is_reserved(block: *mut u8, layout: Layout) -> bool {
     if layout.size() < LARGE {
-        return is_pooled(block);
+        return holds(block);
     }
     RESERVE.given.load(Ordering::Relaxed) > 0 && RESERVE.lock(|parts| parts.piece_of(block).is_some())
 }
@@ -406,27 +410,68 @@ impl Pool {
 }
 
 impl Piece {
-    const NONE: Piece = Piece { start: ptr::null_mut(), size: 0, used: 0, given: 0 };
+    const NONE: Piece = Piece { start: ptr::null_mut(), size: 0, given: [(0, 0); GIVEN], count: 0 };
 
     fn map(size: usize) -> Option<Piece> {
         let start = super::address_space::reserve(size)?;
-        Some(Piece { start, size, used: 0, given: 0 })
+        Some(Piece { start, size, ..Piece::NONE })
     }
 
     fn holds(&self, block: *mut u8) -> bool {
         (block as usize).wrapping_sub(self.start as usize) < self.size
+    }
+
+    /// So many bytes, in whole pages, that nobody has; null if there are none in a row.
+    fn give(&mut self, size: usize) -> *mut u8 {
+        if self.count == GIVEN {
+            return ptr::null_mut();
+        }
+        let mut start = 0;
+        let mut place = 0;
+        for &(next, bytes) in &self.given[..self.count] {
+            if start + size <= next {
+                break;
+            }
+            start = next + bytes;
+            place += 1;
+        }
+        if start + size > self.size {
+            return ptr::null_mut();
+        }
+        // SAFETY: the bytes are within the piece, and given to nobody.
+        let block = unsafe { self.start.add(start) };
+        // SAFETY: as above.
+        if !unsafe { super::address_space::open(block, size) } {
+            return ptr::null_mut();
+        }
+        self.given.copy_within(place..self.count, place + 1);
+        self.given[place] = (start, size);
+        self.count += 1;
+        block
+    }
+
+    /// # Safety
+    /// The block came from `give`, and is not used any more.
+    unsafe fn take_back(&mut self, block: *mut u8) {
+        let start = block as usize - self.start as usize;
+        let given = self.given[..self.count].iter().position(|&(own, _)| own == start);
+        if let Some(place) = given {
+            super::address_space::close(block, self.given[place].1);
+            self.given.copy_within(place + 1..self.count, place);
+            self.count -= 1;
+        }
     }
 }
 
 impl Parts {
     /// Sees to it that there is an unused piece of at least `size` bytes. `false` if the system has not so much.
     fn restore(&mut self, size: usize) -> bool {
-        let unused = |piece: &&mut Piece| piece.given == 0;
+        let unused = |piece: &&mut Piece| piece.count == 0;
         if self.pieces.iter_mut().filter(unused).any(|piece| piece.size >= size) {
             return true;
         }
         // One that is too small makes way for it.
-        let Some(place) = self.pieces.iter_mut().find(|piece| piece.given == 0) else { return false };
+        let Some(place) = self.pieces.iter_mut().find(|piece| piece.count == 0) else { return false };
         let larger = Piece::map(size);
         if let Some(larger) = larger {
             let smaller = std::mem::replace(place, larger);
@@ -441,19 +486,8 @@ impl Parts {
     /// A block of the ballast; null if there is none so large.
     fn give(&mut self, size: usize) -> *mut u8 {
         let size = super::address_space::whole_pages(size);
-        for piece in &mut self.pieces {
-            if size <= piece.size - piece.used {
-                // SAFETY: the bytes are within the piece, and given to nobody.
-                let block = unsafe { piece.start.add(piece.used) };
-                // SAFETY: as above.
-                if unsafe { super::address_space::open(block, size) } {
-                    piece.used += size;
-                    piece.given += 1;
-                    return block;
-                }
-            }
-        }
-        ptr::null_mut()
+        let given = self.pieces.iter_mut().map(|piece| piece.give(size)).find(|block| !block.is_null());
+        given.unwrap_or(ptr::null_mut())
     }
 
     fn piece_of(&mut self, block: *mut u8) -> Option<&mut Piece> {
@@ -463,11 +497,8 @@ impl Parts {
     /// # Safety
     /// The block came from `give`, and is not used any more.
     unsafe fn take_back(&mut self, block: *mut u8) {
-        let Some(piece) = self.piece_of(block) else { return };
-        piece.given -= 1;
-        if piece.given == 0 {
-            super::address_space::close(piece.start, piece.used);
-            piece.used = 0;
+        if let Some(piece) = self.piece_of(block) {
+            piece.take_back(block);
         }
     }
 }

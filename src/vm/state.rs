@@ -36,7 +36,12 @@ pub unsafe fn open(context: &Context) -> Option<*mut lua_State> {
     if born_with > 0 {
         context.memory.make_room(born_with + OF_ITS_OWN);
     }
+    // LuaJIT crashes when it is refused memory in the middle of that.
+    #[cfg(feature = "luajit")]
+    context.memory.insist(true);
     let l = lua_newstate(allocate, data);
+    #[cfg(feature = "luajit")]
+    context.memory.insist(false);
     if l.is_null() {
         return None;
     }
