@@ -7,8 +7,7 @@
 //!
 //! - The pool lies among the zeroed data of the library: address space that no memory stands behind until it is used. It has
 //!   blocks of 32 bytes to 32 KiB, each a power of two.
-//! - The ballast is mapped without access. It has room for the growth of the library's tables: for twice the largest of them, and
-//!   some more. Long strings of the user's are not among them: whatever copies one asks [`has_room_for`] first.
+//! - The ballast is mapped without access. It has room for all large tables of the library to double at the same moment. Long strings of the user's are not among them: whatever copies one asks [`has_room_for`] first.
 //!
 //! Only the library's own code allocates through this page; the rest of the program does not notice it.
 
@@ -40,9 +39,6 @@ const PIECES: usize = 8;
 /// Tables that may have grown into one piece.
 const GIVEN: usize = 16;
 
-/// Logarithms of sizes.
-const SIZES: usize = usize::BITS as usize;
-
 /// Bytes that the system must have before memory is not short any more, besides the ballast.
 const SLACK: usize = 256 << 10;
 
@@ -54,8 +50,8 @@ static RESERVE: Reserve = Reserve {
     parts: UnsafeCell::new(Parts { pool: Pool::EMPTY, pieces: [Piece::NONE; PIECES] }),
     taken: AtomicUsize::new(0),
     given: AtomicUsize::new(0),
-    tables: [const { AtomicUsize::new(0) }; SIZES],
-    largest: AtomicUsize::new(0),
+    tables: AtomicUsize::new(0),
+    covered: AtomicUsize::new(0),
 };
 
 static BYTES: Bytes = Bytes(UnsafeCell::new([0; POOL]));
@@ -77,10 +73,10 @@ struct Reserve {
     taken: AtomicUsize,
     /// Blocks of the ballast that are in use.
     given: AtomicUsize,
-    /// How many tables there are, by the logarithm of their size rounded up.
-    tables: [AtomicUsize; SIZES],
-    /// The logarithm of the largest one's, 0 if there is none.
-    largest: AtomicUsize,
+    /// Bytes of large tables.
+    tables: AtomicUsize,
+    /// For how many of these the ballast does.
+    covered: AtomicUsize,
 }
 
 // SAFETY: `parts` is touched under the lock only.
@@ -145,9 +141,7 @@ pub fn shared(bytes: &[u8]) -> Option<Arc<[u8]>> {
 
 /// Sets the ballast aside, at the beginning of the program.
 pub fn open() {
-    if !RESERVE.lock(|parts| parts.restore(BALLAST)) {
-        SHORT.store(true, Ordering::Relaxed);
-    }
+    RESERVE.cover(RESERVE.tables.load(Ordering::Relaxed));
 }
 
 /// A small block for what cannot be refused, after the system has refused it. Null if none is left.
@@ -322,48 +316,49 @@ impl Reserve {
         }
     }
 
-    /// There is a table of this size: it may double.
+    /// There is a table of this size: it may double, and all others at the same moment.
     fn note_table(&self, size: usize) {
-        let logarithm = logarithm_of(size);
-        self.tables[logarithm].fetch_add(1, Ordering::Relaxed);
-        if logarithm > self.largest.fetch_max(logarithm, Ordering::Relaxed)
-            && !self.lock(|parts| parts.restore(self.ballast()))
-        {
-            SHORT.store(true, Ordering::Relaxed);
+        let tables = self.tables.fetch_add(size, Ordering::Relaxed) + size;
+        if tables > self.covered.load(Ordering::Relaxed) {
+            // For some more, so that this does not happen for each.
+            self.cover(tables + tables / 4);
         }
     }
 
     fn forget_table(&self, size: usize) {
-        let logarithm = logarithm_of(size);
-        if self.tables[logarithm].fetch_sub(1, Ordering::Relaxed) == 1
-            && logarithm == self.largest.load(Ordering::Relaxed)
-        {
-            let left = self.tables.iter().rposition(|count| count.load(Ordering::Relaxed) > 0);
-            self.largest.store(left.unwrap_or(0), Ordering::Relaxed);
+        let tables = self.tables.fetch_sub(size, Ordering::Relaxed) - size;
+        if self.covered.load(Ordering::Relaxed) > 4 * (tables + BALLAST) {
+            self.cover(tables + BALLAST);
         }
     }
 
-    /// As much ballast as there should be.
-    fn ballast(&self) -> usize {
-        let largest = self.largest.load(Ordering::Relaxed);
-        BALLAST + if largest == 0 { 0 } else { 1usize.checked_shl(largest as u32 + 1).unwrap_or(usize::MAX / 4) }
+    /// Sees to it that the ballast does for so many bytes of tables.
+    #[cold]
+    fn cover(&self, tables: usize) -> bool {
+        let covered = self.lock(|parts| {
+            let covered = parts.restore(BALLAST.saturating_add(tables.saturating_mul(2)));
+            if covered {
+                self.covered.store(tables, Ordering::Relaxed);
+            }
+            covered
+        });
+        if !covered {
+            SHORT.store(true, Ordering::Relaxed);
+        }
+        covered
     }
 
     /// Whether the system has memory again; then the reserve is whole, but for blocks in the pool that live on.
     #[cold]
     fn recover(&self) -> bool {
         let recovered = self.taken.load(Ordering::Relaxed) <= POOL / 4 * 3
-            && self.lock(|parts| parts.restore(self.ballast()))
+            && self.cover(self.tables.load(Ordering::Relaxed))
             && can_be_had(0);
         if recovered {
             SHORT.store(false, Ordering::Relaxed);
         }
         recovered
     }
-}
-
-fn logarithm_of(size: usize) -> usize {
-    (size.next_power_of_two().trailing_zeros() as usize).min(SIZES - 1)
 }
 
 /// The class of a block in the pool.
@@ -417,6 +412,14 @@ impl Piece {
         Some(Piece { start, size, ..Piece::NONE })
     }
 
+    /// Gives the address space back; nothing of it may be used.
+    fn unmap(self) {
+        if self.size > 0 {
+            // SAFETY: it came from `map`, and nothing in it is used.
+            unsafe { super::address_space::give_back(self.start, self.size) };
+        }
+    }
+
     fn holds(&self, block: *mut u8) -> bool {
         (block as usize).wrapping_sub(self.start as usize) < self.size
     }
@@ -464,23 +467,26 @@ impl Piece {
 }
 
 impl Parts {
-    /// Sees to it that there is an unused piece of at least `size` bytes. `false` if the system has not so much.
+    /// Sees to it that there is an unused piece of at least `size` bytes, and none that is far too large. `false` if the system
+    /// has not so much.
     fn restore(&mut self, size: usize) -> bool {
-        let unused = |piece: &&mut Piece| piece.count == 0;
-        if self.pieces.iter_mut().filter(unused).any(|piece| piece.size >= size) {
+        let fits = |piece: &Piece| piece.size >= size && piece.size / 8 <= size;
+        let mut unused = self.pieces.iter_mut().filter(|piece| piece.count == 0);
+        let Some(place) = unused.next() else { return false };
+        if fits(place) || unused.any(|piece| fits(piece)) {
             return true;
         }
-        // One that is too small makes way for it.
-        let Some(place) = self.pieces.iter_mut().find(|piece| piece.count == 0) else { return false };
-        let larger = Piece::map(size);
-        if let Some(larger) = larger {
-            let smaller = std::mem::replace(place, larger);
-            if smaller.size > 0 {
-                // SAFETY: it came from `map`, and nothing in it is used.
-                unsafe { super::address_space::give_back(smaller.start, smaller.size) };
-            }
+        // One that does not fit makes way for it.
+        let before = std::mem::replace(place, Piece::NONE);
+        if before.size >= size {
+            before.unmap();
         }
-        larger.is_some()
+        let fitting = Piece::map(size);
+        *place = fitting.unwrap_or(if before.size < size { before } else { Piece::NONE });
+        if fitting.is_some() && before.size < size {
+            before.unmap();
+        }
+        fitting.is_some()
     }
 
     /// A block of the ballast; null if there is none so large.
