@@ -30,14 +30,28 @@ struct Kept {
     next: *mut Kept,
 }
 
+/// Asks for a collection at the next chance; gets the context. The allocator cannot collect itself.
+pub type Ask = unsafe fn(*const c_void);
+
+/// So many bytes kept outside the state make it worth while to tell the collector.
+const OUTSIDE: usize = 128 << 10;
+
 /// See the top of the page.
 pub struct Memory {
     used: Cell<usize>,
     /// Of it, what others keep for the process.
     charged: Cell<usize>,
-    /// Of what is used, how much makes it worth while to collect garbage because of what values keep outside the state: the
-    /// VM's collector does not know of that. 0 until it was collected for that reason.
+    /// With a limit: of what is used, how much makes it worth while to collect all garbage. The VM's collector knows neither of
+    /// the limit nor of what values keep outside the state. 0 until it was collected for that reason.
     collect_at: Cell<usize>,
+    /// What is used must not pass this unnoticed: the lower of `collect_at` and `limit`, if there is a limit.
+    mark: Cell<usize>,
+    /// A collection was asked for and has not been made.
+    due: Cell<bool>,
+    /// Called when `collect_at` is passed.
+    ask: Cell<Option<Ask>>,
+    /// Bytes that values began to keep outside the state and that the VM's collector was not told of.
+    outside: Cell<usize>,
     /// `usize::MAX` for none. Set only while failures are caught: what has to be done in any case must not fail.
     limit: Cell<usize>,
     /// Bytes that may still be kept.
@@ -60,6 +74,10 @@ impl Default for Memory {
             used: Cell::new(0),
             charged: Cell::new(0),
             collect_at: Cell::new(0),
+            mark: Cell::new(usize::MAX),
+            due: Cell::new(false),
+            ask: Cell::new(None),
+            outside: Cell::new(0),
             limit: Cell::new(usize::MAX),
             room: Cell::new(CACHE),
             asleep: Allowance::default(),
@@ -100,6 +118,7 @@ impl Memory {
     /// From now on the state gets no more than `limit` bytes, 0 for any number. Gives the limit before.
     pub fn set_limit(&self, limit: usize) -> usize {
         let before = self.limit.replace(if limit == 0 { usize::MAX } else { limit });
+        self.set_mark();
         if before == usize::MAX { 0 } else { before }
     }
 
@@ -124,24 +143,75 @@ impl Memory {
     pub fn raise_limit(&self, bytes: usize) {
         if self.is_limited() {
             self.limit.set(self.limit.get().max(self.used.get()).saturating_add(bytes));
+            self.set_mark();
         }
+    }
+
+    /// Has `ask` called when all garbage should be collected.
+    pub fn ask_by(&self, ask: Ask) {
+        self.ask.set(Some(ask));
+    }
+
+    fn set_mark(&self) {
+        let limit = self.limit.get();
+        self.mark.set(match (limit, self.collect_at.get()) {
+            (usize::MAX, _) => usize::MAX,
+            (limit, 0) => limit / 2,
+            (limit, collect_at) => collect_at.min(limit),
+        });
+    }
+
+    /// Whether so much has come to be used that all garbage should be collected.
+    #[inline(always)]
+    pub fn is_to_be_collected(&self) -> bool {
+        self.due.get() || self.used.get() > self.mark.get()
+    }
+
+    /// What is used passes the mark. `false`: it may not.
+    #[cold]
+    fn pass_mark(&self, used: usize) -> bool {
+        if used > self.limit.get() {
+            return false;
+        }
+        self.due.set(true);
+        // Asked again when half of the rest is used up.
+        self.collect_after(used);
+        if let Some(ask) = self.ask.get() {
+            // SAFETY: the memory is part of its context, which knows what it has asked for.
+            unsafe { ask(ptr::from_ref(self).cast()) };
+        }
+        true
+    }
+
+    fn collect_after(&self, used: usize) {
+        let limit = self.limit.get();
+        self.collect_at.set(used + (limit.saturating_sub(used) / 2).max(limit / 64));
+        self.set_mark();
     }
 
     /// What values of the state keep outside it has changed by this: whether garbage should be collected for it.
     pub fn reweigh(&self, old: usize, new: usize) -> bool {
         let used = self.used.get().saturating_sub(old).saturating_add(new);
         self.used.set(used);
-        let collect_at = match self.collect_at.get() {
-            0 => self.limit.get() / 2,
-            collect_at => collect_at.min(self.limit.get()),
-        };
-        new > old && used > collect_at
+        new > old && self.is_to_be_collected()
+    }
+
+    /// Values have begun to keep so many bytes outside the state. How many the VM's collector should be told of now, 0 if it is
+    /// not yet worth while.
+    pub fn grew_outside(&self, bytes: usize) -> usize {
+        let outside = self.outside.get() + bytes;
+        let tell = outside >= OUTSIDE;
+        self.outside.set(if tell { 0 } else { outside });
+        if tell { outside } else { 0 }
     }
 
     /// Garbage was collected: next when half of what is left is used up.
     pub fn collected(&self) {
-        let (used, limit) = (self.used.get(), self.limit.get());
-        self.collect_at.set(used + limit.saturating_sub(used) / 2);
+        self.outside.set(0);
+        self.due.set(false);
+        if self.is_limited() {
+            self.collect_after(self.used.get());
+        }
     }
 
     /// What others keep for the process, all in all: counts as used from now on.
@@ -170,7 +240,7 @@ impl Memory {
     #[inline(always)]
     unsafe fn allocate(&self, size: usize) -> *mut c_void {
         let used = self.used.get() + size;
-        if used > self.limit.get() {
+        if used > self.mark.get() && !self.pass_mark(used) {
             return ptr::null_mut();
         }
         let (class, bytes) = class_of(size);
@@ -230,7 +300,7 @@ impl Memory {
     #[inline(never)]
     unsafe fn resize(&self, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
         let used = self.used.get() - old + new;
-        if new > old && used > self.limit.get() {
+        if new > old && used > self.mark.get() && !self.pass_mark(used) {
             return ptr::null_mut();
         }
         let ((old_class, _), (class, bytes)) = (class_of(old), class_of(new));

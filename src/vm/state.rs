@@ -2,6 +2,7 @@
 
 use super::api::*;
 use super::context::Context;
+use super::room;
 use std::ffi::c_void;
 use std::ptr;
 
@@ -9,6 +10,12 @@ use std::ptr;
 unsafe extern "C" fn allocate(data: *mut c_void, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
     // SAFETY: a state is closed before its context is dropped, and only one thread at a time runs it.
     (*data.cast::<Context>()).memory.reallocate(block, old, new)
+}
+
+/// What [`Memory`](crate::platform::Memory) calls with itself.
+pub unsafe fn ask_for_collection(memory: *const c_void) {
+    // SAFETY: it is the memory of a context.
+    room::ask_for_collection(&*memory.byte_sub(std::mem::offset_of!(Context, memory)).cast::<Context>());
 }
 
 /// The context of a spawned state, `None` for any other state.
