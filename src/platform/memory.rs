@@ -41,6 +41,9 @@ pub struct Memory {
     used: Cell<usize>,
     /// Of it, what others keep for the process.
     charged: Cell<usize>,
+    /// Of it, what the VM itself has allocated.
+    #[cfg(any(test, feature = "luajit"))]
+    counted: Cell<usize>,
     /// With a limit: of what is used, how much makes it worth while to collect all garbage. The VM's collector knows neither of
     /// the limit nor of what values keep outside the state. 0 until it was collected for that reason.
     collect_at: Cell<usize>,
@@ -73,6 +76,8 @@ impl Default for Memory {
         Memory {
             used: Cell::new(0),
             charged: Cell::new(0),
+            #[cfg(any(test, feature = "luajit"))]
+            counted: Cell::new(0),
             collect_at: Cell::new(0),
             mark: Cell::new(usize::MAX),
             due: Cell::new(false),
@@ -218,6 +223,13 @@ impl Memory {
     pub fn set_charged(&self, charged: usize) {
         let before = self.charged.replace(charged);
         self.reweigh(before, charged);
+    }
+
+    /// The VM itself has allocated so much, all in all: counts as used from now on.
+    #[cfg(any(test, feature = "luajit"))]
+    pub fn set_counted(&self, counted: usize) {
+        let before = self.counted.replace(counted);
+        self.reweigh(before, counted);
     }
 
     /// What `lua_Alloc` does: makes, resizes or frees a block.

@@ -49,6 +49,8 @@ pub unsafe extern "C-unwind" fn set_up(l: *mut lua_State) -> c_int {
     }
     held.release(l);
     grant_first_bytes(l);
+    #[cfg(feature = "luajit")]
+    super::allocator::watch(l, context);
     // What `main` is called through, what that needs, and the arguments of `main`: all of it starts the coroutine.
     let base = lua_gettop(l);
     push_boot(l, context);

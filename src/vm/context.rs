@@ -45,6 +45,9 @@ pub struct Context {
     pub main_thread: Cell<*mut lua_State>,
     /// Memory of a spawned state.
     pub memory: Memory,
+    /// The VM allocates the memory of this spawned state itself (see [`super::allocator`]).
+    #[cfg(feature = "luajit")]
+    pub vm_allocates: Cell<bool>,
     /// How long it looks out before it sleeps.
     pub patience: Patience,
     /// Coroutines, channels, timers.
@@ -142,6 +145,8 @@ impl Context {
             process,
             main_thread: Cell::new(ptr::null_mut()),
             memory: Memory::default(),
+            #[cfg(feature = "luajit")]
+            vm_allocates: Cell::new(false),
             patience: Patience::default(),
             scheduler: RefCell::default(),
             coroutines: RefCell::new(SecondaryMap::new()),

@@ -43,12 +43,18 @@ pub unsafe fn open(context: &Context) -> Option<*mut lua_State> {
     if born_with > 0 {
         context.memory.make_room(born_with + OF_ITS_OWN);
     }
-    // LuaJIT crashes when it is refused memory in the middle of that.
-    #[cfg(feature = "luajit")]
-    context.memory.insist(true);
+    #[cfg(feature = "lua54")]
     let l = lua_newstate(allocate, data);
     #[cfg(feature = "luajit")]
-    context.memory.insist(false);
+    let l = if super::allocator::can_be_given() {
+        // LuaJIT crashes when it is refused memory in the middle of that.
+        context.memory.insist(true);
+        let l = lua_newstate(allocate, data);
+        context.memory.insist(false);
+        l
+    } else {
+        super::allocator::open_state(context)
+    };
     if l.is_null() {
         return None;
     }
