@@ -22,6 +22,8 @@ pub mod main_state;
 pub mod object;
 pub mod preempt;
 #[cfg(feature = "luajit")]
+#[cfg(feature = "luajit")]
+mod refusal;
 pub mod resume;
 pub mod room;
 pub mod run;

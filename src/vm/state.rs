@@ -9,7 +9,13 @@ use std::ptr;
 /// The allocator of spawned states; `data` is the context.
 unsafe extern "C" fn allocate(data: *mut c_void, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
     // SAFETY: a state is closed before its context is dropped, and only one thread at a time runs it.
-    (*data.cast::<Context>()).memory.reallocate(block, old, new)
+    let context = &*data.cast::<Context>();
+    let given = context.memory.reallocate(block, old, new);
+    #[cfg(feature = "luajit")]
+    if given.is_null() && new > 0 {
+        super::refusal::tell(context);
+    }
+    given
 }
 
 /// What [`Memory`](crate::platform::Memory) calls with itself.
@@ -47,6 +53,7 @@ pub unsafe fn open(context: &Context) -> Option<*mut lua_State> {
     let l = lua_newstate(allocate, data);
     #[cfg(feature = "luajit")]
     let l = if super::allocator::can_be_given() {
+        super::refusal::prepare();
         // LuaJIT crashes when it is refused memory in the middle of that.
         context.memory.insist(true);
         let l = lua_newstate(allocate, data);
