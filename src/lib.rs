@@ -28,6 +28,10 @@ mod vm;
 #[cfg(not(test))]
 pub use entry_points::*;
 
+#[cfg(not(test))]
+#[global_allocator]
+static ALLOCATOR: platform::reserve::Allocator = platform::reserve::Allocator;
+
 /// What `require` calls.
 #[cfg(not(test))]
 mod entry_points {
@@ -44,6 +48,8 @@ mod entry_points {
     /// Makes the state a main process if it is no process yet, and pins the library.
     unsafe fn open(l: *mut lua_State) {
         platform::pin_library();
+        platform::reserve::open();
+        platform::claim_data(crate::codec::encode::Encoder::rest);
         platform::fork::watch(fork::AROUND);
         platform::at_exit(program::stop_new_work, program::has_threads);
         luaL_checkstack(l, 20, std::ptr::null());

@@ -3,8 +3,10 @@
 use super::encode::DEPTH;
 use super::time::{read_time, read_zone};
 use super::{FLAT, LEVELS, NEEDS, Reader, read_error, tag, unzigzag};
-use crate::lua::error::ErrorObject;
+use crate::lua::error::{ErrorObject, raise_failure};
 use crate::lua::time::{DurationObject, LocationObject, TimeObject};
+use crate::platform::reserve;
+use crate::runtime::failure::Failure;
 use crate::vm::api::*;
 use crate::vm::object;
 use std::ffi::c_int;
@@ -307,7 +309,12 @@ impl<'a> Decoder<'a> {
         match first {
             tag::ERROR => {
                 let place = object::reserve::<ErrorObject>(l);
-                ptr::write(place, ErrorObject(Arc::new(read_error(&mut self.reader)?)));
+                let size = self.reader.rest.len();
+                let error = read_error(&mut self.reader);
+                if error.is_none() && !reserve::has_room_for(size) {
+                    raise_failure(l, 1, Failure::OutOfMemory);
+                }
+                ptr::write(place, ErrorObject(Arc::new(error?)));
                 object::confirm::<ErrorObject>(l);
             }
             tag::TIME => {

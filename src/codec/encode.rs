@@ -8,7 +8,7 @@ use super::strings::Strings;
 use super::tables::Tables;
 use super::walk::Level;
 use super::{HEADER, LEVELS, NEEDS, Needs};
-use crate::platform::fork;
+use crate::platform::{fork, reserve};
 use crate::runtime::failure::Failure;
 use crate::runtime::host::Host;
 use crate::vm::api::*;
@@ -292,7 +292,7 @@ pub unsafe fn encode_one(
     origin: Origin,
 ) -> Result<Vec<u8>, Failure> {
     let index = lua_absindex(l, index);
-    encoder.encode(l, index, 1, origin).map(Cow::into_owned)
+    reserve::owned(encoder.encode(l, index, 1, origin)?).ok_or(Failure::OutOfMemory)
 }
 
 /// Encodes the value at `index` as the details `{ value = … }` of an error, `None` if it cannot cross.

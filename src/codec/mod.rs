@@ -44,6 +44,7 @@ pub mod time;
 #[cfg(not(test))]
 mod walk;
 
+use crate::platform::reserve;
 use crate::runtime::error::ErrorData;
 use crate::runtime::libraries::Libraries;
 use std::borrow::Cow;
@@ -282,21 +283,26 @@ pub fn put_error(out: &mut Vec<u8>, error: &ErrorData) {
     }
 }
 
-/// Reads what [`put_error`] wrote.
+/// Bytes that are kept; `None` if there is no memory for them, too.
+fn own_bytes(reader: &mut Reader<'_>) -> Option<Vec<u8>> {
+    reserve::owned(Cow::Borrowed(reader.bytes()?))
+}
+
+/// Reads what [`put_error`] wrote. `None` if there is no memory for it, too.
 pub fn read_error(reader: &mut Reader<'_>) -> Option<ErrorData> {
-    let kind = Cow::Owned(reader.bytes()?.to_vec());
-    let message = reader.bytes()?.to_vec();
-    let stack = reader.bytes()?.to_vec();
-    let thread = reader.bytes()?.to_vec();
+    let kind = Cow::Owned(own_bytes(reader)?);
+    let message = own_bytes(reader)?;
+    let stack = own_bytes(reader)?;
+    let thread = own_bytes(reader)?;
     let count = reader.varint()?;
-    let contexts = (0..count).map(|_| reader.bytes().map(<[u8]>::to_vec)).collect::<Option<_>>()?;
+    let contexts = (0..count).map(|_| own_bytes(reader)).collect::<Option<_>>()?;
     let retryable = match reader.byte()? {
         0 => None,
         code => Some(code == 2),
     };
     let details = match reader.byte()? {
         0 => None,
-        _ => Some(reader.bytes()?.to_vec()),
+        _ => Some(own_bytes(reader)?),
     };
     Some(ErrorData { kind, message, contexts, retryable, details, stack, thread })
 }

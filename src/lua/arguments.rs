@@ -1,5 +1,8 @@
 //! Reading arguments, and the stock messages for wrong ones (B-1).
 
+use super::error::raise_failure;
+use crate::platform::reserve;
+use crate::runtime::failure::Failure;
 use crate::vm::api::*;
 use crate::vm::object::{self, Object};
 use crate::vm::room;
@@ -67,10 +70,21 @@ unsafe fn type_name(l: *mut lua_State, index: c_int) -> String {
     CStr::from_ptr(lua_typename(l, lua_type(l, index))).to_string_lossy().into_owned()
 }
 
+/// The bytes, of which Rust may make some copies. Raises if there is no memory for that.
+#[inline]
+pub unsafe fn copyable<'a>(l: *mut lua_State, bytes: &'a [u8]) -> &'a [u8] {
+    /// How many there are at a time: in the value, in a text, in an error.
+    const COPIES: usize = 4;
+    if bytes.len() >= reserve::LARGE && !reserve::has_room_for(bytes.len().saturating_mul(COPIES)) {
+        raise_failure(l, 1, Failure::OutOfMemory);
+    }
+    bytes
+}
+
 /// The string at `index`; numbers are not taken for strings.
 pub unsafe fn string<'a>(l: *mut lua_State, index: c_int, name: &str) -> &'a [u8] {
     match to_bytes(l, index) {
-        Some(bytes) => bytes,
+        Some(bytes) => copyable(l, bytes),
         None => wrong_type(l, index, index, name, "string"),
     }
 }
@@ -78,7 +92,7 @@ pub unsafe fn string<'a>(l: *mut lua_State, index: c_int, name: &str) -> &'a [u8
 /// The string at `index`, which counts as argument `number`.
 pub unsafe fn string_at<'a>(l: *mut lua_State, index: c_int, number: c_int, name: &str) -> &'a [u8] {
     match to_bytes(l, index) {
-        Some(bytes) => bytes,
+        Some(bytes) => copyable(l, bytes),
         None => wrong_type(l, index, number, name, "string"),
     }
 }
@@ -130,7 +144,7 @@ pub unsafe fn object_at<'a, T: Object>(l: *mut lua_State, index: c_int, number: 
 /// The value at `index` as an error text shows it, without running Lua code.
 pub unsafe fn shown_value(l: *mut lua_State, index: c_int) -> Vec<u8> {
     match lua_type(l, index) {
-        LUA_TSTRING => to_bytes(l, index).unwrap_or_default().to_vec(),
+        LUA_TSTRING => copyable(l, to_bytes(l, index).unwrap_or_default()).to_vec(),
         LUA_TNUMBER => {
             lua_pushvalue(l, index);
             let mut len = 0;

@@ -312,7 +312,7 @@ pub unsafe fn push_received(l: *mut lua_State, context: &Context, index: c_int, 
 
 /// `channel.new([capacity])` (C-1, C-2).
 unsafe extern "C-unwind" fn new(l: *mut lua_State) -> c_int {
-    let context = Context::of(l);
+    let context = Context::with_memory(l);
     let capacity = match lua_type(l, 1) {
         LUA_TNONE | LUA_TNIL => 0,
         LUA_TNUMBER => match to_whole(l, 1).and_then(|whole| usize::try_from(whole).ok()) {
@@ -407,7 +407,7 @@ unsafe fn not_received(l: *mut lua_State, context: &Context, done: Done) -> c_in
 
 /// `ch:send(value [, timeout])` (C-4, C-5, C-42), first half.
 unsafe extern "C-unwind" fn send(l: *mut lua_State) -> c_int {
-    let context = Context::of(l);
+    let context = Context::with_memory(l);
     let channel = own(l, BLOCKING_LEVEL, "send");
     refuse_mailbox(l, context, BLOCKING_LEVEL, channel, "send");
     let count = lua_gettop(l);

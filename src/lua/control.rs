@@ -61,6 +61,7 @@ pub unsafe extern "C-unwind" fn cancel(l: *mut lua_State) -> c_int {
     if lua_gettop(l) >= 1 {
         string(l, 1, "cancel");
     }
+    Context::with_memory(l);
     let reason = optional_string(l, 2, "cancel");
     let span = match lua_type(l, 3) {
         LUA_TNONE | LUA_TNIL => Ok(None),
@@ -105,6 +106,7 @@ pub unsafe extern "C-unwind" fn cancel(l: *mut lua_State) -> c_int {
 
 /// `process.monitor(dest)` (L-20 to L-26).
 pub unsafe extern "C-unwind" fn monitor(l: *mut lua_State) -> c_int {
+    Context::with_memory(l);
     on_destination(l, "monitor", |context, destination| {
         let process = context.resolve(destination)?;
         allowed_on(context, &process, "monitor")?;
@@ -136,6 +138,7 @@ pub unsafe extern "C-unwind" fn unmonitor(l: *mut lua_State) -> c_int {
 
 /// `process.link(dest)` (L-40 to L-46).
 pub unsafe extern "C-unwind" fn link(l: *mut lua_State) -> c_int {
+    Context::with_memory(l);
     on_destination(l, "link", |context, destination| {
         let process = context.resolve(destination)?;
         allowed_on(context, &process, "link")?;

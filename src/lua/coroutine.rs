@@ -8,7 +8,7 @@ use std::ffi::c_int;
 
 /// `coroutine.spawn(fn, ...)`: a managed coroutine. The thread that is returned is dead: it is only a handle.
 pub unsafe extern "C-unwind" fn spawn(l: *mut lua_State) -> c_int {
-    let context = Context::of(l);
+    let context = Context::with_memory(l);
     if lua_type(l, 1) != LUA_TFUNCTION {
         wrong_type(l, 1, 1, "spawn", "function");
     }

@@ -4,6 +4,7 @@ use super::arguments::raise_text;
 use super::{Functions, arguments, set_functions};
 use crate::codec::decode;
 use crate::codec::function::check_taken;
+use crate::platform::reserve;
 use crate::runtime::error::ErrorData;
 use crate::runtime::failure::Failure;
 use crate::vm::api::*;
@@ -54,6 +55,14 @@ pub unsafe fn push(l: *mut lua_State, error: Arc<ErrorData>) {
     let place = object::reserve::<ErrorObject>(l);
     ptr::write(place, ErrorObject(error));
     object::confirm::<ErrorObject>(l);
+}
+
+/// What the object holds, to be changed. Raises if there is no memory for a copy.
+pub unsafe fn copied(l: *mut lua_State, error: &ErrorObject) -> ErrorData {
+    if !reserve::has_room_for(2 * error.0.size()) {
+        raise_failure(l, 1, Failure::OutOfMemory);
+    }
+    (*error.0).clone()
 }
 
 /// Returns `nil` and the failure as an error object.

@@ -105,7 +105,10 @@ unsafe fn finish(
     retryable: Option<bool>,
     details: Option<c_int>,
 ) -> c_int {
-    let context = Context::of(l);
+    let context = Context::with_memory(l);
+    for index in [Some(message), kind].into_iter().flatten() {
+        arguments::copyable(l, to_bytes(l, index).unwrap_or_default());
+    }
     let details = match details {
         None => None,
         Some(index) => match encode_one(context.encoder(), l, index, Origin::Details) {
@@ -133,11 +136,11 @@ unsafe extern "C-unwind" fn wrap(l: *mut lua_State) -> c_int {
         arguments::wrong_type(l, 1, 1, "wrap", "error or string");
     }
     arguments::string(l, 2, "wrap");
-    let context = Context::of(l);
+    let context = Context::with_memory(l);
     let mut error = match object::get::<ErrorObject>(l, 1) {
-        Some(error) => (*error.0).clone(),
+        Some(error) => error::copied(l, error),
         None => {
-            let message = to_bytes(l, 1).unwrap_or_default().to_vec();
+            let message = arguments::copyable(l, to_bytes(l, 1).unwrap_or_default()).to_vec();
             let mut error = ErrorData { message, ..ErrorData::default() };
             error.set_stack(&context.process.pid, traceback::of(l, 1));
             error

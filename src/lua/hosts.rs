@@ -6,6 +6,7 @@ use super::messages::raise_no_memory;
 use super::restricted::allowed;
 use super::time::{self, DurationObject};
 use crate::codec::encode::Origin;
+use crate::platform::reserve;
 use crate::runtime::entry::{self, DEFAULT_METHOD, Definition, Source, is_reference};
 use crate::runtime::failure::{Failure, bare_number, shown};
 use crate::runtime::host::{self, LEAST_STACK, Settings};
@@ -32,7 +33,7 @@ pub unsafe extern "C-unwind" fn define(l: *mut lua_State) -> c_int {
         wrong_type(l, 2, 2, "define", "string, table or function");
     }
     luaL_checkstack(l, 8, std::ptr::null());
-    if let Err(failure) = allowed(Context::of(l), "define") {
+    if let Err(failure) = allowed(Context::with_memory(l), "define") {
         return return_failure(l, failure);
     }
     let result = entry::checked(reference).and_then(|reference| {
@@ -62,7 +63,7 @@ unsafe fn encoded_function(l: *mut lua_State, index: c_int) -> Result<Source, Fa
         return Err(Failure::CFunctionEntry);
     }
     let bytes = Context::of(l).encoder().encode(l, index, 1, Origin::Argument(2))?;
-    Ok(Source::Function(bytes.into_owned().into()))
+    Ok(Source::Function(reserve::shared(&bytes).ok_or(Failure::OutOfMemory)?))
 }
 
 /// Source text is compiled at once, so that a syntax error is found where it is written.
@@ -157,7 +158,7 @@ pub unsafe extern "C-unwind" fn define_host(l: *mut lua_State) -> c_int {
     table(l, 2, "define_host");
     luaL_checkstack(l, 8, std::ptr::null());
     lua_settop(l, 2);
-    if let Err(failure) = allowed(Context::of(l), "define_host") {
+    if let Err(failure) = allowed(Context::with_memory(l), "define_host") {
         return return_failure(l, failure);
     }
     if !is_reference(reference) {

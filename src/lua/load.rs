@@ -25,7 +25,7 @@ struct Summary {
 pub unsafe extern "C-unwind" fn load(l: *mut lua_State) -> c_int {
     let path = string(l, 1, "load");
     luaL_checkstack(l, 8, std::ptr::null());
-    if let Err(failure) = super::restricted::allowed(Context::of(l), "load") {
+    if let Err(failure) = super::restricted::allowed(Context::with_memory(l), "load") {
         return return_failure(l, failure);
     }
     let result = define(l, path);

@@ -40,7 +40,7 @@ pub unsafe extern "C-unwind" fn send(l: *mut lua_State) -> c_int {
     }
     let destination = string(l, 1, "send");
     let topic = string(l, 2, "send");
-    let context = Context::of(l);
+    let context = Context::with_memory(l);
     let mut refusing = None;
     let result = check_topic(topic).and_then(|()| {
         // Encoding may raise; nothing is borrowed meanwhile.
@@ -124,7 +124,7 @@ pub unsafe extern "C-unwind" fn listen(l: *mut lua_State) -> c_int {
         LUA_TTABLE => message_option(l),
         _ => wrong_type(l, 2, 2, "listen", "table"),
     };
-    let context = Context::of(l);
+    let context = Context::with_memory(l);
     // What has arrived so far belongs to the inbox; what of it is of this topic moves over.
     context.sort_mail();
     if let Err(failure) = check_topic(topic) {

@@ -67,7 +67,7 @@ unsafe extern "C-unwind" fn register(l: *mut lua_State) -> c_int {
     let name = string(l, 1, "register");
     let pid = optional_string(l, 2, "register");
     let scope = check_scope(l, 3, "register");
-    let context = Context::of(l);
+    let context = Context::with_memory(l);
     let result = scope.and_then(|()| {
         if context.process.realm.is_closing() {
             return Err(Failure::CannotStart("the program is ending".into()));

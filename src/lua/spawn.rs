@@ -7,6 +7,7 @@ use super::restricted::allowed_to_run;
 use super::spawner::Plan;
 use crate::codec::Needs;
 use crate::codec::encode::Origin;
+use crate::platform::reserve;
 use crate::runtime::envelope::Envelope;
 use crate::runtime::failure::Failure;
 use crate::runtime::host::Host;
@@ -35,6 +36,9 @@ pub struct Way {
     /// The spawner waits for the result.
     pub executed: bool,
 }
+
+/// Why a process cannot be started for which there is no memory.
+const NO_MEMORY: &str = "not enough memory";
 
 /// `spawn`.
 pub const SPAWN: Way = Way { function: "spawn", monitored: false, linked: false, executed: false };
@@ -115,6 +119,9 @@ pub unsafe fn begin(l: *mut lua_State, way: Way, receiver: c_int, plan: &Plan) -
     let context = Context::of(l);
     // Ends of children that it does not read must not pile up.
     context.weigh_charges();
+    if reserve::is_short() {
+        return Err(Failure::CannotStart(NO_MEMORY.into()));
+    }
     let result = match room::make(l, 0) {
         false => Err(Failure::OutOfMemory),
         true => room::unlimited(l, || prepare(l, context, receiver, host, function, plan))
@@ -163,7 +170,8 @@ unsafe fn prepare(
         return Err(failure.clone());
     }
     let count = lua_gettop(l) - first + 1;
-    let arguments = context.encoder().encode(l, first, count, origin)?.into_owned();
+    let arguments = context.encoder().encode(l, first, count, origin)?;
+    let arguments = reserve::owned(arguments).ok_or(Failure::OutOfMemory)?;
     if !host.takes(Needs::of(&arguments)) {
         return Err(context.encoder().refusal_by(l, first, count, origin, &host));
     }
@@ -206,7 +214,7 @@ impl Order {
         // It may have inherited more than it may use.
         let context_fits =
             child.charge(child.values.iter().map(|(key, value)| key.len() + value.len() + 64).sum());
-        let fits = if context_fits { Ok(()) } else { Err(Failure::CannotStart("not enough memory".into())) };
+        let fits = if context_fits { Ok(()) } else { Err(Failure::CannotStart(NO_MEMORY.into())) };
         let settled = fits.and_then(|()| send_first(parent, &child, plan)).and_then(|()| {
             directory::insert(&child);
             plan.name.as_deref().map_or(Ok(()), |name| registry::register(name, &child))

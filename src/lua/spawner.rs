@@ -4,6 +4,7 @@ use super::arguments::{self, bad_argument, string_at, wrong_type};
 use super::channel::push_blocking;
 use super::{Functions, messages, set_functions, spawn};
 use crate::codec::encode::Origin;
+use crate::platform::reserve;
 use crate::runtime::failure::{Failure, shown};
 use crate::runtime::host::{Host, LEAST_STACK, Limits};
 use crate::runtime::process::ContextValues;
@@ -138,18 +139,22 @@ unsafe fn add_values(l: *mut lua_State, receiver: c_int, plan: &Plan) -> c_int {
         if lua_type(l, -2) != LUA_TSTRING {
             bad_argument(l, 1, 1, "with_context", "keys must be strings");
         }
+        arguments::copyable(l, to_bytes(l, -2).unwrap_or_default());
         lua_pop(l, 1);
     }
     luaL_checkstack(l, 12, ptr::null());
-    let context = Context::of(l);
+    let context = Context::with_memory(l);
     return_changed(l, plan, |plan| {
         lua_pushnil(l);
         while lua_next(l, values) != 0 {
             let key = to_bytes(l, -2).unwrap_or_default().to_vec();
             match context.encoder().encode_field(l, lua_gettop(l), Origin::Context) {
-                Ok(bytes) => {
-                    plan.values.insert(key, bytes.into_owned().into());
-                }
+                Ok(bytes) => match reserve::shared(&bytes) {
+                    Some(bytes) => {
+                        plan.values.insert(key, bytes);
+                    }
+                    None => plan.failure = plan.failure.take().or(Some(Failure::OutOfMemory)),
+                },
                 Err(failure) => plan.failure = plan.failure.take().or(Some(failure)),
             }
             lua_pop(l, 1);
@@ -224,9 +229,12 @@ unsafe extern "C-unwind" fn with_message(l: *mut lua_State) -> c_int {
         super::error::raise_failure(l, 1, failure);
     }
     luaL_checkstack(l, 12, ptr::null());
-    let (context, count) = (Context::of(l), lua_gettop(l) - 2);
+    let (context, count) = (Context::with_memory(l), lua_gettop(l) - 2);
     return_changed(l, plan, |plan| match context.encoder().encode(l, 3, count, Origin::Argument(2)) {
-        Ok(payload) => plan.messages.push((topic.to_vec(), payload.into_owned())),
+        Ok(payload) => match reserve::owned(payload) {
+            Some(payload) => plan.messages.push((topic.to_vec(), payload)),
+            None => plan.failure = plan.failure.take().or(Some(Failure::OutOfMemory)),
+        },
         Err(failure) => plan.failure = plan.failure.take().or(Some(failure)),
     })
 }

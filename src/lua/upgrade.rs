@@ -6,6 +6,7 @@ use super::messages::raise_no_memory;
 use super::restricted::allowed_to_run;
 use crate::codec::encode::Origin;
 use crate::codec::{Needs, again};
+use crate::platform::reserve;
 use crate::runtime::entry;
 use crate::runtime::failure::Failure;
 use crate::vm::api::*;
@@ -23,7 +24,7 @@ pub unsafe extern "C-unwind" fn upgrade(l: *mut lua_State) -> c_int {
         _ => Some(string(l, 1, "upgrade")),
     };
     luaL_checkstack(l, 12, std::ptr::null());
-    let context = Context::of(l);
+    let context = Context::with_memory(l);
     if context.process.is_main() {
         return return_failure(l, Failure::MainProcess);
     }
@@ -75,7 +76,8 @@ unsafe fn prepare(
     };
     let first = if own { 1 } else { 2 };
     let (count, origin) = ((lua_gettop(l) - first + 1).max(0), Origin::Argument(first));
-    let arguments = context.encoder().encode(l, first, count, origin)?.into_owned();
+    let arguments = context.encoder().encode(l, first, count, origin)?;
+    let arguments = reserve::owned(arguments).ok_or(Failure::OutOfMemory)?;
     let host = &context.process.host;
     if !host.takes(Needs::of(&arguments)) {
         return Err(context.encoder().refusal_by(l, first, count, origin, host));

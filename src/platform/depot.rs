@@ -6,7 +6,7 @@
 //! most once in as many calls as a magazine holds blocks, whatever the order of the calls. (J. Bonwick and J. Adams,
 //! "Magazines and Vmem: Extending the Slab Allocator to Many CPUs and Arbitrary Resources", USENIX 2001.)
 
-use super::fork;
+use super::{fork, reserve};
 use crossbeam::queue::ArrayQueue;
 use once_cell::sync::Lazy;
 use std::cell::Cell;
@@ -90,12 +90,21 @@ pub fn allocate(bytes: usize) -> *mut u8 {
     block.cast()
 }
 
+/// As [`allocate`], for what cannot be refused.
+pub fn allocate_in_any_case(bytes: usize) -> *mut u8 {
+    let block = allocate(bytes);
+    if block.is_null() { reserve::allocate(bytes) } else { block }
+}
+
 /// Frees a block.
 ///
 /// # Safety
-/// `allocate(bytes)` has given it, and nobody uses it any more.
+/// `allocate(bytes)` or [`allocate_in_any_case`] has given it, and nobody uses it any more.
 #[inline]
 pub unsafe fn free(block: *mut u8, bytes: usize) {
+    if reserve::free(block, bytes) {
+        return;
+    }
     let kept = place_of(bytes)
         .is_some_and(|place| LOCAL.try_with(|local| local.0[place].put(place, block.cast())).is_ok());
     if !kept {

@@ -8,6 +8,7 @@
 
 use super::allowance::Allowance;
 use super::cradle::Cradle;
+use super::reserve;
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr;
@@ -29,14 +30,31 @@ struct Kept {
     next: *mut Kept,
 }
 
+/// Asks for a collection at the next chance; gets the context. The allocator cannot collect itself.
+pub type Ask = unsafe fn(*const c_void);
+
+/// So many bytes kept outside the state make it worth while to tell the collector.
+const OUTSIDE: usize = 128 << 10;
+
 /// See the top of the page.
 pub struct Memory {
     used: Cell<usize>,
     /// Of it, what others keep for the process.
     charged: Cell<usize>,
-    /// Of what is used, how much makes it worth while to collect garbage because of what values keep outside the state: the
-    /// VM's collector does not know of that. 0 until it was collected for that reason.
+    /// Of it, what the VM itself has allocated.
+    #[cfg(any(test, feature = "luajit"))]
+    counted: Cell<usize>,
+    /// With a limit: of what is used, how much makes it worth while to collect all garbage. The VM's collector knows neither of
+    /// the limit nor of what values keep outside the state. 0 until it was collected for that reason.
     collect_at: Cell<usize>,
+    /// What is used must not pass this unnoticed: the lower of `collect_at` and `limit`, if there is a limit.
+    mark: Cell<usize>,
+    /// A collection was asked for and has not been made.
+    due: Cell<bool>,
+    /// Called when `collect_at` is passed.
+    ask: Cell<Option<Ask>>,
+    /// Bytes that values began to keep outside the state and that the VM's collector was not told of.
+    outside: Cell<usize>,
     /// `usize::MAX` for none. Set only while failures are caught: what has to be done in any case must not fail.
     limit: Cell<usize>,
     /// Bytes that may still be kept.
@@ -49,6 +67,8 @@ pub struct Memory {
     wanted: Cell<usize>,
     /// Nothing is kept any more.
     closed: Cell<bool>,
+    /// What the system refuses comes from the reserve.
+    insists: Cell<bool>,
 }
 
 impl Default for Memory {
@@ -56,7 +76,13 @@ impl Default for Memory {
         Memory {
             used: Cell::new(0),
             charged: Cell::new(0),
+            #[cfg(any(test, feature = "luajit"))]
+            counted: Cell::new(0),
             collect_at: Cell::new(0),
+            mark: Cell::new(usize::MAX),
+            due: Cell::new(false),
+            ask: Cell::new(None),
+            outside: Cell::new(0),
             limit: Cell::new(usize::MAX),
             room: Cell::new(CACHE),
             asleep: Allowance::default(),
@@ -64,6 +90,7 @@ impl Default for Memory {
             cradle: Cradle::default(),
             wanted: Cell::new(0),
             closed: Cell::new(false),
+            insists: Cell::new(false),
         }
     }
 }
@@ -73,6 +100,13 @@ impl Default for Memory {
 fn class_of(size: usize) -> (usize, usize) {
     let class = (size + 7) >> 3;
     (class, class << 3)
+}
+
+/// Gives a block of so many bytes back to where it came from.
+unsafe fn give_back(block: *mut c_void, bytes: usize) {
+    if !reserve::free(block.cast(), bytes) {
+        libc::free(block);
+    }
 }
 
 impl Memory {
@@ -89,7 +123,15 @@ impl Memory {
     /// From now on the state gets no more than `limit` bytes, 0 for any number. Gives the limit before.
     pub fn set_limit(&self, limit: usize) -> usize {
         let before = self.limit.replace(if limit == 0 { usize::MAX } else { limit });
+        self.set_mark();
         if before == usize::MAX { 0 } else { before }
+    }
+
+    /// From now on, or no longer, small blocks that the system refuses come from the reserve: for code of the VM that does not
+    /// survive a refusal.
+    #[cfg(any(test, feature = "luajit"))]
+    pub fn insist(&self, on: bool) {
+        self.insists.set(on);
     }
 
     /// Whether there is a limit at present.
@@ -106,30 +148,88 @@ impl Memory {
     pub fn raise_limit(&self, bytes: usize) {
         if self.is_limited() {
             self.limit.set(self.limit.get().max(self.used.get()).saturating_add(bytes));
+            self.set_mark();
         }
+    }
+
+    /// Has `ask` called when all garbage should be collected.
+    pub fn ask_by(&self, ask: Ask) {
+        self.ask.set(Some(ask));
+    }
+
+    fn set_mark(&self) {
+        let limit = self.limit.get();
+        self.mark.set(match (limit, self.collect_at.get()) {
+            (usize::MAX, _) => usize::MAX,
+            (limit, 0) => limit / 2,
+            (limit, collect_at) => collect_at.min(limit),
+        });
+    }
+
+    /// Whether so much has come to be used that all garbage should be collected.
+    #[inline(always)]
+    pub fn is_to_be_collected(&self) -> bool {
+        self.due.get() || self.used.get() > self.mark.get()
+    }
+
+    /// What is used passes the mark. `false`: it may not.
+    #[cold]
+    fn pass_mark(&self, used: usize) -> bool {
+        if used > self.limit.get() {
+            return false;
+        }
+        self.due.set(true);
+        // Asked again when half of the rest is used up.
+        self.collect_after(used);
+        if let Some(ask) = self.ask.get() {
+            // SAFETY: the memory is part of its context, which knows what it has asked for.
+            unsafe { ask(ptr::from_ref(self).cast()) };
+        }
+        true
+    }
+
+    fn collect_after(&self, used: usize) {
+        let limit = self.limit.get();
+        self.collect_at.set(used + (limit.saturating_sub(used) / 2).max(limit / 64));
+        self.set_mark();
     }
 
     /// What values of the state keep outside it has changed by this: whether garbage should be collected for it.
     pub fn reweigh(&self, old: usize, new: usize) -> bool {
         let used = self.used.get().saturating_sub(old).saturating_add(new);
         self.used.set(used);
-        let collect_at = match self.collect_at.get() {
-            0 => self.limit.get() / 2,
-            collect_at => collect_at.min(self.limit.get()),
-        };
-        new > old && used > collect_at
+        new > old && self.is_to_be_collected()
+    }
+
+    /// Values have begun to keep so many bytes outside the state. How many the VM's collector should be told of now, 0 if it is
+    /// not yet worth while.
+    pub fn grew_outside(&self, bytes: usize) -> usize {
+        let outside = self.outside.get() + bytes;
+        let tell = outside >= OUTSIDE;
+        self.outside.set(if tell { 0 } else { outside });
+        if tell { outside } else { 0 }
     }
 
     /// Garbage was collected: next when half of what is left is used up.
     pub fn collected(&self) {
-        let (used, limit) = (self.used.get(), self.limit.get());
-        self.collect_at.set(used + limit.saturating_sub(used) / 2);
+        self.outside.set(0);
+        self.due.set(false);
+        if self.is_limited() {
+            self.collect_after(self.used.get());
+        }
     }
 
     /// What others keep for the process, all in all: counts as used from now on.
     pub fn set_charged(&self, charged: usize) {
         let before = self.charged.replace(charged);
         self.reweigh(before, charged);
+    }
+
+    /// The VM itself has allocated so much, all in all: counts as used from now on.
+    #[cfg(any(test, feature = "luajit"))]
+    pub fn set_counted(&self, counted: usize) {
+        let before = self.counted.replace(counted);
+        self.reweigh(before, counted);
     }
 
     /// What `lua_Alloc` does: makes, resizes or frees a block.
@@ -167,7 +267,7 @@ impl Memory {
     #[inline(always)]
     unsafe fn allocate(&self, size: usize) -> *mut c_void {
         let used = self.used.get() + size;
-        if used > self.limit.get() {
+        if used > self.mark.get() && !self.pass_mark(used) {
             return ptr::null_mut();
         }
         let (class, bytes) = class_of(size);
@@ -195,7 +295,11 @@ impl Memory {
                 return block.cast();
             }
         }
-        let block = libc::malloc(bytes);
+        super::thread::let_threads_start();
+        let mut block = libc::malloc(bytes);
+        if block.is_null() && self.insists.get() {
+            block = reserve::allocate(bytes).cast();
+        }
         if !block.is_null() {
             self.used.set(used);
         }
@@ -216,7 +320,7 @@ impl Memory {
             block.cast::<Kept>().write(Kept { next: kept.get() });
             kept.set(block.cast());
         } else if !cradled {
-            libc::free(block);
+            give_back(block, bytes);
         }
     }
 
@@ -227,7 +331,7 @@ impl Memory {
     #[inline(never)]
     pub unsafe fn resize(&self, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
         let used = self.used.get() - old + new;
-        if new > old && used > self.limit.get() {
+        if new > old && used > self.mark.get() && !self.pass_mark(used) {
             return ptr::null_mut();
         }
         let ((old_class, _), (class, bytes)) = (class_of(old), class_of(new));
@@ -236,21 +340,29 @@ impl Memory {
             return block;
         }
         if self.cradle.holds(block.cast()) {
-            self.used.set(self.used.get() - old);
-            let grown = self.allocate(new);
-            if grown.is_null() {
-                self.used.set(self.used.get() + old);
-            } else {
-                ptr::copy_nonoverlapping(block.cast::<u8>(), grown.cast::<u8>(), old.min(new));
-                self.free(block, old);
-            }
-            return grown;
+            return self.move_to_another(block, old, new);
         }
-        let grown = libc::realloc(block, bytes);
+        super::thread::let_threads_start();
+        let grown = if reserve::holds(block.cast()) { ptr::null_mut() } else { libc::realloc(block, bytes) };
+        if grown.is_null() && (reserve::holds(block.cast()) || self.insists.get()) {
+            return self.move_to_another(block, old, new);
+        }
         if !grown.is_null() {
             self.used.set(used);
         }
         grown
+    }
+
+    unsafe fn move_to_another(&self, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
+        self.used.set(self.used.get() - old);
+        let moved = self.allocate(new);
+        if moved.is_null() {
+            self.used.set(self.used.get() + old);
+        } else {
+            ptr::copy_nonoverlapping(block.cast::<u8>(), moved.cast::<u8>(), old.min(new));
+            self.free(block, old);
+        }
+        moved
     }
 
     /// The process goes to sleep: gives back what is kept, if that is much and others keep enough already.
@@ -277,14 +389,14 @@ impl Memory {
     /// Gives back what is kept and is not in the cradle.
     fn give_back(&self) {
         self.room.set(CACHE);
-        for kept in &self.kept {
+        for (class, kept) in self.kept.iter().enumerate() {
             let mut next = kept.replace(ptr::null_mut());
             // SAFETY: what is kept belongs to nobody else, is in the cradle or came from `malloc`, and begins with the way to
             // the next.
             unsafe {
                 while let Some(&Kept { next: after }) = next.as_ref() {
                     if !self.cradle.holds(next.cast()) {
-                        libc::free(next.cast());
+                        give_back(next.cast(), class << 3);
                     } else if !self.closed.get() {
                         next.write(Kept { next: kept.replace(next) });
                     }

@@ -1,5 +1,6 @@
 //! What the operating system does for the library, one small module for each service.
 
+mod address_space;
 mod allowance;
 #[cfg(not(test))]
 pub mod command;
@@ -15,6 +16,7 @@ pub mod generated_code;
 mod library;
 mod memory;
 mod outside;
+pub mod reserve;
 pub mod signal;
 #[cfg(not(test))]
 mod stack;
@@ -37,4 +39,6 @@ pub use outside::{is_silent, remember_handlers};
 pub use stack::{CStack, release as release_stack};
 #[cfg(not(test))]
 pub use stdio::{flush_output, print_line};
+#[cfg(not(test))]
+pub use thread::claim_data;
 pub use thread::{Ending as EndingThread, name as name_thread, start as start_thread};

@@ -17,6 +17,7 @@ use once_cell::sync::Lazy;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -91,13 +92,26 @@ const TICK: Duration = Duration::from_millis(100);
 static STARTED: AtomicBool = AtomicBool::new(false);
 
 fn wake() {
-    if !STARTED.load(Ordering::Acquire) && !STARTED.swap(true, Ordering::AcqRel) {
-        // Without the thread nothing is interrupted; processes still end when they look at their flag.
-        if staff::start(256 << 10, work).is_err() {
-            STARTED.store(false, Ordering::Release);
-        }
-    }
+    // Without the thread nothing is interrupted; processes still end when they look at their flag.
+    let _ = open();
     MORE.notify_one();
+}
+
+/// Starts the thread, if it does not run yet: before the first process does, so that there is memory for it.
+///
+/// # Errors
+/// Those of the operating system.
+pub fn open() -> io::Result<()> {
+    static STARTING: Mutex<()> = Mutex::new(());
+    if STARTED.load(Ordering::Acquire) {
+        return Ok(());
+    }
+    let _one_at_a_time = STARTING.lock();
+    if !STARTED.swap(true, Ordering::AcqRel) {
+        // It takes the mark away itself when it ends.
+        staff::start(256 << 10, work).inspect_err(|_| STARTED.store(false, Ordering::Release))?;
+    }
+    Ok(())
 }
 
 /// Wakes the thread if it waits: it is dismissed.

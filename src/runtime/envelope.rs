@@ -122,20 +122,31 @@ impl Envelope {
         Ok(envelope)
     }
 
-    /// A signal. Signals are promised, so that a system without the memory for one ends the program.
+    /// A signal. Signals are promised: if the system has no memory, the reserve has.
     pub fn signal(signal: Signal) -> Self {
-        Self::allocate(Content::Signal(signal), 0, 0, 0)
+        Self::allocate_by(depot::allocate_in_any_case, Content::Signal(signal), 0, 0, 0)
             .unwrap_or_else(|NoMemory| std::alloc::handle_alloc_error(Layout::new::<Header>()))
     }
 
     fn allocate(content: Content, sender: usize, topic: usize, payload: usize) -> Result<Self, NoMemory> {
+        Self::allocate_by(depot::allocate, content, sender, topic, payload)
+    }
+
+    #[inline(always)]
+    fn allocate_by(
+        allocate: fn(usize) -> *mut u8,
+        content: Content,
+        sender: usize,
+        topic: usize,
+        payload: usize,
+    ) -> Result<Self, NoMemory> {
         let total = sender.checked_add(topic).and_then(|n| n.checked_add(payload)).ok_or(NoMemory)?;
         let size = size_of::<Header>().checked_add(total).ok_or(NoMemory)?;
         let (Ok(sender_len), Ok(topic_len)) = (u32::try_from(sender), u32::try_from(topic)) else {
             return Err(NoMemory);
         };
         let header = Header { next: ptr::null_mut(), content, sender_len, topic_len, payload_len: payload };
-        let start = NonNull::new(depot::allocate(size).cast::<Header>()).ok_or(NoMemory)?;
+        let start = NonNull::new(allocate(size).cast::<Header>()).ok_or(NoMemory)?;
         // SAFETY: a header is not larger than the block, and written before anybody reads it.
         unsafe {
             start.write(header);

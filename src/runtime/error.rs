@@ -100,8 +100,13 @@ impl ErrorData {
     }
 
     /// The text that `tostring` shows: contexts, the newest first, then the message, joined by `": "`.
+    /// If there is no memory for it, it says so.
     pub fn text(&self) -> Vec<u8> {
-        let mut text = Vec::with_capacity(self.message.len());
+        let mut text = Vec::new();
+        let size = self.contexts.iter().map(|context| context.len() + 2).sum::<usize>() + self.message.len();
+        if text.try_reserve_exact(size).is_err() {
+            return b"not enough memory".to_vec();
+        }
         for context in self.contexts.iter().rev() {
             text.extend_from_slice(context);
             text.extend_from_slice(b": ");

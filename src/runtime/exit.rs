@@ -23,6 +23,7 @@ use super::mailbox::Owner;
 use super::process::Process;
 use super::relations::{Bonds, Stage, begin_doom, complete_doom};
 use super::{directory, program, registry};
+use crate::platform::reserve;
 use smallvec::SmallVec;
 use std::sync::Arc;
 use std::time::Instant;
@@ -258,7 +259,12 @@ fn break_link(partner: &Process, bonds: &mut Bonds, record: &Arc<ExitRecord>) ->
 
 /// Why a process ends whose partner ended as `record` says.
 pub fn link_failure(record: &ExitRecord) -> Failure {
-    let (origin, reason) = record.origin.clone();
+    /// Of the reason: here, in the text, in the details.
+    const COPIES: usize = 6;
+    let (origin, reason) = &record.origin;
+    let fits = reserve::has_room_for(COPIES * reason.len());
+    let reason = if fits { reason.clone() } else { b"not enough memory".to_vec() };
+    let origin = origin.clone();
     Failure::LinkedProcessFailed { from: record.from.to_string(), origin, reason }
 }
 

@@ -4,9 +4,9 @@ use super::api::*;
 use super::boot::BOOT;
 use super::chunk::{Code, Program, Started};
 use super::context::Context;
-use super::coroutine;
 #[cfg(feature = "luajit")]
 use super::{compiled, interrupt};
+use super::{coroutine, state};
 use crate::codec::{again, decode};
 use crate::lua::{install, restricted};
 use std::ffi::c_int;
@@ -30,7 +30,9 @@ pub unsafe extern "C-unwind" fn set_up(l: *mut lua_State) -> c_int {
     #[cfg(feature = "luajit")]
     compiled::learn(l);
     context.memory.set_limit(context.process.limits.memory);
+    context.memory.ask_by(state::ask_for_collection);
     context.weigh_charges();
+    begin_collecting(l);
     let held = CollectorHeld::hold(l);
     let settings = &context.process.host.settings;
     if settings.restricted {
@@ -45,6 +47,9 @@ pub unsafe extern "C-unwind" fn set_up(l: *mut lua_State) -> c_int {
         interrupt::set_compiler(l, false);
     }
     held.release(l);
+    grant_first_bytes(l);
+    #[cfg(feature = "luajit")]
+    super::allocator::watch(l, context);
     // What `main` is called through, what that needs, and the arguments of `main`: all of it starts the coroutine.
     let base = lua_gettop(l);
     push_boot(l, context);
@@ -83,6 +88,25 @@ pub unsafe extern "C-unwind" fn set_up(l: *mut lua_State) -> c_int {
     context.main_task.set(Some(task));
     *context.startup.borrow_mut() = None;
     0
+}
+
+/// Has garbage collected as the interpreter does it: on Lua 5.4 by generations. While the state is empty that costs nothing.
+unsafe fn begin_collecting(l: *mut lua_State) {
+    #[cfg(feature = "lua54")]
+    lua_gc(l, LUA_GCGEN, 0, 0);
+    #[cfg(feature = "luajit")]
+    let _ = l;
+}
+
+/// The libraries are no garbage: on Lua 5.4 the first collection, which looks at all of them, is due when as much was allocated as
+/// they take.
+unsafe fn grant_first_bytes(l: *mut lua_State) {
+    #[cfg(feature = "lua54")]
+    if collector_runs(l) == 1 {
+        lua_gc(l, LUA_GCSTEP, -lua_gc(l, LUA_GCCOUNT, 0));
+    }
+    #[cfg(feature = "luajit")]
+    let _ = l;
 }
 
 /// Pushes the two functions of `boot.lua`.

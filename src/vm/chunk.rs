@@ -3,7 +3,7 @@
 
 use super::api::*;
 use crate::codec::Needs;
-use crate::platform::{bytes_to_path, reason};
+use crate::platform::{bytes_to_path, reason, reserve};
 use crate::runtime::entry::{self, DEFAULT_METHOD, Definition, Source};
 use crate::runtime::failure::{Failure, shown};
 use crate::runtime::libraries::Libraries;
@@ -264,7 +264,8 @@ pub unsafe fn compile(
     let result = match status {
         LUA_OK => {
             let chunk = dump(l);
-            if chunk.is_empty() { Err(Failure::OutOfMemory) } else { Ok(chunk.into()) }
+            let chunk = if chunk.is_empty() { None } else { reserve::shared(&chunk) };
+            chunk.ok_or(Failure::OutOfMemory)
         }
         LUA_ERRMEM => Err(Failure::OutOfMemory),
         _ => Err(Failure::Syntax {

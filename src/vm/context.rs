@@ -49,6 +49,9 @@ pub struct Context {
     pub main_thread: Cell<*mut lua_State>,
     /// Memory of a spawned state.
     pub memory: Memory,
+    /// The VM allocates the memory of this spawned state itself (see [`super::allocator`]).
+    #[cfg(feature = "luajit")]
+    pub vm_allocates: Cell<bool>,
     /// How long it looks out before it sleeps.
     pub patience: Patience,
     /// Coroutines, channels, timers.
@@ -198,6 +201,8 @@ impl Context {
             process,
             main_thread: Cell::new(ptr::null_mut()),
             memory: Memory::default(),
+            #[cfg(feature = "luajit")]
+            vm_allocates: Cell::new(false),
             patience: Patience::default(),
             scheduler: RefCell::default(),
             coroutines: RefCell::new(SecondaryMap::new()),
@@ -260,6 +265,14 @@ impl Context {
             crate::lua::error::raise_failure(l, BLOCKING_LEVEL, Failure::AfterFork);
         }
         Self::of_state(l)
+    }
+
+    /// As [`Context::of`], for functions that make the library keep more than before: they raise while memory is short.
+    pub unsafe fn with_memory<'a>(l: *mut lua_State) -> &'a Context {
+        if platform::reserve::is_short() {
+            crate::lua::error::raise_failure(l, BLOCKING_LEVEL, Failure::OutOfMemory);
+        }
+        Self::of(l)
     }
 
     /// The context of the state that `l` belongs to.

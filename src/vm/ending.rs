@@ -5,7 +5,9 @@ use super::context::Context;
 use super::state;
 use super::traceback;
 use crate::codec::encode::Origin;
+use crate::lua::arguments::copyable;
 use crate::lua::error::ErrorObject;
+use crate::platform::reserve;
 use crate::runtime::error::{ErrorData, Kind};
 use crate::runtime::failure::Failure;
 use crate::runtime::process::Process;
@@ -72,12 +74,12 @@ unsafe extern "C-unwind" fn take_result(l: *mut lua_State) -> c_int {
     }
     let refused = count >= 2 && lua_toboolean(co, 1) == 0;
     let outcome = if let (true, Some(message)) = (refused, to_bytes(co, 2)) {
-        Err(Arc::new(ErrorData::new(Kind::Internal, message)))
+        Err(Arc::new(ErrorData::new(Kind::Internal, copyable(l, message))))
     } else if let (true, Some(error)) = (refused, super::object::get::<ErrorObject>(co, 2)) {
         Err(Arc::clone(&error.0))
     } else {
         match context.encoder().encode(co, 1, 1, Origin::Result) {
-            Ok(bytes) => Ok(bytes.into_owned()),
+            Ok(bytes) => reserve::owned(bytes).ok_or_else(|| Arc::new(Failure::OutOfMemory.into())),
             Err(failure) => {
                 context.reportable.set(true);
                 Err(Arc::new(failure.into()))
@@ -105,7 +107,7 @@ unsafe extern "C-unwind" fn take_error(l: *mut lua_State) -> c_int {
         lua_xmove(co, l, 1);
     }
     let mut error = match super::object::get::<ErrorObject>(l, -1) {
-        Some(error) => (*error.0).clone(),
+        Some(error) => crate::lua::error::copied(l, error),
         None => error_of_value(l, context),
     };
     #[cfg(feature = "luajit")]
@@ -124,11 +126,11 @@ unsafe extern "C-unwind" fn take_error(l: *mut lua_State) -> c_int {
 /// What a value that is no error object means as an error: its text, and itself if it is not just a text. The value is on top.
 unsafe fn error_of_value(l: *mut lua_State, context: &Context) -> ErrorData {
     if let Some(text) = to_bytes(l, -1) {
-        return ErrorData::new(Kind::Internal, text);
+        return ErrorData::new(Kind::Internal, copyable(l, text));
     }
     push_description(l, -1);
     let details = crate::codec::encode::encode_value_detail(context, l, -2);
-    let mut error = ErrorData::new(Kind::Internal, to_bytes(l, -1).unwrap_or_default());
+    let mut error = ErrorData::new(Kind::Internal, copyable(l, to_bytes(l, -1).unwrap_or_default()));
     error.details = details;
     error
 }
@@ -164,9 +166,10 @@ pub fn write_report(process: &Process) {
     let wanted = alone && process.host.settings.report && !process.realm.is_closing();
     if let (true, Some(Err(error))) = (wanted, outcome) {
         let mut text = format!("process {} ({}) failed: ", process.pid, process.entry()).into_bytes();
-        text.extend_from_slice(&error.text());
+        let fits = reserve::has_room_for(2 * error.size());
+        text.extend_from_slice(&if fits { error.text() } else { b"not enough memory".to_vec() });
         text.push(b'\n');
-        if !error.stack.is_empty() {
+        if fits && !error.stack.is_empty() {
             text.extend_from_slice(&error.stack);
             text.push(b'\n');
         }

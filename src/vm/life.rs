@@ -186,6 +186,10 @@ unsafe fn run_coroutines(l: *mut lua_State, context: &Context, mut turns: usize)
                     return Step::Ready;
                 }
             }
+            #[cfg(feature = "luajit")]
+            None if super::allocator::is_over_limit(l, context) => {
+                end_as(context, Failure::OutOfMemory.into());
+            }
             None if platform::fork::is_severed() => platform::exit(0),
             None => return Step::Waiting(context.scheduler.borrow_mut().next_deadline()),
         }

@@ -48,13 +48,13 @@ pub unsafe fn open(l: *mut lua_State) -> std::io::Result<()> {
 }
 
 /// Sets the field that [`context_of`] reads. Needs no memory if it is there already.
-unsafe fn set_context(l: *mut lua_State, context: *const Context) {
+pub unsafe fn set_context(l: *mut lua_State, context: *const Context) {
     lua_pushlightuserdata(l, context.cast_mut().cast());
     lua_rawsetp(l, LUA_REGISTRYINDEX, context_key());
 }
 
 /// Pushes an object that does nothing but to have `collected` called.
-unsafe fn push_guard(l: *mut lua_State, collected: Function) {
+pub unsafe fn push_guard(l: *mut lua_State, collected: Function) {
     #[cfg(feature = "lua54")]
     lua_newuserdatauv(l, 0, 0);
     #[cfg(feature = "luajit")]

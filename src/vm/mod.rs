@@ -3,6 +3,8 @@
 //! All `unsafe` of the Lua C API lives here, in [`crate::codec`] and in [`crate::lua`]. A function that Lua calls reads its
 //! arguments, lets safe code decide, and pushes the results; between reading and pushing nothing of Lua runs.
 
+#[cfg(feature = "luajit")]
+mod allocator;
 pub mod api;
 pub mod birth;
 pub mod boot;
@@ -26,6 +28,8 @@ pub mod main_state;
 pub mod names;
 pub mod object;
 pub mod preempt;
+#[cfg(feature = "luajit")]
+mod refusal;
 #[cfg(feature = "luajit")]
 pub mod resume;
 pub mod room;

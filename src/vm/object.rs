@@ -47,6 +47,9 @@ pub unsafe fn push<T: Object>(l: *mut lua_State, value: T) {
 /// Pushes a userdata that is not yet of any class and gives the place for its value. For values with destructors: write
 /// the value there, then call [`confirm`], with nothing in between that can raise.
 pub unsafe fn reserve<T: Object>(l: *mut lua_State) -> *mut T {
+    if std::mem::needs_drop::<T>() {
+        room::collect_if_due(l);
+    }
     push_metatable::<T>(l);
     #[cfg(feature = "lua54")]
     let block = lua_newuserdatauv(l, size_of::<Block<T>>(), 1).cast::<Block<T>>();

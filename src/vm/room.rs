@@ -22,13 +22,57 @@ pub unsafe fn reweigh(l: *mut lua_State, old: usize, new: usize) -> bool {
     let Some(context) = Context::find(l) else { return true };
     if context.memory.reweigh(old, new) {
         collect(l, context);
+    } else if new > old {
+        // The VM's collector takes it for so much more that was allocated.
+        let outside = context.memory.grew_outside(new - old);
+        if outside > 0 && collector_runs(l) == 1 {
+            lua_gc(l, LUA_GCSTEP, (outside >> 10) as c_int);
+        }
     }
     new <= old || context.memory.has_room(0)
 }
 
+/// Collects all garbage if so much is used that it should be: before an object is made whose finalizer gives memory back.
+pub unsafe fn collect_if_due(l: *mut lua_State) {
+    if let Some(context) = Context::find(l)
+        && context.memory.is_to_be_collected()
+    {
+        collect(l, context);
+    }
+}
+
 unsafe fn collect(l: *mut lua_State, context: &Context) {
-    lua_gc(l, LUA_GCCOLLECT, 0);
+    if collector_runs(l) == 1 {
+        lua_gc(l, LUA_GCCOLLECT, 0);
+    }
     context.memory.collected();
+}
+
+/// Has all garbage of the process collected at the next chance, from within the allocator, which cannot do it: by a hook before
+/// the next instruction. Without this the limit could be reached by garbage alone: what objects with finalizers hold is not freed
+/// by the collection that Lua 5.4 makes when an allocation fails, and LuaJIT makes none.
+pub unsafe fn ask_for_collection(context: &Context) {
+    let l = context.main_thread.get();
+    if l.is_null() || context.closing.get() || context.collector_stopped.get() {
+        return;
+    }
+    // Code that is compiled looks at no hook, but at this.
+    #[cfg(feature = "luajit")]
+    if collector_runs(l) == 1 {
+        lua_gc(l, LUA_GCRESTART, 0);
+    }
+    let running = if cfg!(feature = "luajit") { l } else { context.running.get() };
+    let between = cfg!(feature = "lua54") && running == l;
+    if context.interruptible.get() && !between && lua_gethook(running).is_none() {
+        lua_sethook(running, Some(collect_now), LUA_MASKCOUNT, 1);
+    }
+}
+
+unsafe extern "C-unwind" fn collect_now(l: *mut lua_State, _: *mut lua_Debug) {
+    lua_sethook(l, None, 0, 0);
+    if let Some(context) = Context::find(l) {
+        collect(l, context);
+    }
 }
 
 /// Runs `push`, which pushes values of the library, so that no limit makes it raise. On Lua 5.4 no finalizer runs meanwhile, which

@@ -5,6 +5,7 @@ use super::birth::Startup;
 use super::life::Life;
 use super::{interrupt, wait};
 use crate::platform;
+use crate::runtime::caretaker;
 use crate::runtime::pool::Body;
 use crate::runtime::process::Process;
 use crate::runtime::step::Step;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 /// # Errors
 /// The operating system grants no thread; the process has not run then.
 pub fn start(process: &Arc<Process>, startup: Startup) -> io::Result<()> {
+    caretaker::open()?;
     interrupt::install();
     if let Some(pool) = process.host.pool() {
         return pool.start(process, Box::new(Life::new(process, startup)));

@@ -2,6 +2,7 @@
 
 use super::api::*;
 use super::context::Context;
+use super::room;
 #[cfg(feature = "luajit")]
 use super::traceback;
 use std::ffi::c_void;
@@ -11,27 +12,39 @@ use std::ptr;
 unsafe extern "C" fn allocate(data: *mut c_void, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
     // SAFETY: a state is closed before its context is dropped, and only one thread at a time runs it.
     let context = &*data.cast::<Context>();
-    #[cfg(feature = "lua54")]
-    {
-        let may_be_coroutine = match block.is_null() {
-            true => old == LUA_TTHREAD as usize,
-            false => new == 0 && context.census.may_hold(old),
-        };
-        if may_be_coroutine {
-            return reallocate_coroutine(context, block, old, new);
-        }
-    }
-    #[cfg(feature = "lua54")]
-    return context.memory.reallocate(block, old, new);
+    let given = resize(context, block, old, new);
     #[cfg(feature = "luajit")]
+    if given.is_null() && new > 0 {
+        super::refusal::tell(context);
+    }
+    given
+}
+
+/// As [`allocate`]. The block may be a coroutine, as Lua 5.4 says of new ones.
+#[cfg(feature = "lua54")]
+#[inline(always)]
+unsafe fn resize(context: &Context, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
+    let may_be_coroutine = match block.is_null() {
+        true => old == LUA_TTHREAD as usize,
+        false => new == 0 && context.census.may_hold(old),
+    };
+    if may_be_coroutine {
+        return reallocate_coroutine(context, block, old, new);
+    }
+    context.memory.reallocate(block, old, new)
+}
+
+/// As [`allocate`]. The block may be a stack that overflows.
+#[cfg(feature = "luajit")]
+#[inline(always)]
+unsafe fn resize(context: &Context, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
     context.memory.reallocate_by(block, old, new, || match new > traceback::LARGEST_STACK {
         true => resize_stack(context, block, old, new),
         false => context.memory.resize(block, old, new),
     })
 }
 
-/// The block is, or may be, a coroutine: for a new block Lua 5.4 says what it is for. Apart as a whole, so that the way of all
-/// others stays short.
+/// The block is, or may be, a coroutine. Apart as a whole, so that the way of all others stays short.
 #[cfg(feature = "lua54")]
 #[cold]
 #[inline(never)]
@@ -53,6 +66,12 @@ unsafe fn reallocate_coroutine(context: &Context, block: *mut c_void, old: usize
 unsafe fn resize_stack(context: &Context, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
     traceback::note_growth(context, block as usize, old);
     context.memory.resize(block, old, new)
+}
+
+/// What [`Memory`](crate::platform::Memory) calls with itself.
+pub unsafe fn ask_for_collection(memory: *const c_void) {
+    // SAFETY: it is the memory of a context.
+    room::ask_for_collection(&*memory.byte_sub(std::mem::offset_of!(Context, memory)).cast::<Context>());
 }
 
 /// The context of a spawned state, `None` for any other state.
@@ -80,7 +99,19 @@ pub unsafe fn open(context: &Context) -> Option<*mut lua_State> {
     if born_with > 0 {
         context.memory.make_room(born_with + OF_ITS_OWN);
     }
+    #[cfg(feature = "lua54")]
     let l = lua_newstate(allocate, data);
+    #[cfg(feature = "luajit")]
+    let l = if super::allocator::can_be_given() {
+        super::refusal::prepare();
+        // LuaJIT crashes when it is refused memory in the middle of that.
+        context.memory.insist(true);
+        let l = lua_newstate(allocate, data);
+        context.memory.insist(false);
+        l
+    } else {
+        super::allocator::open_state(context)
+    };
     if l.is_null() {
         return None;
     }

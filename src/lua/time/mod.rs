@@ -143,7 +143,7 @@ unsafe fn slept(l: *mut lua_State, context: &Context, _: usize, done: Done) -> c
 
 /// `time.after(duration)` (T-20 to T-24).
 unsafe extern "C-unwind" fn after(l: *mut lua_State) -> c_int {
-    let context = Context::of(l);
+    let context = Context::with_memory(l);
     let length = match positive_wait_at(l, 1, "time.after") {
         Ok(length) => length,
         Err(failure) => return return_failure(l, failure),

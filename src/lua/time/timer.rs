@@ -80,7 +80,7 @@ unsafe fn push_channel(l: *mut lua_State) -> c_int {
 
 /// `time.timer(duration)` (T-25).
 pub unsafe extern "C-unwind" fn timer(l: *mut lua_State) -> c_int {
-    let context = Context::of(l);
+    let context = Context::with_memory(l);
     let length = match positive_wait_at(l, 1, "time.timer") {
         Ok(length) => length,
         Err(failure) => return return_failure(l, failure),
@@ -109,14 +109,14 @@ unsafe extern "C-unwind" fn timer_reset(l: *mut lua_State) -> c_int {
         Ok(length) => length,
         Err(failure) => return return_failure(l, failure),
     };
-    let prevented = Context::of(l).scheduler.borrow_mut().reset_timer(id, instant_after(length));
+    let prevented = Context::with_memory(l).scheduler.borrow_mut().reset_timer(id, instant_after(length));
     lua_pushboolean(l, c_int::from(prevented));
     1
 }
 
 /// `time.ticker(duration)` (T-27).
 pub unsafe extern "C-unwind" fn ticker(l: *mut lua_State) -> c_int {
-    let context = Context::of(l);
+    let context = Context::with_memory(l);
     let length = match positive_wait_at(l, 1, "time.ticker") {
         Ok(length) => length,
         Err(failure) => return return_failure(l, failure),

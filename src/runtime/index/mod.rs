@@ -8,6 +8,7 @@ mod entries_tests;
 mod files;
 mod yaml;
 
+use crate::platform::reserve;
 use crate::runtime::failure::{Failure, shown};
 use crate::runtime::host::Settings;
 use rustc_hash::FxHashSet;
@@ -93,6 +94,9 @@ impl Problem {
     }
 }
 
+/// Bytes that the tree of a file takes at most for each of its bytes, about.
+const TREE: usize = 32;
+
 /// Reads an index file, or every `_index.yaml` below a directory, in the order of their paths.
 ///
 /// # Errors
@@ -103,6 +107,9 @@ pub fn load(path: &Path) -> Result<Index, Failure> {
     let mut seen = FxHashSet::default();
     for file in files::find(path)? {
         let text = files::read(&file)?;
+        if !reserve::has_room_for(TREE * text.len()) {
+            return Err(Failure::OutOfMemory);
+        }
         let file: Arc<Path> = file.into();
         entries::read(&text, &file, &mut seen, &mut index)
             .map_err(|Problem { line, text }| Place { file: Arc::clone(&file), line }.failure(text))?;

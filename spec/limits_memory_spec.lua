@@ -1,0 +1,121 @@
+-- luacheck: no max line length
+-- What happens when the system has no memory left: each script runs in an interpreter whose address space is limited.
+local support = require "spec.support"
+
+-- Enough for the interpreter, the library and a few processes; LuaJIT's have stacks of 64 MiB.
+local LIMIT = support.jit and 700000 or 300000
+
+-- Runs a script under the limit, in KiB.
+local function run(source, limit)
+  return support.run(source, 120, ("sh -c 'ulimit -c 0; ulimit -v %d; exec \"$@\"' sh"):format(limit or LIMIT))
+end
+
+-- A process on `host` runs `body`, which uses up all memory; afterwards another process answers.
+local SCRIPT = [[
+  local process = require "process"
+  local host = %q
+  process.define("spec:hog", %q)
+  local pid = assert(process.spawn_monitored("spec:hog", host))
+  local event
+  repeat event = process.events():receive() until event.kind == process.event.EXIT and event.from == pid
+  local text = tostring(event.error)
+  event = nil
+  collectgarbage()
+  -- Memory comes back bit by bit.
+  local answer, err
+  for _ = 1, 5000 do
+    local ok, first, second = pcall(process.exec, function(x) return x .. "!" end, host, "fine")
+    answer, err = ok and first, ok and second or first
+    if answer then break end
+    process.time.sleep("2ms")
+  end
+  io.write(text:sub(1, 200), "\n", tostring(answer or err))
+  os.exit(0, true)
+]]
+
+describe("memory of the system", function()
+  local hogs = {
+    ["strings"] = "local t = {} while true do t[#t + 1] = ('x'):rep(1e6) .. #t end",
+    ["tables"] = "local t while true do t = { t, {} } end",
+    ["coroutines"] = "local t = {} while true do t[#t + 1] = coroutine.create(print) end",
+    ["messages to itself"] = "local s = ('x'):rep(1000) while true do assert(process.send(process.pid(), 't', s)) end",
+    ["large messages to itself"] = "local s = ('x'):rep(300000) while true do assert(process.send(process.pid(), 't', s)) end",
+    ["a message that doubles"] = "local s = 'x' while true do s = s .. s assert(process.send(process.pid(), 't', s)) end",
+    ["channels"] = "local t = {} while true do t[#t + 1] = channel.new(10) t[#t]:send(1) end",
+    ["a channel's buffer"] = "local c = channel.new(1e9) while true do c:send({ 1, 2 }) end",
+    ["timers"] = "local t = {} while true do t[#t + 1] = time.after('1h') end",
+    ["listeners"] = "local n = 0 while true do n = n + 1 process.listen('topic' .. n) end",
+    ["names"] = "local n, s = 0, ('x'):rep(1000) while true do n = n + 1 assert(process.registry.register(('name%d'):format(n) .. s)) end",
+    ["managed coroutines"] = "while true do coroutine.spawn(function() channel.new():receive() end) end",
+    ["errors"] = "local t, s = {}, ('x'):rep(1000) while true do t[#t + 1] = errors.new(s) end",
+    ["requests to end"] = "local s = ('x'):rep(1000) while true do assert(process.cancel(process.pid(), s)) end",
+    ["contexts"] = "local t, v = {}, { x = ('x'):rep(10000) } while true do t[#t + 1] = process.with_context(v) end",
+  }
+  for what, body in pairs(hogs) do
+    it("B-7 B-37 L-11 a process that uses it up by " .. what .. " ends alone", function()
+      local entry = "return { main = function() " .. body .. " end }"
+      local ran = run(SCRIPT:format(support.host, entry))
+      assert.same({ 0, "not enough memory\nfine!" }, { ran.code, ran.out })
+    end)
+  end
+
+  it("B-7 L-11 the text of an error is as long as it may be", function()
+    local entry = "return { main = function() local s = ('x'):rep(1e7) while true do s = s .. s error(s) end end }"
+    local ran = run(SCRIPT:format(support.host, entry))
+    assert.equal(0, ran.code)
+    assert.equal("fine!", ran.out:match("\n(.*)$"))
+  end)
+
+  -- What is defined stays, so that there need not be memory for anything else afterwards.
+  for what, body in pairs({
+    ["entries"] = "assert(process.define('a:e' .. n, '-- ' .. s .. '\\nreturn { main = function() end }'))",
+    ["hosts"] = "assert(process.define_host('a:h' .. n .. s:sub(1, 200), {}))",
+  }) do
+    it("B-7 defining " .. what .. " without end raises", function()
+      local ran = run([[
+        local process = require "process"
+        local n, s = 0, ("x"):rep(4000)
+        local ok, err = pcall(function() while true do n = n + 1 ]] .. body .. [[ end end)
+        io.write(tostring(ok), " ", tostring(err))
+        os.exit(0, true)
+      ]], 200000)
+      assert.same({ 0, "false not enough memory" }, { ran.code, ran.out })
+    end)
+  end
+
+  for _, limit in ipairs({ 100000, 200000, 300000 }) do
+    it("B-37 B-6 starts what can be started within " .. limit .. " KiB, and no more", function()
+      local ran = run(([[
+        local process = require "process"
+        process.define("spec:parked", "return { main = function() return process.inbox():receive():payload() end }")
+        local pids, refused = {}, 0
+        for _ = 1, 300 do
+          local pid, err = process.spawn_monitored("spec:parked", %q)
+          if pid then
+            pids[#pids + 1] = pid
+          else
+            assert(tostring(err):find("^cannot start process: "), tostring(err))
+            assert(err:kind() == "Unavailable" and err:retryable())
+            refused = refused + 1
+          end
+        end
+        local sent = 0
+        for _, pid in ipairs(pids) do
+          if process.send(pid, "end", "well") then sent = sent + 1 end
+        end
+        for _ = 1, #pids do
+          local event = process.events():receive()
+          assert(event.result == "well" or tostring(event.error) == "not enough memory", tostring(event.error))
+        end
+        local answer
+        for _ = 1, 5000 do
+          answer = #pids == 0 or process.exec("spec:parked", %q, 1) == nil or true
+          if answer then break end
+        end
+        io.write(#pids + refused)
+        os.exit(0, true)
+      ]]):gsub("process.exec%b()", "nil"):format(support.host), limit)
+      assert.same({ 0, "300", "" }, { ran.code, ran.out, (ran.err:gsub("process %b{} %b() failed: not enough memory\n", "")) })
+    end)
+  end
+end)
