@@ -416,7 +416,9 @@ fn has_pending(context: &Context, main_script: bool) -> bool {
 const SHORTEST_DOUBT: Duration = Duration::from_millis(1);
 const LONGEST_DOUBT: Duration = Duration::from_secs(1);
 
-/// Nothing can run: sleeps, unless it is certain that nothing can ever end the wait.
+/// Nothing can run: sleeps, unless it is certain that nothing can ever end the wait. What it needs on the stack is not to stand
+/// under all that a wait runs from inside: up to 150 waits nest.
+#[inline(never)]
 unsafe fn sleep_inside(context: &Context, waiter: WaiterId, hooks: &hook::Watch, doubt: &mut Duration) {
     let mut scheduler = context.scheduler.borrow_mut();
     if scheduler.is_held_up() {
