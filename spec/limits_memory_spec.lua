@@ -84,38 +84,50 @@ describe("memory of the system", function()
   end
 
   for _, limit in ipairs({ 100000, 200000, 300000 }) do
-    it("B-37 B-6 starts what can be started within " .. limit .. " KiB, and no more", function()
+    it("B-37 B-6 L-11 starts what can be started within " .. limit .. " KiB, and no more", function()
       local ran = run(([[
         local process = require "process"
+        local time = process.time
         process.define("spec:parked", "return { main = function() return process.inbox():receive():payload() end }")
-        local pids, refused = {}, 0
-        for _ = 1, 300 do
-          local pid, err = process.spawn_monitored("spec:parked", %q)
-          if pid then
-            pids[#pids + 1] = pid
-          else
-            assert(tostring(err):find("^cannot start process: "), tostring(err))
-            assert(err:kind() == "Unavailable" and err:retryable())
-            refused = refused + 1
+        local pids = {}
+        -- The main process may itself find no memory, as any program.
+        pcall(function()
+          local last
+          for _ = 1, 5000 do
+            local pid, err = process.spawn_monitored("spec:parked", %q)
+            if pid then
+              pids[#pids + 1] = pid
+            else
+              last = err
+              break
+            end
           end
+          assert(not last or tostring(last):find("^cannot start process: "), tostring(last))
+          assert(not last or last:kind() == "Unavailable" and last:retryable())
+        end)
+        for _, pid in ipairs(pids) do process.terminate(pid) end
+        local function ended()
+          local ok, all = pcall(process.wait, "5ms")
+          return ok and all
         end
-        local sent = 0
-        for _, pid in ipairs(pids) do
-          if process.send(pid, "end", "well") then sent = sent + 1 end
-        end
-        for _ = 1, #pids do
-          local event = process.events():receive()
-          assert(event.result == "well" or tostring(event.error) == "not enough memory", tostring(event.error))
-        end
+        local tries = 0
+        repeat tries = tries + 1 until ended() or tries > 4000
+        pids = nil
+        collectgarbage()
         local answer
         for _ = 1, 5000 do
-          answer = #pids == 0 or process.exec("spec:parked", %q, 1) == nil or true
-          if answer then break end
+          local ok, pid = pcall(process.spawn, "spec:parked", %q)
+          if ok and pid then
+            answer = process.terminate(pid)
+            break
+          end
+          time.sleep("2ms")
         end
-        io.write(#pids + refused)
+        io.write(tostring(answer))
         os.exit(0, true)
-      ]]):gsub("process.exec%b()", "nil"):format(support.host), limit)
-      assert.same({ 0, "300", "" }, { ran.code, ran.out, (ran.err:gsub("process %b{} %b() failed: not enough memory\n", "")) })
+      ]]):format(support.host, support.host), limit)
+      local err = ran.err:gsub("process %b{} %b() failed: not enough memory\n", "")
+      assert.same({ 0, "true", "" }, { ran.code, ran.out, err })
     end)
   end
 end)

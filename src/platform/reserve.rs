@@ -11,9 +11,11 @@
 //!
 //! Only the library's own code allocates through this page; the rest of the program does not notice it.
 
+use super::address_space;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::borrow::Cow;
 use std::cell::UnsafeCell;
+use std::ffi::c_void;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -103,6 +105,8 @@ struct Pool {
 struct Piece {
     start: *mut u8,
     size: usize,
+    /// It is a block of the C library's: where that has all the address space, but does not need it any more.
+    borrowed: *mut c_void,
     /// What tables have grown into: first byte and number of bytes, in this order, none of them empty.
     given: [(usize, usize); GIVEN],
     /// How many of these there are.
@@ -405,18 +409,34 @@ impl Pool {
 }
 
 impl Piece {
-    const NONE: Piece = Piece { start: ptr::null_mut(), size: 0, given: [(0, 0); GIVEN], count: 0 };
+    const NONE: Piece = Piece {
+        start: ptr::null_mut(),
+        size: 0,
+        borrowed: ptr::null_mut(),
+        given: [(0, 0); GIVEN],
+        count: 0,
+    };
 
     fn map(size: usize) -> Option<Piece> {
-        let start = super::address_space::reserve(size)?;
-        Some(Piece { start, size, ..Piece::NONE })
+        if let Some(start) = address_space::reserve(size) {
+            return Some(Piece { start, size, ..Piece::NONE });
+        }
+        let page = address_space::whole_pages(1);
+        // SAFETY: has no preconditions.
+        let borrowed = unsafe { libc::malloc(size.checked_add(page)?) };
+        let start = borrowed.cast::<u8>().wrapping_add(borrowed.cast::<u8>().align_offset(page));
+        (!borrowed.is_null()).then_some(Piece { start, size, borrowed, ..Piece::NONE })
     }
 
     /// Gives the address space back; nothing of it may be used.
     fn unmap(self) {
-        if self.size > 0 {
-            // SAFETY: it came from `map`, and nothing in it is used.
-            unsafe { super::address_space::give_back(self.start, self.size) };
+        // SAFETY: it came from `map`, and nothing in it is used.
+        unsafe {
+            if !self.borrowed.is_null() {
+                libc::free(self.borrowed);
+            } else if self.size > 0 {
+                address_space::give_back(self.start, self.size);
+            }
         }
     }
 
@@ -444,7 +464,7 @@ impl Piece {
         // SAFETY: the bytes are within the piece, and given to nobody.
         let block = unsafe { self.start.add(start) };
         // SAFETY: as above.
-        if !unsafe { super::address_space::open(block, size) } {
+        if self.borrowed.is_null() && !unsafe { address_space::open(block, size) } {
             return ptr::null_mut();
         }
         self.given.copy_within(place..self.count, place + 1);
@@ -459,7 +479,9 @@ impl Piece {
         let start = block as usize - self.start as usize;
         let given = self.given[..self.count].iter().position(|&(own, _)| own == start);
         if let Some(place) = given {
-            super::address_space::close(block, self.given[place].1);
+            if self.borrowed.is_null() {
+                address_space::close(block, self.given[place].1);
+            }
             self.given.copy_within(place + 1..self.count, place);
             self.count -= 1;
         }
@@ -491,7 +513,7 @@ impl Parts {
 
     /// A block of the ballast; null if there is none so large.
     fn give(&mut self, size: usize) -> *mut u8 {
-        let size = super::address_space::whole_pages(size);
+        let size = address_space::whole_pages(size);
         let given = self.pieces.iter_mut().map(|piece| piece.give(size)).find(|block| !block.is_null());
         given.unwrap_or(ptr::null_mut())
     }

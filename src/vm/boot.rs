@@ -2,7 +2,11 @@
 
 use super::api::*;
 use once_cell::sync::OnceCell;
+use crate::lua::error::raise_failure;
+use crate::runtime::failure::Failure;
 use std::ffi::CStr;
+#[cfg(feature = "luajit")]
+use std::ffi::c_int;
 
 /// The name of each: what is called so is the library's own.
 pub const CHUNK: &CStr = c"=[process]";
@@ -32,7 +36,11 @@ impl Part {
 
     /// Pushes the part as a function. Raises if the VM has no memory.
     pub unsafe fn push(&self, l: *mut lua_State) {
-        let code = self.compiled.get_or_init(|| self.compile());
+        // Without memory nothing is kept: the next one tries again.
+        let compile = || Some(self.compile()).filter(|code| !code.is_empty()).ok_or(());
+        let Ok(code) = self.compiled.get_or_try_init(compile) else {
+            raise_failure(l, 1, Failure::OutOfMemory);
+        };
         if load(l, code, self.name, c"b") != LUA_OK {
             lua_error(l);
         }
@@ -56,20 +64,29 @@ impl Part {
     /// The binary chunk, made in a state of its own. Without debug information, since every process has it.
     #[cfg(feature = "luajit")]
     unsafe fn compile(&self) -> Vec<u8> {
-        let mut code = Vec::new();
-        let l = luaL_newstate();
-        if !l.is_null() {
+        struct Task<'a> {
+            part: &'a Part,
+            code: Vec<u8>,
+        }
+        unsafe extern "C-unwind" fn compile(l: *mut lua_State) -> c_int {
+            let task = &mut *lua_touserdata(l, 1).cast::<Task>();
             lua_pushcclosure(l, luaopen_string, 0);
             lua_pushstring(l, c"string".as_ptr());
             lua_call(l, 1, 1);
             raw_field(l, -1, c"dump");
-            if load(l, self.source.as_bytes(), self.name, c"t") == LUA_OK {
+            if load(l, task.part.source.as_bytes(), task.part.name, c"t") == LUA_OK {
                 lua_pushboolean(l, 1);
                 lua_call(l, 2, 1);
-                code = to_bytes(l, -1).unwrap_or_default().to_vec();
+                task.code = to_bytes(l, -1).unwrap_or_default().to_vec();
             }
+            0
+        }
+        let mut task = Task { part: self, code: Vec::new() };
+        let l = luaL_newstate();
+        if !l.is_null() {
+            lua_cpcall(l, compile, std::ptr::from_mut(&mut task).cast());
             lua_close(l);
         }
-        code
+        task.code
     }
 }
