@@ -72,7 +72,7 @@ unsafe fn type_name(l: *mut lua_State, index: c_int) -> String {
 
 /// The bytes, of which Rust may make some copies. Raises if there is no memory for that.
 #[inline]
-pub unsafe fn copyable<'a>(l: *mut lua_State, bytes: &'a [u8]) -> &'a [u8] {
+pub unsafe fn copyable(l: *mut lua_State, bytes: &[u8]) -> &[u8] {
     /// How many there are at a time: in the value, in a text, in an error.
     const COPIES: usize = 4;
     if bytes.len() >= reserve::LARGE && !reserve::has_room_for(bytes.len().saturating_mul(COPIES)) {
