@@ -30,7 +30,7 @@ struct Kept {
     next: *mut Kept,
 }
 
-/// Asks for a collection at the next chance; gets the context. The allocator cannot collect itself.
+/// What is called with the memory itself, from within the allocator.
 pub type Ask = unsafe fn(*const c_void);
 
 /// So many bytes kept outside the state make it worth while to tell the collector.
@@ -53,7 +53,9 @@ pub struct Memory {
     due: Cell<bool>,
     /// Called when `collect_at` is passed.
     ask: Cell<Option<Ask>>,
-    /// Bytes that values began to keep outside the state and that the VM's collector was not told of.
+    /// Called when nothing is given.
+    refusing: Cell<Option<Ask>>,
+    /// Bytes that values keep outside the state and that the VM's collector was not told of.
     outside: Cell<usize>,
     /// `usize::MAX` for none. Set only while failures are caught: what has to be done in any case must not fail.
     limit: Cell<usize>,
@@ -82,6 +84,7 @@ impl Default for Memory {
             mark: Cell::new(usize::MAX),
             due: Cell::new(false),
             ask: Cell::new(None),
+            refusing: Cell::new(None),
             outside: Cell::new(0),
             limit: Cell::new(usize::MAX),
             room: Cell::new(CACHE),
@@ -102,11 +105,13 @@ fn class_of(size: usize) -> (usize, usize) {
     (class, class << 3)
 }
 
-/// Gives a block of so many bytes back to where it came from.
-unsafe fn give_back(block: *mut c_void, bytes: usize) {
+/// Gives a block of so many bytes back to where it came from. Returns null.
+#[inline(never)]
+unsafe fn give_back(block: *mut c_void, bytes: usize) -> *mut c_void {
     if !reserve::free(block.cast(), bytes) {
         libc::free(block);
     }
+    ptr::null_mut()
 }
 
 impl Memory {
@@ -150,6 +155,12 @@ impl Memory {
             self.limit.set(self.limit.get().max(self.used.get()).saturating_add(bytes));
             self.set_mark();
         }
+    }
+
+    /// Has `refusing` called when an allocation is going to be refused.
+    #[cfg(any(test, feature = "luajit"))]
+    pub fn refuse_by(&self, refusing: Ask) {
+        self.refusing.set(Some(refusing));
     }
 
     /// Has `ask` called when all garbage should be collected.
@@ -198,6 +209,9 @@ impl Memory {
     pub fn reweigh(&self, old: usize, new: usize) -> bool {
         let used = self.used.get().saturating_sub(old).saturating_add(new);
         self.used.set(used);
+        if new < old {
+            self.outside.set(self.outside.get().saturating_sub(old - new));
+        }
         new > old && self.is_to_be_collected()
     }
 
@@ -254,22 +268,36 @@ impl Memory {
         resize: impl FnOnce() -> *mut c_void,
     ) -> *mut c_void {
         if new == 0 {
-            if !block.is_null() {
-                self.used.set(self.used.get() - old);
-                self.free(block, old);
+            if block.is_null() {
+                return ptr::null_mut();
             }
-            return ptr::null_mut();
+            self.used.set(self.used.get() - old);
+            return self.free(block, old);
         }
         // Without a block `old` is no size.
         if block.is_null() { self.allocate(new) } else { resize() }
     }
 
+    /// What is rare is called last, here and in `free`, so that this needs no frame.
     #[inline(always)]
     unsafe fn allocate(&self, size: usize) -> *mut c_void {
         let used = self.used.get() + size;
-        if used > self.mark.get() && !self.pass_mark(used) {
-            return ptr::null_mut();
+        if used > self.mark.get() {
+            self.allocate_past_mark(size, used)
+        } else {
+            self.allocate_counted(size, used)
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    unsafe fn allocate_past_mark(&self, size: usize, used: usize) -> *mut c_void {
+        if self.pass_mark(used) { self.allocate_counted(size, used) } else { self.refuse() }
+    }
+
+    /// `used` is what is used with the new block.
+    #[inline(always)]
+    unsafe fn allocate_counted(&self, size: usize, used: usize) -> *mut c_void {
         let (class, bytes) = class_of(size);
         if let Some(kept) = self.kept.get(class)
             && let Some(&Kept { next }) = kept.get().as_ref()
@@ -295,19 +323,37 @@ impl Memory {
                 return block.cast();
             }
         }
+        self.allocate_by_system(bytes, used)
+    }
+
+    #[inline(never)]
+    unsafe fn allocate_by_system(&self, bytes: usize, used: usize) -> *mut c_void {
         super::thread::let_threads_start();
         let mut block = libc::malloc(bytes);
         if block.is_null() && self.insists.get() {
             block = reserve::allocate(bytes).cast();
         }
-        if !block.is_null() {
-            self.used.set(used);
+        if block.is_null() {
+            return self.refuse();
         }
+        self.used.set(used);
         block
     }
 
+    /// Nothing is given: `refusing` hears of it before.
+    #[cold]
+    #[inline(never)]
+    fn refuse(&self) -> *mut c_void {
+        if let Some(refusing) = self.refusing.get() {
+            // SAFETY: as in `pass_mark`.
+            unsafe { refusing(ptr::from_ref(self).cast()) };
+        }
+        ptr::null_mut()
+    }
+
+    /// Returns null.
     #[inline(always)]
-    unsafe fn free(&self, block: *mut c_void, size: usize) {
+    unsafe fn free(&self, block: *mut c_void, size: usize) -> *mut c_void {
         let (class, bytes) = class_of(size);
         let cradled = self.cradle.holds(block.cast());
         if let Some(kept) = self.kept.get(class)
@@ -320,8 +366,9 @@ impl Memory {
             block.cast::<Kept>().write(Kept { next: kept.get() });
             kept.set(block.cast());
         } else if !cradled {
-            give_back(block, bytes);
+            return give_back(block, bytes);
         }
+        ptr::null_mut()
     }
 
     /// Makes a block larger or smaller.
@@ -332,7 +379,7 @@ impl Memory {
     pub unsafe fn resize(&self, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
         let used = self.used.get() - old + new;
         if new > old && used > self.mark.get() && !self.pass_mark(used) {
-            return ptr::null_mut();
+            return self.refuse();
         }
         let ((old_class, _), (class, bytes)) = (class_of(old), class_of(new));
         if class == old_class || (class < old_class && self.cradle.holds(block.cast())) {
@@ -347,9 +394,10 @@ impl Memory {
         if grown.is_null() && (reserve::holds(block.cast()) || self.insists.get()) {
             return self.move_to_another(block, old, new);
         }
-        if !grown.is_null() {
-            self.used.set(used);
+        if grown.is_null() {
+            return self.refuse();
         }
+        self.used.set(used);
         grown
     }
 

@@ -530,3 +530,87 @@ impl Parts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout(size: usize, align: usize) -> Layout {
+        Layout::from_size_align(size, align).unwrap()
+    }
+
+    #[test]
+    fn a_block_of_the_pool_is_aligned_and_serves_again() {
+        let reserve = &RESERVE;
+        for (size, align) in [(1, 1), (40, 8), (100, 64), (5000, 16), (LARGE - 1, 4096)] {
+            let layout = layout(size, align);
+            let (first, second) = (reserve.take(layout), reserve.take(layout));
+            assert!(holds(first) && holds(second) && first != second);
+            assert!(first.addr() % align == 0 && second.addr() % align == 0);
+            // SAFETY: blocks of this layout, used by this test alone.
+            unsafe {
+                first.write_bytes(1, size);
+                second.write_bytes(2, size);
+                assert_eq!((first.read(), second.read()), (1, 2));
+                reserve.put(second, layout);
+                assert_eq!(reserve.take(layout), second);
+                reserve.put(second, layout);
+                reserve.put(first, layout);
+            }
+        }
+    }
+
+    #[test]
+    fn what_allocates_moves_into_the_reserve_and_out_of_it() {
+        let before = layout(100, 8);
+        // SAFETY: the block has the layout that is said.
+        unsafe {
+            let pooled = RESERVE.take(before);
+            pooled.write_bytes(7, 100);
+            let grown = Allocator.realloc(pooled, before, 200_000);
+            assert!(!holds(grown));
+            assert!(std::slice::from_raw_parts(grown, 100).iter().all(|&byte| byte == 7));
+            Allocator.dealloc(grown, layout(200_000, 8));
+        }
+    }
+
+    #[test]
+    fn a_piece_gives_what_lies_side_by_side_and_takes_it_back() {
+        let page = address_space::whole_pages(1);
+        let mut piece = Piece::map(8 * page).unwrap();
+        let (first, second, third) = (piece.give(2 * page), piece.give(page), piece.give(4 * page));
+        assert_eq!((second.addr() - first.addr(), third.addr() - second.addr()), (2 * page, page));
+        assert!(piece.give(2 * page).is_null());
+        // SAFETY: the blocks are this test's.
+        unsafe {
+            first.write_bytes(1, 2 * page);
+            third.write_bytes(3, 4 * page);
+            piece.take_back(second);
+            assert_eq!(piece.give(page), second);
+            assert_eq!(second.read(), 0);
+            for block in [first, second, third] {
+                piece.take_back(block);
+            }
+        }
+        assert_eq!(piece.count, 0);
+        piece.unmap();
+    }
+
+    #[test]
+    fn there_is_always_as_much_ballast_as_was_asked_for() {
+        let mut parts = Parts { pool: Pool::EMPTY, pieces: [Piece::NONE; PIECES] };
+        assert!(parts.restore(BALLAST));
+        let table = parts.give(BALLAST / 2);
+        assert!(parts.give(BALLAST).is_null() && parts.restore(BALLAST));
+        let other = parts.give(BALLAST);
+        assert!(!other.is_null() && parts.restore(4 * BALLAST));
+        assert!(!parts.restore(usize::MAX / 4));
+        // SAFETY: the blocks are this test's.
+        unsafe {
+            parts.take_back(table);
+            parts.take_back(other);
+        }
+        assert!(parts.restore(BALLAST));
+        parts.pieces.into_iter().for_each(Piece::unmap);
+    }
+}

@@ -268,6 +268,7 @@ impl Context {
     }
 
     /// As [`Context::of`], for functions that make the library keep more than before: they raise while memory is short.
+    #[inline]
     pub unsafe fn with_memory<'a>(l: *mut lua_State) -> &'a Context {
         if platform::reserve::is_short() {
             crate::lua::error::raise_failure(l, BLOCKING_LEVEL, Failure::OutOfMemory);

@@ -12,12 +12,7 @@ use std::ptr;
 unsafe extern "C" fn allocate(data: *mut c_void, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
     // SAFETY: a state is closed before its context is dropped, and only one thread at a time runs it.
     let context = &*data.cast::<Context>();
-    let given = resize(context, block, old, new);
-    #[cfg(feature = "luajit")]
-    if given.is_null() && new > 0 {
-        super::refusal::tell(context);
-    }
-    given
+    resize(context, block, old, new)
 }
 
 /// As [`allocate`]. The block may be a coroutine, as Lua 5.4 says of new ones.
@@ -68,10 +63,20 @@ unsafe fn resize_stack(context: &Context, block: *mut c_void, old: usize, new: u
     context.memory.resize(block, old, new)
 }
 
-/// What [`Memory`](crate::platform::Memory) calls with itself.
+/// What [`Memory`](crate::platform::Memory) calls with itself when all garbage should be collected.
 pub unsafe fn ask_for_collection(memory: *const c_void) {
+    room::ask_for_collection(context_of(memory));
+}
+
+/// What it calls when it refuses something.
+#[cfg(feature = "luajit")]
+unsafe fn tell_refusal(memory: *const c_void) {
+    super::refusal::tell(context_of(memory));
+}
+
+unsafe fn context_of<'a>(memory: *const c_void) -> &'a Context {
     // SAFETY: it is the memory of a context.
-    room::ask_for_collection(&*memory.byte_sub(std::mem::offset_of!(Context, memory)).cast::<Context>());
+    &*memory.byte_sub(std::mem::offset_of!(Context, memory)).cast::<Context>()
 }
 
 /// The context of a spawned state, `None` for any other state.
@@ -104,6 +109,7 @@ pub unsafe fn open(context: &Context) -> Option<*mut lua_State> {
     #[cfg(feature = "luajit")]
     let l = if super::allocator::can_be_given() {
         super::refusal::prepare();
+        context.memory.refuse_by(tell_refusal);
         // LuaJIT crashes when it is refused memory in the middle of that.
         context.memory.insist(true);
         let l = lua_newstate(allocate, data);
