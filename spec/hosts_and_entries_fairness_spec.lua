@@ -279,14 +279,17 @@ describe("a pool host", function()
   it("L-54 puts a new thread in the place of one that was given up", function()
     local host = "spec:fair_given_up"
     assert(process.define_host(host, { workers = 1, terminate_grace = "20ms" }))
-    -- A C call that returns when the file is gone, at the latest after 20 s.
-    local file = os.tmpname()
+    -- A C call that takes the first file away when it has begun, and returns when the second one is gone, at the latest
+    -- after 20 s.
+    local waits, file = os.tmpname(), os.tmpname()
     local pid = spawn([[
-      local parent, file = ...
-      process.send(parent, "started")
-      os.execute(("n=0; while [ -e %s ] && [ $n -lt 400 ]; do sleep 0.05; n=$((n + 1)); done"):format(file))
-    ]], host, process.pid(), file)
-    support.receive(process.inbox())
+      local command = "rm %s; n=0; while [ -e %s ] && [ $n -lt 400 ]; do sleep 0.05; n=$((n + 1)); done"
+      os.execute(command:format(...))
+    ]], host, waits, file)
+    support.eventually(function()
+      local there = io.open(waits)
+      return not (there and there:close())
+    end)
     assert(process.terminate(pid))
     local ev = support.event_of(pid)
     assert.equal("process terminated", tostring(ev.error))

@@ -12,6 +12,7 @@ use super::reserve;
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Classes of blocks that are kept: 0, 8, 16, ... 264 bytes.
 const CLASSES: usize = 34;
@@ -28,6 +29,15 @@ const CACHE_ASLEEP: usize = 4 << 10;
 /// A block that is kept.
 struct Kept {
     next: *mut Kept,
+}
+
+/// Some state of the program has, or has had, a limit.
+static ANY_LIMIT: AtomicBool = AtomicBool::new(false);
+
+/// Whether [`Memory::is_to_be_collected`] is worth asking.
+#[inline(always)]
+pub fn has_any_limit() -> bool {
+    ANY_LIMIT.load(Ordering::Relaxed)
 }
 
 /// What is called with the memory itself, from within the allocator.
@@ -105,7 +115,7 @@ fn class_of(size: usize) -> (usize, usize) {
     (class, class << 3)
 }
 
-/// Gives a block of so many bytes back to where it came from. Returns null.
+/// Gives a block of so many bytes back to where it came from. Null, which is what `lua_Alloc` gives then.
 #[inline(never)]
 unsafe fn give_back(block: *mut c_void, bytes: usize) -> *mut c_void {
     if !reserve::free(block.cast(), bytes) {
@@ -127,6 +137,9 @@ impl Memory {
 
     /// From now on the state gets no more than `limit` bytes, 0 for any number. Gives the limit before.
     pub fn set_limit(&self, limit: usize) -> usize {
+        if limit != 0 && !ANY_LIMIT.load(Ordering::Relaxed) {
+            ANY_LIMIT.store(true, Ordering::Relaxed);
+        }
         let before = self.limit.replace(if limit == 0 { usize::MAX } else { limit });
         self.set_mark();
         if before == usize::MAX { 0 } else { before }
@@ -268,36 +281,33 @@ impl Memory {
         resize: impl FnOnce() -> *mut c_void,
     ) -> *mut c_void {
         if new == 0 {
-            if block.is_null() {
-                return ptr::null_mut();
+            if !block.is_null() {
+                self.used.set(self.used.get() - old);
+                return self.free(block, old);
             }
-            self.used.set(self.used.get() - old);
-            return self.free(block, old);
+            return ptr::null_mut();
         }
         // Without a block `old` is no size.
         if block.is_null() { self.allocate(new) } else { resize() }
     }
 
-    /// What is rare is called last, here and in `free`, so that this needs no frame.
     #[inline(always)]
     unsafe fn allocate(&self, size: usize) -> *mut c_void {
         let used = self.used.get() + size;
         if used > self.mark.get() {
-            self.allocate_past_mark(size, used)
-        } else {
-            self.allocate_counted(size, used)
+            return self.allocate_beyond_mark(size, used);
         }
+        self.allocate_within(size, used)
     }
 
     #[cold]
     #[inline(never)]
-    unsafe fn allocate_past_mark(&self, size: usize, used: usize) -> *mut c_void {
-        if self.pass_mark(used) { self.allocate_counted(size, used) } else { self.refuse() }
+    unsafe fn allocate_beyond_mark(&self, size: usize, used: usize) -> *mut c_void {
+        if self.pass_mark(used) { self.allocate_within(size, used) } else { self.refuse() }
     }
 
-    /// `used` is what is used with the new block.
     #[inline(always)]
-    unsafe fn allocate_counted(&self, size: usize, used: usize) -> *mut c_void {
+    unsafe fn allocate_within(&self, size: usize, used: usize) -> *mut c_void {
         let (class, bytes) = class_of(size);
         if let Some(kept) = self.kept.get(class)
             && let Some(&Kept { next }) = kept.get().as_ref()
@@ -351,7 +361,6 @@ impl Memory {
         ptr::null_mut()
     }
 
-    /// Returns null.
     #[inline(always)]
     unsafe fn free(&self, block: *mut c_void, size: usize) -> *mut c_void {
         let (class, bytes) = class_of(size);

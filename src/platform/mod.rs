@@ -32,7 +32,7 @@ pub use file::reason;
 #[cfg(not(test))]
 pub use library::{at_exit, exit, pin_library};
 #[cfg(not(test))]
-pub use memory::Memory;
+pub use memory::{Memory, has_any_limit};
 #[cfg(not(test))]
 pub use outside::{is_silent, remember_handlers};
 #[cfg(not(test))]

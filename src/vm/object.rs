@@ -6,6 +6,7 @@
 use super::api::*;
 use super::context::Context;
 use super::room;
+use crate::platform;
 use crate::runtime::failure::Failure;
 use std::ffi::{CStr, c_int};
 use std::ptr;
@@ -47,7 +48,7 @@ pub unsafe fn push<T: Object>(l: *mut lua_State, value: T) {
 /// Pushes a userdata that is not yet of any class and gives the place for its value. For values with destructors: write
 /// the value there, then call [`confirm`], with nothing in between that can raise.
 pub unsafe fn reserve<T: Object>(l: *mut lua_State) -> *mut T {
-    if std::mem::needs_drop::<T>() {
+    if std::mem::needs_drop::<T>() && platform::has_any_limit() {
         room::collect_if_due(l);
     }
     push_metatable::<T>(l);
