@@ -4,15 +4,7 @@ local process = require "process"
 local channel = require "process.channel"
 local time = require "process.time"
 
--- Defines `finalizer(fn)`: a value whose finalizer is fn.
-local finalizers = [[
-  local function finalizer(fn)
-    if not newproxy then return setmetatable({}, { __gc = fn }) end
-    local value = newproxy(true)
-    getmetatable(value).__gc = fn
-    return value
-  end
-]]
+local finalizers = support.FINALIZER
 
 -- Defines `libraries()`: the names in every library of the interpreter, as a set.
 local libraries = [[

@@ -5,19 +5,13 @@ local support = require "spec.support"
 -- A heap that notices: what was freed is filled with other bytes.
 local strict = "MALLOC_PERTURB_=165 MALLOC_CHECK_=3"
 
-local start = [[
+local start = support.FINALIZER .. [[
   local process = require "process"
   local channel, time, errors = process.channel, process.time, process.errors
   process.define("spec:sender", "return function(parent) require('process').send(parent, 'x', { 1 }) end")
   process.define("spec:idle", "return function() end")
   for _ = 1, 2 do assert(process.spawn("spec:sender", "app:processes", process.pid())) end
   kept = { process.inbox():receive(), process.inbox():receive(), process.events() }
-  local function finalizer(fn)
-    if not newproxy then return setmetatable({}, { __gc = fn }) end
-    local value = newproxy(true)
-    getmetatable(value).__gc = fn
-    return value
-  end
 ]]
 
 local uses = {

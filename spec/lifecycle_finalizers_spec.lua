@@ -3,13 +3,7 @@ local support = require "spec.support"
 
 -- What a child begins with: `finalizer(fn)` makes a value whose finalizer is fn, `collect()` runs what is due,
 -- `stop()` ends the child.
-local start = [[
-  local function finalizer(fn)
-    if not newproxy then return setmetatable({}, { __gc = fn }) end
-    local value = newproxy(true)
-    getmetatable(value).__gc = fn
-    return value
-  end
+local start = support.FINALIZER .. [[
   local function collect() collectgarbage() collectgarbage() end
   local function stop() process.terminate(process.pid()) end
 ]]

@@ -16,15 +16,8 @@ local median, longest = 1.5, 5
 -- How many run at once, unless they mostly wait.
 local width = 8
 
--- What scripts and children have at hand: finalizer(fn) makes an object whose finalizer is fn.
-local tools = [==[
-  local function finalizer(fn)
-    if not newproxy then return setmetatable({}, { __gc = fn }) end
-    local proxy = newproxy(true)
-    getmetatable(proxy).__gc = fn
-    return proxy
-  end
-]==]
+-- What scripts and children have at hand.
+local tools = support.FINALIZER
 
 -- What every script begins with. `number` counts the runs, `delay` is a random number of nanoseconds.
 -- spawn(body, ...) runs a child whose main(parent, ...) has this body, on `host`: spec:brief has short graces. A child

@@ -333,4 +333,14 @@ function support.with_folder(files, fn)
   end
 end
 
+-- Lua source that defines `finalizer(fn)`: a value whose finalizer is fn.
+support.FINALIZER = [[
+  local function finalizer(fn)
+    if not newproxy then return setmetatable({}, { __gc = fn }) end
+    local value = newproxy(true)
+    getmetatable(value).__gc = fn
+    return value
+  end
+]]
+
 return support
