@@ -119,7 +119,7 @@ pub unsafe fn begin(l: *mut lua_State, way: Way, receiver: c_int, plan: &Plan) -
     let context = Context::of(l);
     // Ends of children that it does not read must not pile up.
     context.weigh_charges();
-    if reserve::is_short() {
+    if !reserve::has_room_for_process() {
         return Err(Failure::CannotStart(NO_MEMORY.into()));
     }
     let result = match room::make(l, 0) {

@@ -44,6 +44,12 @@ const GIVEN: usize = 16;
 /// Bytes that the system must have before memory is not short any more, besides the ballast.
 const SLACK: usize = 256 << 10;
 
+/// Bytes that a new process leaves to the rest of the program, which may need them to go on.
+const BESIDE_A_BIRTH: usize = 1 << 20;
+
+/// Size of the blocks, in bytes, in which memory can be used that was freed here and there.
+const SCATTERED: usize = 8 << 10;
+
 /// The reserve has been used, and the system had no memory since.
 static SHORT: AtomicBool = AtomicBool::new(false);
 
@@ -125,6 +131,12 @@ pub fn has_room_for(bytes: usize) -> bool {
     bytes < LARGE || can_be_had(bytes)
 }
 
+/// Whether there is memory for one more process. Looks closer only where address space is limited.
+#[inline]
+pub fn has_room_for_process() -> bool {
+    !is_short() && (address_space::has(BESIDE_A_BIRTH) || can_be_had_scattered(BESIDE_A_BIRTH))
+}
+
 /// The bytes as one's own; `None` if there is no memory for a copy.
 pub fn owned(bytes: Cow<'_, [u8]>) -> Option<Vec<u8>> {
     match bytes {
@@ -181,6 +193,34 @@ fn can_be_had(bytes: usize) -> bool {
         libc::free(block);
         !block.is_null()
     }
+}
+
+/// Whether so many bytes can be had in small blocks, wherever they lie. What was freed may do for many of these, and for no
+/// large one.
+#[cold]
+fn can_be_had_scattered(bytes: usize) -> bool {
+    struct Block {
+        next: *mut Block,
+    }
+    let mut last: *mut Block = ptr::null_mut();
+    let mut count = 0;
+    // SAFETY: each block is written to once it is there, and freed once.
+    unsafe {
+        while count < bytes.div_ceil(SCATTERED) {
+            let block = libc::malloc(SCATTERED).cast::<Block>();
+            if block.is_null() {
+                break;
+            }
+            block.write(Block { next: last });
+            last = block;
+            count += 1;
+        }
+        while let Some(&Block { next }) = last.as_ref() {
+            libc::free(last.cast());
+            last = next;
+        }
+    }
+    count == bytes.div_ceil(SCATTERED)
 }
 
 // SAFETY: every block is the system's or the reserve's, which is told by its address; both give what the layout asks for.
@@ -357,7 +397,7 @@ impl Reserve {
     fn recover(&self) -> bool {
         let recovered = self.taken.load(Ordering::Relaxed) <= POOL / 4 * 3
             && self.cover(self.tables.load(Ordering::Relaxed))
-            && can_be_had(0);
+            && can_be_had_scattered(SLACK);
         if recovered {
             SHORT.store(false, Ordering::Relaxed);
         }

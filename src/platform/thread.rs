@@ -105,8 +105,8 @@ fn start_carefully(stack: usize, work: impl FnOnce() + Send + 'static) -> io::Re
             STARTING.store(false, Ordering::Release);
         }
     }
-    /// Enough for all that is allocated until a thread works.
-    const SOME: usize = 1 << 20;
+    /// More than all threads allocate until the new one works.
+    const SOME: usize = 8 << 20;
     let _alone = ONE_AT_A_TIME.lock();
     if !address_space::has(stack.saturating_add(SOME)) {
         return Err(no_memory());

@@ -14,6 +14,7 @@ use super::context::Context;
 use super::ending::{self, end_as};
 use super::{coroutine, frame, interrupt, state};
 use crate::platform;
+use crate::platform::reserve;
 use crate::runtime::error::{ErrorData, Kind};
 use crate::runtime::exit;
 use crate::runtime::failure::Failure;
@@ -55,7 +56,7 @@ impl Life {
         #[cfg(feature = "luajit")]
         context.stack.set(platform::CStack::of_thread());
         // SAFETY: the context is boxed and outlives the state.
-        if !self.born && unsafe { state::open(context) }.is_none() {
+        if !self.born && (!reserve::has_room_for_process() || unsafe { state::open(context) }.is_none()) {
             end_as(context, Failure::OutOfMemory.into());
             return Step::Over;
         }
