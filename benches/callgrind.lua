@@ -72,7 +72,7 @@ local function each(path, module, fn)
 end
 
 -- Files whose functions serve many steps: there the function that they were put into tells what for.
-local helpers = { "/rustc/", "%.cargo", "src/vm/api%.rs$", "src/codec/mod%.rs$" }
+local helpers = { "/rustc/", "%.cargo", "src/vm/api%.rs$", "src/wire/mod%.rs$" }
 
 -- Where an instruction belongs: as codec::encode by its source file, else by its function.
 local function place(file, name)

@@ -17,6 +17,8 @@ compile_error!("the module is built for one VM: either lua54 or luajit");
 pub mod calendar;
 pub mod codec;
 #[cfg(not(test))]
+mod executor;
+#[cfg(not(test))]
 #[allow(clippy::undocumented_unsafe_blocks)]
 mod lua;
 mod platform;
@@ -24,6 +26,7 @@ pub mod runtime;
 pub mod scheduling;
 #[cfg(not(test))]
 mod vm;
+pub mod wire;
 
 #[cfg(not(test))]
 pub use entry_points::*;

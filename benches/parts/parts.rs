@@ -13,9 +13,9 @@ mod platform;
 mod runtime;
 #[path = "../../src/scheduling/mod.rs"]
 mod scheduling;
+#[path = "../../src/wire/mod.rs"]
+mod wire;
 
-use codec::plain::{self, Plain};
-use codec::{HEADER, Reader, put_bytes, put_varint};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use runtime::envelope::Envelope;
 use runtime::host::Host;
@@ -30,6 +30,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+use wire::plain::{self, Plain};
+use wire::{HEADER, Reader, put_bytes, put_varint};
 
 /// What `{ n = 1, s = "hello" }` is encoded to, about.
 const PAYLOAD: [u8; 48] = [7; 48];

@@ -4,12 +4,12 @@
 
 use super::decode;
 use super::encode::{Encoder, Origin};
-use super::tag;
+use crate::executor::code::Started;
 use crate::lua::error::raise_failure;
 use crate::runtime::failure::Failure;
 use crate::vm::api::*;
-use crate::vm::chunk::Started;
 use crate::vm::context::Context;
+use crate::wire::tag;
 use std::ffi::c_int;
 
 /// A sequence up to this length, in bytes, is kept as it came, with the arguments.

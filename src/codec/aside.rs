@@ -4,11 +4,11 @@
 
 use super::encode::Encoder;
 use super::place::Place;
-use super::tag;
 use crate::runtime::failure::Failure;
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::standard;
+use crate::wire::tag;
 use std::ffi::c_int;
 
 /// The table is made small again if more than so many have waited there.

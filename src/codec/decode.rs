@@ -1,14 +1,16 @@
 //! From bytes to the Lua stack (the format is described in [`super`]). Tables are made with their exact size.
 
+use super::FLAT;
 use super::encode::DEPTH;
+use super::error::read_error;
 use super::time::{read_time, read_zone};
-use super::{FLAT, LEVELS, NEEDS, Reader, read_error, tag, unzigzag};
 use crate::lua::error::{ErrorObject, raise_failure};
 use crate::lua::time::{DurationObject, LocationObject, TimeObject};
 use crate::platform::reserve;
 use crate::runtime::failure::Failure;
 use crate::vm::api::*;
 use crate::vm::object;
+use crate::wire::{LEVELS, NEEDS, Reader, tag, unzigzag};
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -309,7 +311,7 @@ impl<'a> Decoder<'a> {
         match first {
             tag::ERROR => {
                 let place = object::reserve::<ErrorObject>(l);
-                let size = self.reader.rest.len();
+                let size = self.reader.left();
                 let error = read_error(&mut self.reader);
                 if error.is_none() && !reserve::has_room_for(size) {
                     raise_failure(l, 1, Failure::OutOfMemory);

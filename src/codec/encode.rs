@@ -1,19 +1,20 @@
 //! From the Lua stack to bytes (the format is described in [`super`]): what an encoding keeps, and its beginning and end. The
 //! values themselves are written by [`super::walk`], [`super::scalar`] and [`super::function`].
 
-use super::output::Output;
 pub use super::place::Origin;
 use super::place::{self, Place};
-use super::strings::Strings;
-use super::tables::Tables;
 use super::walk::Level;
-use super::{HEADER, LEVELS, NEEDS, Needs};
 use crate::platform::{fork, reserve};
 use crate::runtime::failure::Failure;
 use crate::runtime::host::Host;
+use crate::runtime::needs::Needs;
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::standard::{Kept, PlainTables};
+use crate::wire::output::Output;
+use crate::wire::strings::Strings;
+use crate::wire::tables::Tables;
+use crate::wire::{HEADER, LEVELS, NEEDS};
 use crossbeam::queue::ArrayQueue;
 use once_cell::sync::Lazy;
 use std::borrow::Cow;

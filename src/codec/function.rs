@@ -7,12 +7,13 @@ use super::decode::Decoder;
 use super::encode::Encoder;
 use super::place::{self, Place};
 use super::scalar::Refusal;
-use super::{Needs, put_bytes, tag};
 use crate::runtime::failure::{Failure, shown};
 use crate::runtime::libraries::Libraries;
+use crate::runtime::needs::Needs;
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::standard::{self, Kept};
+use crate::wire::{put_bytes, tag};
 use std::ffi::{CStr, c_int};
 
 /// What is known of a captured local in the decoder's table of shared things: under its id the function that has it, under the
@@ -266,7 +267,7 @@ impl Decoder<'_> {
 /// They need what its host does not give.
 pub fn check_taken(context: &Context, bytes: &[u8], place: &'static str) -> Result<(), Failure> {
     let host = &context.process.host;
-    if host.takes(super::Needs::of(bytes)) {
+    if host.takes(crate::runtime::needs::Needs::of(bytes)) {
         return Ok(());
     }
     Err(Failure::CannotSendTo { what: "function", place: place.into(), host: host.name.to_string() })

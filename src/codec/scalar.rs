@@ -1,15 +1,17 @@
 //! Values that hold no other values as bytes: numbers, strings, truth values, and the library's own objects.
 
 use super::encode::Encoder;
-use super::strings::{Met, SHORT};
+use super::error::put_error;
 use super::time::{put_time, put_zone};
-use super::{Needs, put_error, put_varint, tag, zigzag};
 use crate::lua::error::ErrorObject;
 use crate::lua::field::FIELD;
 use crate::lua::time::{DurationObject, LocationObject, TimeObject};
 use crate::runtime::failure::{Failure, shown};
+use crate::runtime::needs::Needs;
 use crate::vm::api::*;
 use crate::vm::object;
+use crate::wire::strings::{Met, SHORT};
+use crate::wire::{put_varint, tag, zigzag};
 use std::ffi::c_int;
 use std::ptr;
 

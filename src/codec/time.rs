@@ -1,9 +1,9 @@
 //! Times and zones as bytes, without a tag. A zone of the system's files travels as its name.
 
-use super::{Reader, put_bytes};
 use crate::calendar::time::Time;
 use crate::calendar::zone::Zone;
 use crate::runtime::clock::Timestamp;
+use crate::wire::{Reader, put_bytes};
 
 const UTC: u8 = 0;
 const LOCAL: u8 = 1;

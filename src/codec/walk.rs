@@ -1,16 +1,17 @@
 //! Tables as bytes: a walk without recursion, with `lua_next` and the Lua stack as work stack, a table and the key that is being
 //! worked on for each level. What stands deeper than [`DEPTH`] is put aside and written behind the values.
 
+use super::FLAT;
 use super::encode::{DEPTH, Encoder};
 use super::place::{self, Place};
 use super::scalar::Refusal;
-use super::{FLAT, tag};
 use crate::lua::payload::{self, PayloadObject};
 use crate::runtime::failure::Failure;
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::object;
 use crate::vm::standard;
+use crate::wire::tag;
 use std::ffi::{c_int, c_void};
 
 /// [`FLAT`] levels are walked before the Lua stack is asked for more room: a table and a key for each, and some to work with.

@@ -4,8 +4,8 @@ use super::error::raise_failure;
 use crate::platform::reserve;
 use crate::runtime::failure::Failure;
 use crate::vm::api::*;
+use crate::vm::headroom;
 use crate::vm::object::{self, Object};
-use crate::vm::room;
 use std::ffi::{CStr, c_int};
 use std::fmt::Display;
 
@@ -47,7 +47,7 @@ pub unsafe fn bad_self(l: *mut lua_State, level: c_int, name: &str, wanted: &str
 
 /// Raises a text that was made for it.
 pub unsafe fn raise_text(l: *mut lua_State, level: c_int, text: impl AsRef<[u8]>) -> ! {
-    room::push_owned(l, text);
+    headroom::push_owned(l, text);
     luaL_where(l, level);
     lua_insert(l, -2);
     lua_concat(l, 2);

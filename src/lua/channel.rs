@@ -1,17 +1,17 @@
 //! Channels (C-1 to C-9, P-36): their objects, `send`, `receive`, `close`.
 
 use super::arguments::{bad_argument, bad_self, raise_text};
-use super::lazy::{self, Field};
 use super::select::{case_receive, case_send, select};
 use super::{Functions, event, message, set_functions, time};
 use crate::codec::decode;
+use crate::executor::wait::{self, Done};
 use crate::runtime::clock::instant_after;
 use crate::scheduling::{Case, ChannelId, Scheduler, Sending, Ticket};
 use crate::vm::api::*;
 use crate::vm::context::{Context, Held};
+use crate::vm::fields::{self, Field};
+use crate::vm::headroom;
 use crate::vm::object::{self, Class, Object};
-use crate::vm::room;
-use crate::vm::wait::{self, Done};
 use std::cell::Cell;
 use std::ffi::c_int;
 
@@ -60,8 +60,8 @@ unsafe fn fill(l: *mut lua_State) {
     set_functions(l, OPERATORS);
 }
 
-static FIELDS: lazy::Fields =
-    lazy::Fields(&[&[(c"new", Field::Function(new)), (c"select", Field::Blocking)]]);
+static FIELDS: fields::Fields =
+    fields::Fields(&[&[(c"new", Field::Function(new)), (c"select", Field::Blocking)]]);
 
 /// The C functions of the module.
 pub fn functions() -> impl Iterator<Item = (&'static std::ffi::CStr, Function)> {
@@ -70,7 +70,7 @@ pub fn functions() -> impl Iterator<Item = (&'static std::ffi::CStr, Function)> 
 
 /// Pushes the module's table.
 pub unsafe fn push_module(l: *mut lua_State) {
-    lazy::push_filled(l, &FIELDS, 0);
+    fields::push_filled(l, &FIELDS, 0);
 }
 
 /// A function that may wait: on Lua 5.4 it is the C function itself.
@@ -103,7 +103,7 @@ pub unsafe fn push_blocking(l: *mut lua_State, name: &std::ffi::CStr) {
     if lua_rawgetp(l, LUA_REGISTRYINDEX, (&raw const MADE).cast()) != LUA_TTABLE {
         lua_pop(l, 1);
         luaL_checkstack(l, 24, c"no room for the library".as_ptr());
-        room::unlimited(l, || {
+        headroom::unlimited(l, || {
             let (hook, mask, count) = (lua_gethook(l), lua_gethookmask(l), lua_gethookcount(l));
             lua_sethook(l, None, 0, 0);
             make_blocking(l);
@@ -149,7 +149,7 @@ const BLOCKING: [&std::ffi::CStr; 7] =
 unsafe fn make_blocking(l: *mut lua_State) {
     lua_createtable(l, BLOCKING.len() as c_int, 0);
     let table = lua_gettop(l);
-    crate::vm::boot::BLOCKING.push(l);
+    crate::executor::boot::BLOCKING.push(l);
     lua_pushlightuserdata(l, again_mark());
     lua_createtable(l, 0, 2 * BLOCKING.len() as c_int);
     set_functions(
@@ -328,7 +328,7 @@ unsafe extern "C-unwind" fn new(l: *mut lua_State) -> c_int {
 unsafe extern "C-unwind" fn to_string(l: *mut lua_State) -> c_int {
     own(l, 1, "tostring");
     let text = format!("channel: {:p}", lua_touserdata(l, 1));
-    room::push_owned(l, text);
+    headroom::push_owned(l, text);
     1
 }
 

@@ -5,15 +5,15 @@ use super::error::{return_done, return_failure};
 use super::messages::raise_no_memory;
 use super::restricted::allowed_on;
 use super::time;
-use crate::runtime::caretaker;
+use crate::executor::wait;
 use crate::runtime::clock::Timestamp;
 use crate::runtime::envelope::{CancelRequest, Signal};
 use crate::runtime::failure::Failure;
 use crate::runtime::process::{Charge, Process};
+use crate::runtime::reaper;
 use crate::runtime::relations::{self, doom};
 use crate::vm::api::*;
 use crate::vm::context::Context;
-use crate::vm::wait;
 use std::ffi::c_int;
 use std::time::{Duration, Instant};
 
@@ -98,7 +98,7 @@ pub unsafe extern "C-unwind" fn cancel(l: *mut lua_State) -> c_int {
         }
         context.weigh_charges();
         if let Some(end) = span.and_then(|span| Instant::now().checked_add(span)) {
-            caretaker::doom_at(&process, end, Failure::DeadlinePassed);
+            reaper::doom_at(&process, end, Failure::DeadlinePassed);
         }
         Ok(())
     })

@@ -1,9 +1,9 @@
 //! `coroutine.spawn` (C-30 to C-35).
 
 use super::arguments::wrong_type;
+use crate::executor::coroutine;
 use crate::vm::api::*;
 use crate::vm::context::Context;
-use crate::vm::coroutine;
 use std::ffi::c_int;
 
 /// `coroutine.spawn(fn, ...)`: a managed coroutine. The thread that is returned is dead: it is only a handle.
@@ -29,6 +29,6 @@ pub unsafe extern "C-unwind" fn passes(l: *mut lua_State) -> c_int {
 /// `hold()` of `coroutine.lua`: keeps the thread until the wait of the running coroutine is over.
 #[cfg(feature = "luajit")]
 pub unsafe extern "C-unwind" fn hold(l: *mut lua_State) -> c_int {
-    crate::vm::wait::hold(l, Context::of(l));
+    crate::executor::wait::hold(l, Context::of(l));
     0
 }

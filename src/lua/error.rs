@@ -9,8 +9,8 @@ use crate::runtime::error::ErrorData;
 use crate::runtime::failure::Failure;
 use crate::vm::api::*;
 use crate::vm::context::Context;
+use crate::vm::headroom;
 use crate::vm::object::{self, Class, Object};
-use crate::vm::room;
 use std::ffi::c_int;
 use std::ptr;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ unsafe fn fill(l: *mut lua_State) {
 
 /// Pushes an error object.
 pub unsafe fn push(l: *mut lua_State, error: Arc<ErrorData>) {
-    let error = room::make_or_raise(l, size_of::<ErrorObject>(), error);
+    let error = headroom::make_or_raise(l, size_of::<ErrorObject>(), error);
     let place = object::reserve::<ErrorObject>(l);
     ptr::write(place, ErrorObject(error));
     object::confirm::<ErrorObject>(l);
@@ -112,7 +112,7 @@ pub unsafe extern "C-unwind" fn missing_method(l: *mut lua_State) -> c_int {
 
 unsafe fn text_at(l: *mut lua_State, index: c_int) -> bool {
     if let Some(error) = object::get::<ErrorObject>(l, index) {
-        room::push_owned(l, error.0.text());
+        headroom::push_owned(l, error.0.text());
         return true;
     }
     false

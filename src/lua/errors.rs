@@ -2,20 +2,20 @@
 
 use super::arguments;
 use super::error::{self, ErrorObject};
-use super::lazy::{self, Field};
 use super::or_raise;
 use crate::codec::encode::{Origin, encode_one};
+use crate::executor::traceback;
 use crate::runtime::error::{ErrorData, Kind};
 use crate::runtime::traceback::frames;
 use crate::vm::api::*;
 use crate::vm::context::Context;
+use crate::vm::fields::{self, Field};
 use crate::vm::object;
-use crate::vm::traceback;
 use std::borrow::Cow;
 use std::ffi::{CStr, c_int};
 use std::sync::Arc;
 
-static FIELDS: lazy::Fields = lazy::Fields(&[
+static FIELDS: fields::Fields = fields::Fields(&[
     &[
         (c"new", Field::Function(or_raise!(new))),
         (c"wrap", Field::Function(or_raise!(wrap))),
@@ -46,7 +46,7 @@ pub fn functions() -> impl Iterator<Item = (&'static CStr, Function)> {
 
 /// Pushes the module's table.
 pub unsafe fn push_module(l: *mut lua_State) {
-    lazy::push_table(l, &FIELDS, 0);
+    fields::push_table(l, &FIELDS, 0);
 }
 
 const USAGE: &[u8] = b"errors.new takes a message or a table with a message";

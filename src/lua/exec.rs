@@ -7,12 +7,12 @@ use super::spawner::Plan;
 use super::time::limit_at;
 use crate::codec::decode;
 use crate::codec::function::check_taken;
+use crate::executor::wait::{self, Done};
 use crate::runtime::clock::instant_after;
 use crate::runtime::envelope::{Envelope, Signal};
 use crate::scheduling::Case;
 use crate::vm::api::*;
 use crate::vm::context::Context;
-use crate::vm::wait::{self, Done};
 use std::ffi::c_int;
 use std::sync::Arc;
 

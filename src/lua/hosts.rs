@@ -6,6 +6,7 @@ use super::messages::raise_no_memory;
 use super::restricted::allowed;
 use super::time::{self, DurationObject};
 use crate::codec::encode::Origin;
+use crate::executor::code;
 use crate::platform::reserve;
 use crate::runtime::entry::{self, DEFAULT_METHOD, Definition, Source, is_reference};
 use crate::runtime::failure::{Failure, bare_number, shown};
@@ -13,7 +14,7 @@ use crate::runtime::host::{self, LEAST_STACK, Settings};
 use crate::runtime::libraries::{self, Libraries};
 use crate::vm::api::*;
 use crate::vm::context::Context;
-use crate::vm::{chunk, object, standard};
+use crate::vm::{object, standard};
 use std::ffi::{CStr, c_int};
 use std::time::Duration;
 
@@ -69,8 +70,8 @@ unsafe fn encoded_function(l: *mut lua_State, index: c_int) -> Result<Source, Fa
 /// Source text is compiled at once, so that a syntax error is found where it is written.
 unsafe fn compiled(l: *mut lua_State, reference: &str, text: &[u8]) -> Result<Source, Failure> {
     let name = format!("={reference}");
-    let source = if chunk::is_binary(text) { Source::Binary } else { Source::Text };
-    chunk::compile(l, reference, text, name.as_bytes(), c"bt").map(source)
+    let source = if code::is_binary(text) { Source::Binary } else { Source::Text };
+    code::compile(l, reference, text, name.as_bytes(), c"bt").map(source)
 }
 
 /// The definition in the table at `index`. Reads raw, raises nothing.

@@ -3,12 +3,12 @@
 
 use super::install::{push_loaded, push_module, short_name};
 use crate::codec::decode;
+use crate::executor::code::{self, Code, Program};
 use crate::runtime::entry;
 use crate::runtime::failure::Failure;
 use crate::vm::api::*;
-use crate::vm::chunk::{self, Code, Program};
 use crate::vm::context::Context;
-use crate::vm::room;
+use crate::vm::headroom;
 use std::ffi::c_int;
 use std::ptr;
 
@@ -55,7 +55,7 @@ pub unsafe fn push_required(l: *mut lua_State, name: &[u8]) -> bool {
 
 /// Puts loaders of the entry's imports into the table on top (H-8).
 pub unsafe fn set(l: *mut lua_State, context: &Context) {
-    let startup: &Option<crate::vm::birth::Startup> = &*context.startup.as_ptr();
+    let startup: &Option<super::birth::Startup> = &*context.startup.as_ptr();
     let Some(startup) = startup else { return };
     if startup.code.imports.is_empty() || lua_type(l, -1) != LUA_TTABLE {
         return;
@@ -73,7 +73,8 @@ unsafe extern "C-unwind" fn load_import(l: *mut lua_State) -> c_int {
     let target = to_bytes(l, lua_upvalueindex(1)).unwrap_or_default();
     luaL_checkstack(l, 8, ptr::null());
     let text_only = Context::of_state(l).process.host.settings.restricted;
-    let found = room::unlimited(l, || entry::checked(target).and_then(|target| import(l, target, text_only)));
+    let found =
+        headroom::unlimited(l, || entry::checked(target).and_then(|target| import(l, target, text_only)));
     let code = match found {
         Ok(code) => code,
         Err(failure) => super::error::raise_failure(l, 1, failure),
@@ -92,7 +93,7 @@ unsafe extern "C-unwind" fn load_import(l: *mut lua_State) -> c_int {
 
 /// Finds the code of an import.
 unsafe fn import(l: *mut lua_State, target: &str, text_only: bool) -> Result<Code, Failure> {
-    let code = chunk::find(l, target, text_only)?;
+    let code = code::find(l, target, text_only)?;
     if Context::of_state(l).process.host.settings.libraries.contain(code.needs()) {
         Ok(code)
     } else {

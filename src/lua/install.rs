@@ -1,15 +1,15 @@
 //! The module tables, and where a state finds them: `package.loaded`, `package.preload`, globals (H-40 to H-46, H-50).
 
-use super::lazy::{self, Field, Fields};
 use super::{
     channel, control, coroutine, ctx, errors, event, hosts, imports, messages, options, or_failure, registry,
     stock,
 };
 use super::{spawn, spawner, time, upgrade};
+use crate::executor::code;
 use crate::vm::api::*;
-use crate::vm::chunk;
 use crate::vm::context::Context;
-use crate::vm::room;
+use crate::vm::fields::{self, Field, Fields};
+use crate::vm::headroom;
 use crate::vm::standard;
 use std::ffi::{CStr, c_int, c_void};
 use std::ptr;
@@ -90,7 +90,7 @@ unsafe extern "C-unwind" fn pid(l: *mut lua_State) -> c_int {
 /// `process.id()` (P-8).
 unsafe extern "C-unwind" fn id(l: *mut lua_State) -> c_int {
     let entry = Context::of(l).process.entry();
-    room::unlimited(l, || push_bytes(l, entry.as_bytes()));
+    headroom::unlimited(l, || push_bytes(l, entry.as_bytes()));
     1
 }
 
@@ -102,7 +102,7 @@ pub unsafe fn push_process(l: *mut lua_State) {
         return;
     }
     lua_pop(l, 1);
-    lazy::push_filled(l, &PROCESS, (2 + MODULES.len()) as c_int);
+    fields::push_filled(l, &PROCESS, (2 + MODULES.len()) as c_int);
     lua_createtable(l, 0, event::KINDS.len() as c_int);
     for (name, kind) in event::KINDS {
         lua_pushstring(l, kind.as_ptr());
@@ -213,8 +213,8 @@ unsafe fn is_known(l: *mut lua_State, name: &CStr) -> bool {
     }
     lua_settop(l, top);
     let found = |field| {
-        let path = chunk::package_field(l, field).unwrap_or_default();
-        chunk::search(&name.to_string_lossy(), &path).is_ok()
+        let path = code::package_field(l, field).unwrap_or_default();
+        code::search(&name.to_string_lossy(), &path).is_ok()
     };
     known || found(c"path") || found(c"cpath")
 }
@@ -262,7 +262,7 @@ pub unsafe fn into_spawned(l: *mut lua_State, context: &Context) {
     }
     lua_pop(l, 3);
     #[cfg(feature = "luajit")]
-    crate::vm::guard::keep_xpcall(l);
+    crate::executor::xpcall::keep_xpcall(l);
     stock::replace(l);
     push_library(l, c"package");
     if lua_type(l, -1) == LUA_TTABLE {
@@ -286,7 +286,7 @@ pub unsafe fn into_spawned(l: *mut lua_State, context: &Context) {
 
 /// Gives `package`, which is on top, the paths of the spawner (H-5).
 unsafe fn set_paths(l: *mut lua_State, context: &Context) {
-    let startup: &Option<crate::vm::birth::Startup> = &*context.startup.as_ptr();
+    let startup: &Option<super::birth::Startup> = &*context.startup.as_ptr();
     let Some(startup) = startup else { return };
     for (name, path) in [(c"path", &startup.path), (c"cpath", &startup.cpath)] {
         if let Some(path) = path {

@@ -3,13 +3,13 @@
 use super::arguments::string;
 use super::error::return_failure;
 use super::messages::raise_no_memory;
+use crate::executor::code;
 use crate::platform::bytes_to_path;
 use crate::runtime::entry::{self, Definition, Source};
 use crate::runtime::failure::Failure;
 use crate::runtime::host;
 use crate::runtime::index::{self, Code, Entry, Host, Place};
 use crate::vm::api::*;
-use crate::vm::chunk;
 use crate::vm::context::Context;
 use std::ffi::c_int;
 use std::sync::Arc;
@@ -66,12 +66,12 @@ unsafe fn compiled(
     place: &Place,
 ) -> Result<Arc<[u8]>, Failure> {
     let name = format!("={reference}");
-    let result = chunk::compile(l, reference, text.as_bytes(), name.as_bytes(), c"t");
+    let result = code::compile(l, reference, text.as_bytes(), name.as_bytes(), c"t");
     if let Err(Failure::Syntax { .. }) = result {
         // Once more, so that the compiler names the index file and the line there.
         let text = format!("{}{text}", "\n".repeat(place.line - 1));
         let name = [b"@", place.file.as_os_str().as_encoded_bytes()].concat();
-        return chunk::compile(l, reference, text.as_bytes(), &name, c"t");
+        return code::compile(l, reference, text.as_bytes(), &name, c"t");
     }
     result
 }

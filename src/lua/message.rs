@@ -7,8 +7,8 @@ use crate::runtime::envelope::Envelope;
 use crate::runtime::failure::shown;
 use crate::vm::api::*;
 use crate::vm::context::{Context, Held};
+use crate::vm::headroom;
 use crate::vm::object::{self, Class, Object};
-use crate::vm::room;
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::c_int;
 use std::ptr;
@@ -186,6 +186,6 @@ unsafe extern "C-unwind" fn index(l: *mut lua_State) -> c_int {
 unsafe extern "C-unwind" fn to_string(l: *mut lua_State) -> c_int {
     let message = arguments::receiver::<MessageObject>(l, 1, "tostring");
     let text = format!("process.Message{{topic={}}}", shown(message.envelope().topic()));
-    room::push_owned(l, text);
+    headroom::push_owned(l, text);
     1
 }

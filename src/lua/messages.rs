@@ -3,10 +3,10 @@
 use super::arguments::{bad_argument, raise_text, shown_value, string, wrong_type};
 use super::channel::{self, CHANNEL, ChannelObject};
 use super::error::{return_done, return_failure, return_false};
-use crate::codec::Needs;
 use crate::codec::encode::Origin;
 use crate::runtime::envelope::Envelope;
 use crate::runtime::failure::{Failure, shown};
+use crate::runtime::needs::Needs;
 use crate::runtime::process::Undelivered;
 use crate::scheduling::{ChannelId, Listening};
 use crate::vm::api::*;

@@ -2,6 +2,7 @@
 //! promises is in the contract under the id that its comment names.
 
 pub mod arguments;
+pub mod birth;
 pub mod channel;
 pub mod commands;
 pub mod control;
@@ -15,7 +16,6 @@ pub mod field;
 pub mod hosts;
 pub mod imports;
 pub mod install;
-pub mod lazy;
 #[cfg(feature = "yaml")]
 pub mod load;
 pub mod message;

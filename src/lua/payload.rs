@@ -3,8 +3,8 @@
 use super::{Functions, arguments, fill_metatable};
 use crate::runtime::failure::shown;
 use crate::vm::api::*;
+use crate::vm::headroom;
 use crate::vm::object::{self, Class, Object};
-use crate::vm::room;
 use std::ffi::c_int;
 use std::ptr;
 
@@ -96,6 +96,6 @@ unsafe extern "C-unwind" fn to_string(l: *mut lua_State) -> c_int {
     push_value(l, 1);
     luaL_tolstring(l, -1, ptr::null_mut());
     let text = format!("process.Payload{{data={}}}", shown(to_bytes(l, -1).unwrap_or_default()));
-    room::push_owned(l, text);
+    headroom::push_owned(l, text);
     1
 }

@@ -2,7 +2,6 @@
 
 use super::arguments::{optional_string, string, wrong_type};
 use super::error::{return_done, return_failure};
-use super::lazy::{self, Field};
 use super::or_failure;
 use super::restricted::allowed_on;
 use super::spawn::push_pid;
@@ -11,10 +10,11 @@ use crate::runtime::pid::looks_like_pid;
 use crate::runtime::{directory, registry};
 use crate::vm::api::*;
 use crate::vm::context::Context;
+use crate::vm::fields::{self, Field};
 use std::ffi::{CStr, c_int};
 use std::sync::Arc;
 
-static FIELDS: lazy::Fields = lazy::Fields(&[
+static FIELDS: fields::Fields = fields::Fields(&[
     &[
         (c"register", Field::Function(or_failure!(register))),
         (c"lookup", Field::Function(or_failure!(lookup))),
@@ -44,7 +44,7 @@ const SCOPES: [(&CStr, &str); 4] =
 
 /// Pushes the table.
 pub unsafe fn push_module(l: *mut lua_State) {
-    lazy::push_filled(l, &FIELDS, 0);
+    fields::push_filled(l, &FIELDS, 0);
 }
 
 /// Raises unless the scope is a number or nil; an error unless it is LOCAL.

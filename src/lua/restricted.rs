@@ -11,7 +11,7 @@ use crate::runtime::libraries::{self, Libraries};
 use crate::runtime::process::Process;
 use crate::vm::api::*;
 use crate::vm::context::Context;
-use crate::vm::room;
+use crate::vm::headroom;
 use std::ffi::c_int;
 use std::sync::Arc;
 
@@ -174,7 +174,7 @@ unsafe extern "C-unwind" fn load_text(l: *mut lua_State) -> c_int {
     {
         let text = format!("attempt to load a text chunk (mode is '{}')", shown(mode));
         lua_pushnil(l);
-        room::push_owned(l, text);
+        headroom::push_owned(l, text);
         return 2;
     }
     lua_pushstring(l, c"t".as_ptr());

@@ -2,12 +2,12 @@
 
 use super::arguments::{bad_argument, raise_text, shown_value, wrong_type_at};
 use super::channel::{self, ChannelObject, second_half};
+use crate::executor::wait::{self, Done};
 use crate::runtime::failure::shown;
 use crate::scheduling::{Case, Ticket};
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::object::{self, Class, Object};
-use crate::vm::wait::{self, Done};
 use std::ffi::c_int;
 
 /// A case as Lua holds it. Its companion holds the channel and the value to send.

@@ -1,26 +1,27 @@
 //! `process.spawn` and its variants (P-10 to P-18), with and without a builder.
 
 use super::arguments::wrong_type_at;
+use super::birth::Startup;
 use super::error::return_failure;
 use super::messages::raise_no_memory;
 use super::restricted::allowed_to_run;
 use super::spawner::Plan;
-use crate::codec::Needs;
 use crate::codec::encode::Origin;
+use crate::executor::code::{self, Code};
+use crate::executor::start;
 use crate::platform::reserve;
 use crate::runtime::envelope::Envelope;
 use crate::runtime::failure::Failure;
 use crate::runtime::host::Host;
+use crate::runtime::needs::Needs;
 use crate::runtime::process::{ContextValues, Process, Undelivered};
 use crate::runtime::relations::Stage;
 use crate::runtime::wake::Sleeper;
 use crate::runtime::{directory, entry, exit, host, program, registry, relations};
 use crate::scheduling::ChannelId;
 use crate::vm::api::*;
-use crate::vm::birth::Startup;
-use crate::vm::chunk::{self, Code};
 use crate::vm::context::Context;
-use crate::vm::{room, run, standard};
+use crate::vm::{headroom, standard};
 use std::ffi::c_int;
 use std::sync::Arc;
 
@@ -85,7 +86,7 @@ pub unsafe fn spawn_with(l: *mut lua_State, way: Way, receiver: c_int, plan: &Pl
 
 /// Pushes the PID of a process that Rust owns: no limit makes it raise.
 pub unsafe fn push_pid(l: *mut lua_State, process: &Process) {
-    room::unlimited(l, || push_bytes(l, process.pid.as_bytes()));
+    headroom::unlimited(l, || push_bytes(l, process.pid.as_bytes()));
 }
 
 /// What came of spawning.
@@ -122,9 +123,9 @@ pub unsafe fn begin(l: *mut lua_State, way: Way, receiver: c_int, plan: &Plan) -
     if !reserve::has_room_for_process() {
         return Err(Failure::CannotStart(NO_MEMORY.into()));
     }
-    let result = match room::make(l, 0) {
+    let result = match headroom::make(l, 0) {
         false => Err(Failure::OutOfMemory),
-        true => room::unlimited(l, || prepare(l, context, receiver, host, function, plan))
+        true => headroom::unlimited(l, || prepare(l, context, receiver, host, function, plan))
             .and_then(|order| order.carry_out(context, way, plan)),
     };
     raise_no_memory(l, &result);
@@ -152,7 +153,7 @@ unsafe fn prepare(
     let reference = match to_bytes(l, entry) {
         Some(text) => entry::checked(text)?.to_owned(),
         None if standard::is_native(l, context, entry) => return Err(Failure::CFunctionEntry),
-        None => chunk::function_name(l, entry),
+        None => code::function_name(l, entry),
     };
     let host = host::lookup(host)?;
     plan.check(&host)?;
@@ -164,7 +165,7 @@ unsafe fn prepare(
         lua_replace(l, entry + 1);
         (Code::of_first_argument(), entry + 1, Origin::Entry)
     } else {
-        (chunk::find(l, &reference, host.settings.restricted)?, entry + 2, Origin::Argument(3))
+        (code::find(l, &reference, host.settings.restricted)?, entry + 2, Origin::Argument(3))
     };
     if let Some(failure) = &plan.failure {
         return Err(failure.clone());
@@ -183,7 +184,7 @@ unsafe fn prepare(
         let host = host.name.to_string();
         return Err(Failure::CannotSendTo { what: "function", place: "context".into(), host });
     }
-    let (path, cpath) = (chunk::package_field(l, c"path"), chunk::package_field(l, c"cpath"));
+    let (path, cpath) = (code::package_field(l, c"path"), code::package_field(l, c"cpath"));
     Ok(Order { entry: reference, host, startup: Startup { code, path, cpath, arguments }, values })
 }
 
@@ -245,7 +246,7 @@ impl Order {
         if way.linked {
             relations::link(parent, &child);
         }
-        if let Err(error) = run::start(&child, self.startup) {
+        if let Err(error) = start::start(&child, self.startup) {
             context.monitored.borrow_mut().remove(&child.id);
             context.executing.borrow_mut().remove(&child.id);
             relations::unmonitor(parent, &child);

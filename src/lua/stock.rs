@@ -2,10 +2,10 @@
 
 use super::install::push_library;
 use super::{commands, coroutine};
+use crate::executor::wait;
 use crate::platform;
 use crate::vm::api::*;
 use crate::vm::context::Context;
-use crate::vm::wait;
 use std::ffi::c_int;
 use std::ptr;
 
@@ -39,22 +39,22 @@ pub unsafe fn replace(l: *mut lua_State) {
 
 #[cfg(feature = "lua54")]
 unsafe fn replace_coroutine_functions(l: *mut lua_State) {
-    crate::vm::coroutine::replace_functions(l);
+    crate::executor::coroutine::replace_functions(l);
 }
 
 #[cfg(feature = "luajit")]
 unsafe fn replace_coroutine_functions(l: *mut lua_State) {
-    use crate::vm::resume;
-    crate::vm::boot::COROUTINE.push(l);
+    use crate::executor::resume_luajit;
+    crate::executor::boot::COROUTINE.push(l);
     lua_pushlightuserdata(l, waiting_mark());
-    lua_pushinteger(l, resume::WAITS);
-    lua_pushinteger(l, resume::FAILED);
-    lua_pushcclosure(l, resume::resume_coroutine, 0);
-    lua_pushcclosure(l, resume::resume_again, 0);
-    lua_pushcclosure(l, resume::all_results, 0);
+    lua_pushinteger(l, resume_luajit::WAITS);
+    lua_pushinteger(l, resume_luajit::FAILED);
+    lua_pushcclosure(l, resume_luajit::resume_coroutine, 0);
+    lua_pushcclosure(l, resume_luajit::resume_again, 0);
+    lua_pushcclosure(l, resume_luajit::all_results, 0);
     lua_pushcclosure(l, coroutine::passes, 0);
     lua_pushcclosure(l, coroutine::hold, 0);
-    lua_pushcclosure(l, resume::raise_passed, 0);
+    lua_pushcclosure(l, resume_luajit::raise_passed, 0);
     lua_call(l, 9, 2);
     set_raw_field(l, -3, c"wrap");
     set_raw_field(l, -2, c"resume");

@@ -1,19 +1,21 @@
 //! `process.upgrade` (P-56, P-57): other code for the same process.
 
 use super::arguments::string;
+use super::birth::Startup;
 use super::error::return_failure;
 use super::messages::raise_no_memory;
 use super::restricted::allowed_to_run;
+use crate::codec::again;
 use crate::codec::encode::Origin;
-use crate::codec::{Needs, again};
+use crate::executor::code::{self, Code, Started};
+use crate::executor::wait;
 use crate::platform::reserve;
 use crate::runtime::entry;
 use crate::runtime::failure::Failure;
+use crate::runtime::needs::Needs;
 use crate::vm::api::*;
-use crate::vm::birth::Startup;
-use crate::vm::chunk::{self, Code, Started};
 use crate::vm::context::Context;
-use crate::vm::{chain, room, wait};
+use crate::vm::{chain, headroom};
 use std::ffi::c_int;
 use std::sync::Arc;
 
@@ -31,7 +33,7 @@ pub unsafe extern "C-unwind" fn upgrade(l: *mut lua_State) -> c_int {
     if context.closing.get() || wait::runs_finalizer(l, context) {
         super::error::raise_failure(l, 1, Failure::WaitInFinalizer);
     }
-    let result = room::unlimited(l, || prepare(l, context, reference));
+    let result = headroom::unlimited(l, || prepare(l, context, reference));
     raise_no_memory(l, &result);
     match result {
         Ok((entry, startup)) => {
@@ -71,7 +73,7 @@ unsafe fn prepare(
         Some(function) => Code::of_defined_function(function),
         None => {
             allowed_to_run(context, Some(&entry), &context.process.host.name, "upgrade")?;
-            chunk::find(l, &entry, context.process.host.settings.restricted)?
+            code::find(l, &entry, context.process.host.settings.restricted)?
         }
     };
     let first = if own { 1 } else { 2 };
@@ -85,6 +87,6 @@ unsafe fn prepare(
     if !host.settings.libraries.contain(code.needs()) {
         return Err(Failure::CannotSend { what: "function", place: "argument 1".into() });
     }
-    let (path, cpath) = (chunk::package_field(l, c"path"), chunk::package_field(l, c"cpath"));
+    let (path, cpath) = (code::package_field(l, c"path"), code::package_field(l, c"cpath"));
     Ok((entry, Startup { code, path, cpath, arguments }))
 }

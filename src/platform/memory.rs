@@ -7,7 +7,7 @@
 //! threads. What processes keep while they sleep has its limit (see [`super::allowance`]).
 
 use super::allowance::Allowance;
-use super::cradle::Cradle;
+use super::arena::Cradle;
 use super::reserve;
 use std::cell::Cell;
 use std::ffi::c_void;

@@ -2,11 +2,9 @@
 
 mod address_space;
 mod allowance;
+mod arena;
 #[cfg(not(test))]
 pub mod command;
-mod cradle;
-pub mod depot;
-mod doorbell;
 pub mod errno;
 mod file;
 pub mod fork;
@@ -14,6 +12,7 @@ pub mod fork;
 pub mod generated_code;
 #[cfg(not(test))]
 mod library;
+pub mod magazines;
 mod memory;
 mod outside;
 pub mod reserve;
@@ -23,8 +22,8 @@ mod stack;
 #[cfg(not(test))]
 mod stdio;
 mod thread;
+mod waker;
 
-pub use doorbell::Doorbell;
 #[cfg(not(test))]
 pub use file::bytes_to_path;
 #[cfg(any(feature = "yaml", not(test)))]
@@ -42,3 +41,4 @@ pub use stdio::{flush_output, print_line};
 #[cfg(not(test))]
 pub use thread::claim_data;
 pub use thread::{Ending as EndingThread, name as name_thread, start as start_thread};
+pub use waker::Doorbell;

@@ -1,7 +1,7 @@
 //! The threads of the library: starting and joining them, their name, their signal mask.
 
 use super::outside::Own;
-use super::{address_space, depot, reserve, signal};
+use super::{address_space, magazines, reserve, signal};
 use once_cell::sync::OnceCell;
 use parking_lot::{Condvar, Mutex};
 use std::io;
@@ -82,7 +82,7 @@ pub fn claim_data(others: fn()) {
 }
 
 fn claim_own_data() {
-    depot::rest();
+    magazines::rest();
     // Whoever waits, if only until now, has its place in `parking_lot`'s lists.
     let nothing = Mutex::new(());
     Condvar::new().wait_for(&mut nothing.lock(), Duration::ZERO);

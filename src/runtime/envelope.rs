@@ -5,7 +5,7 @@
 use super::clock::Timestamp;
 use super::exit::ExitRecord;
 use super::process::Charge;
-use crate::platform::depot;
+use crate::platform::magazines;
 use std::alloc::Layout;
 use std::borrow::Cow;
 use std::ptr::{self, NonNull};
@@ -124,12 +124,12 @@ impl Envelope {
 
     /// A signal. Signals are promised: if the system has no memory, the reserve has.
     pub fn signal(signal: Signal) -> Self {
-        Self::allocate_by(depot::allocate_in_any_case, Content::Signal(signal), 0, 0, 0)
+        Self::allocate_by(magazines::allocate_in_any_case, Content::Signal(signal), 0, 0, 0)
             .unwrap_or_else(|NoMemory| std::alloc::handle_alloc_error(Layout::new::<Header>()))
     }
 
     fn allocate(content: Content, sender: usize, topic: usize, payload: usize) -> Result<Self, NoMemory> {
-        Self::allocate_by(depot::allocate, content, sender, topic, payload)
+        Self::allocate_by(magazines::allocate, content, sender, topic, payload)
     }
 
     #[inline(always)]
@@ -264,7 +264,7 @@ impl Drop for Envelope {
         // SAFETY: as many bytes as in `allocate`; the header is dropped once, then its memory freed.
         unsafe {
             ptr::drop_in_place(self.0.as_ptr());
-            depot::free(self.0.as_ptr().cast(), size_of::<Header>() + total);
+            magazines::free(self.0.as_ptr().cast(), size_of::<Header>() + total);
         }
     }
 }

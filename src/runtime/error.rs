@@ -1,6 +1,6 @@
 //! Error values as data: what an error object holds, and how it crosses from one process to another.
 
-use crate::codec::plain;
+use crate::wire::plain;
 use std::borrow::Cow;
 
 /// The kinds of error that the library itself gives; users may invent others.

@@ -14,13 +14,13 @@
 //!
 //! So whatever others can count, name or ask for belongs into step 3, or into step 4 under the lock, never behind it.
 
-use super::caretaker;
 use super::clock::Timestamp;
 use super::envelope::Signal;
 use super::error::ErrorData;
 use super::failure::Failure;
 use super::mailbox::Owner;
 use super::process::Process;
+use super::reaper;
 use super::relations::{Bonds, Stage, begin_doom, complete_doom};
 use super::{directory, program, registry};
 use crate::platform::reserve;
@@ -81,7 +81,7 @@ pub fn begin(process: &Process, outcome: Outcome) {
     });
     process.close_mailbox();
     if !given_up {
-        caretaker::closing();
+        reaper::closing();
     }
 }
 
@@ -89,7 +89,7 @@ pub fn begin(process: &Process, outcome: Outcome) {
 pub fn finish(process: &Arc<Process>) {
     let outcome = process.with_bonds(|bonds| {
         if bonds.closing_since.take().is_some() {
-            caretaker::closed();
+            reaper::closed();
         }
         let first = !std::mem::replace(&mut bonds.told, true);
         first.then(|| bonds.outcome.take()).flatten()
@@ -108,7 +108,7 @@ pub fn give_up(process: &Arc<Process>) {
             return None;
         }
         if bonds.closing_since.take().is_some() {
-            caretaker::closed();
+            reaper::closed();
         }
         bonds.stage = Stage::Ending;
         let own = bonds.outcome.take();

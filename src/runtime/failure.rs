@@ -2,7 +2,7 @@
 //! kind and details are made.
 
 use super::error::{ErrorData, Kind};
-use crate::codec::plain::{self, Plain};
+use crate::wire::plain::{self, Plain};
 use thiserror::Error;
 
 /// A value as error texts show it: at most 100 bytes, control bytes (and bytes that are no UTF-8) as `\ddd`.

@@ -3,8 +3,8 @@
 use super::entry::is_reference;
 use super::failure::Failure;
 use super::libraries::Libraries;
+use super::needs::Needs;
 use super::pool::Pool;
-use crate::codec::Needs;
 use once_cell::sync::{Lazy, OnceCell};
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;

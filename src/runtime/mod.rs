@@ -3,7 +3,6 @@
 //! Nothing here knows Lua. A message is an [`envelope::Envelope`] of bytes that goes into a [`mailbox::Mailbox`]; what
 //! wakes the receiver is in [`wake`]. Relations between processes are in [`relations`], the order of an end in [`exit`].
 
-pub mod caretaker;
 pub mod clock;
 pub mod directory;
 pub mod duration;
@@ -18,15 +17,18 @@ pub mod host;
 pub mod index;
 pub mod libraries;
 pub mod mailbox;
-pub mod patience;
+pub mod needs;
 pub mod pid;
 pub mod pool;
 pub mod process;
 pub mod program;
+pub mod reaper;
 pub mod registry;
 pub mod relations;
+pub mod spin;
 pub mod staff;
 pub mod step;
 pub mod threads;
+pub mod timers;
 pub mod traceback;
 pub mod wake;

@@ -45,7 +45,7 @@ pub struct Process {
     charged: AtomicUsize,
     /// Messages in the mailbox, counted only if there is a limit.
     waiting: AtomicUsize,
-    /// When it will be ended, as [`super::caretaker`] counts; 0 for never.
+    /// When it will be ended, as [`super::reaper`] counts; 0 for never.
     pub(super) deadline: AtomicU64,
     /// Set once, when somebody has ended the process; `bonds.doom` says why.
     doomed: AtomicBool,
@@ -110,7 +110,7 @@ impl Process {
         self.doomed.load(Ordering::Acquire)
     }
 
-    /// True once the process was given up (see [`super::caretaker`]).
+    /// True once the process was given up (see [`super::reaper`]).
     pub fn is_abandoned(&self) -> bool {
         self.abandoned.load(Ordering::Acquire)
     }

@@ -8,7 +8,6 @@
 //! 4. Those that overrun are ended too, and their threads get a last moment. What is still left is stuck in code that
 //!    cannot be stopped; the operating system ends it with the program.
 
-use super::caretaker;
 use super::clock::{Timestamp, instant_after};
 use super::directory;
 use super::envelope::{CancelRequest, Signal};
@@ -17,6 +16,7 @@ use super::failure::Failure;
 use super::host::Host;
 use super::libraries::Libraries;
 use super::process::Process;
+use super::reaper;
 use super::relations::doom;
 use super::wake::Sleeper;
 use crate::platform::Doorbell;
@@ -155,7 +155,7 @@ pub fn close_main(main: &Arc<Process>) {
             })));
         if asked {
             let own_end = now + process.host.settings.exit_grace;
-            caretaker::doom_at(&process, own_end, Failure::Terminated);
+            reaper::doom_at(&process, own_end, Failure::Terminated);
             end = end.max(own_end);
         } else {
             doom(&process, Failure::Terminated);

@@ -7,11 +7,11 @@
 //! Locks: one process at a time, or two in the order of their numbers: for linking and unlinking, and at the end of a process
 //! its parent's and its own. Nothing else is locked meanwhile; signals may be put into mailboxes, but nobody is woken.
 
-use super::caretaker;
 use super::exit::Outcome;
 use super::failure::Failure;
 use super::pid::Processes;
 use super::process::Process;
+use super::reaper;
 use parking_lot::MutexGuard;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -144,5 +144,5 @@ pub(super) fn begin_doom(target: &Process, bonds: &mut Bonds, reason: Failure) -
 /// The second half of [`doom`], when the lock is free.
 pub(super) fn complete_doom(target: &Arc<Process>) {
     target.close_mailbox();
-    caretaker::watch(target);
+    reaper::watch(target);
 }

@@ -7,7 +7,7 @@
 //! Threads that wait for work look at [`is_dismissed`] before they sleep and whenever they wake, and end; what they were
 //! there for is started anew when it is needed.
 
-use super::{caretaker, pool, threads};
+use super::{pool, reaper, threads};
 use crate::platform::{self, EndingThread};
 use parking_lot::{Condvar, Mutex};
 use std::io;
@@ -72,7 +72,7 @@ pub fn dismiss() -> bool {
     DISMISSED.store(true, Ordering::SeqCst);
     threads::rouse();
     pool::rouse();
-    caretaker::rouse();
+    reaper::rouse();
     let end = Instant::now() + LIMIT;
     let mut staff = STAFF.lock();
     while staff.present > 0 && !LEFT.wait_until(&mut staff, end).timed_out() {}

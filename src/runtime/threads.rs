@@ -1,7 +1,7 @@
 //! The threads of thread hosts. One whose process is gone waits a second for another process: making and ending a thread costs
 //! about as much as all that a short process does.
 
-use super::patience::Patience;
+use super::spin::Patience;
 use super::staff;
 use parking_lot::{Condvar, Mutex};
 use std::io;

@@ -2,8 +2,8 @@
 
 use super::channel::{Channel, Received, Source, Ticket};
 use super::mail::Mail;
-use super::timers::Timers;
 use crate::runtime::failure::Failure;
+use crate::runtime::timers::Timers;
 use rustc_hash::FxHashMap;
 use slotmap::{SlotMap, new_key_type};
 use smallvec::SmallVec;

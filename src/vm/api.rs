@@ -201,7 +201,7 @@ pub unsafe fn set_companion(l: *mut lua_State, index: c_int) {
 }
 
 /// Whether the collector may run, for a state that has just been made: to let it go on has it begin a step at once, so that
-/// nobody else stops it (see [`super::room::unlimited`] and the way that [`crate::codec`] goes).
+/// nobody else stops it (see [`super::headroom::unlimited`] and the way that [`crate::codec`] goes).
 pub struct CollectorHeld(bool);
 
 impl CollectorHeld {

@@ -5,11 +5,9 @@
 //! never while Lua runs.
 
 use super::api::*;
-use super::birth::Startup;
 #[cfg(feature = "lua54")]
 use super::census::Census;
 use super::chain::Link;
-use super::chunk::{Code, Started};
 use super::frame::JumpBuffer;
 use super::kind::Kind;
 use super::main_state;
@@ -17,13 +15,15 @@ use super::preempt::Pause;
 use super::standard::{Kept, PlainTables};
 use super::state;
 use crate::codec::encode::Encoder;
+use crate::executor::code::{Code, Started};
+use crate::lua::birth::Startup;
 use crate::platform::{self, Memory};
 use crate::runtime::envelope::{Envelope, Signal};
 use crate::runtime::exit::{ExitRecord, Outcome};
 use crate::runtime::failure::Failure;
-use crate::runtime::patience::Patience;
 use crate::runtime::pid::{self, ProcessId, looks_like_pid};
 use crate::runtime::process::Process;
+use crate::runtime::spin::Patience;
 use crate::runtime::{directory, program, registry, relations};
 use crate::scheduling::{Cases, ChannelId, Event, Mail, Scheduler, TaskId};
 use rustc_hash::FxHashMap;
@@ -139,7 +139,7 @@ pub struct Context {
     pub upgrade: RefCell<Option<Startup>>,
     /// The coroutine that has just ended, and its status.
     pub ending: Cell<(*mut lua_State, c_int)>,
-    /// The stack of the coroutine that ends the process by an error, where that has to be noted (see [`super::traceback`]).
+    /// The stack of the coroutine that ends the process by an error, where that has to be noted (see [`crate::executor::traceback`]).
     pub failed: RefCell<Vec<u8>>,
     /// The stack of the coroutine that has overflowed last.
     #[cfg(feature = "luajit")]

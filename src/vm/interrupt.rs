@@ -1,6 +1,6 @@
 //! Ending code that computes, at no cost while nobody asks.
 //!
-//! No hook is set until a process is doomed. Then its thread gets a signal, again and again ([`crate::runtime::caretaker`]);
+//! No hook is set until a process is doomed. Then its thread gets a signal, again and again ([`crate::runtime::reaper`]);
 //! the handler sets a count hook on the coroutine that runs, and the hook, called by the VM between two instructions, jumps
 //! to the entry frame ([`super::frame`]). Neither `pcall` nor a coroutine nor a hook of the user's is in the way. Code that
 //! LuaJIT has compiled looks at no hook: where the signal has interrupted such code, the handler itself jumps.

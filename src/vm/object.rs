@@ -5,7 +5,7 @@
 
 use super::api::*;
 use super::context::Context;
-use super::room;
+use super::headroom;
 use crate::platform;
 use crate::runtime::failure::Failure;
 use std::ffi::{CStr, c_int};
@@ -49,7 +49,7 @@ pub unsafe fn push<T: Object>(l: *mut lua_State, value: T) {
 /// the value there, then call [`confirm`], with nothing in between that can raise.
 pub unsafe fn reserve<T: Object>(l: *mut lua_State) -> *mut T {
     if std::mem::needs_drop::<T>() && platform::has_any_limit() {
-        room::collect_if_due(l);
+        headroom::collect_if_due(l);
     }
     push_metatable::<T>(l);
     #[cfg(feature = "lua54")]
@@ -75,7 +75,7 @@ pub unsafe fn confirm<T: Object>(l: *mut lua_State) {
 /// What the values of a process keep outside its Lua state has changed. Raises if it has become more than the process may use,
 /// and garbage is not to blame.
 pub unsafe fn change_weight(l: *mut lua_State, old: usize, new: usize) {
-    if !room::reweigh(l, old, new) {
+    if !headroom::reweigh(l, old, new) {
         crate::lua::error::raise_failure(l, 1, Failure::OutOfMemory);
     }
 }
@@ -107,7 +107,7 @@ unsafe fn push_metatable<T: Object>(l: *mut lua_State) {
         return;
     }
     lua_pop(l, 1);
-    room::unlimited(l, || make_metatable::<T>(l));
+    headroom::unlimited(l, || make_metatable::<T>(l));
 }
 
 unsafe fn make_metatable<T: Object>(l: *mut lua_State) {

@@ -8,11 +8,12 @@
 
 use super::api::*;
 use super::context::Context;
+use super::fields;
 use super::kind::{self, Kind, Own};
 use super::names::{LOADED, NAMES, Of, PLAIN_TABLES, split};
 #[cfg(feature = "luajit")]
 use crate::lua::channel;
-use crate::lua::{error, lazy};
+use crate::lua::error;
 use crate::runtime::libraries::{self, Libraries};
 use rustc_hash::FxHashMap;
 use std::ffi::c_int;
@@ -44,7 +45,7 @@ pub unsafe fn anchor(l: *mut lua_State, context: &Context) {
     let kind = if context.process.is_main() {
         &NAMES.stock
     } else {
-        super::room::unlimited(l, || Kind::of_spawned(l, settings.libraries, settings.restricted))
+        super::headroom::unlimited(l, || Kind::of_spawned(l, settings.libraries, settings.restricted))
     };
     context.kind.set(Some(kind));
     lua_createtable(l, kind.kept.len() as c_int, 0);
@@ -202,7 +203,7 @@ pub unsafe fn is_ours(l: *mut lua_State, index: c_int) -> bool {
     cfg!(feature = "luajit") && {
         lua_pushvalue(l, index);
         lua_getinfo(l, c">S".as_ptr(), &mut debug);
-        std::ffi::CStr::from_ptr(debug.source) == super::boot::CHUNK
+        std::ffi::CStr::from_ptr(debug.source) == crate::executor::boot::CHUNK
     }
 }
 
@@ -373,7 +374,7 @@ unsafe fn push_plain(l: *mut lua_State, text: &[u8], function: Function) {
     if cfg!(feature = "luajit") {
         let (table, field) = split(text);
         kind::push_parent(l, table, field);
-        if lazy::is_lazy(l) {
+        if fields::is_lazy(l) {
             push_bytes(l, field);
             lua_pushvalue(l, -3);
             lua_rawset(l, -3);

@@ -2,9 +2,9 @@
 
 use super::api::*;
 use super::context::Context;
-use super::room;
+use super::headroom;
 #[cfg(feature = "luajit")]
-use super::traceback;
+use crate::executor::traceback;
 use std::ffi::c_void;
 use std::ptr;
 
@@ -65,7 +65,7 @@ unsafe fn resize_stack(context: &Context, block: *mut c_void, old: usize, new: u
 
 /// What [`Memory`](crate::platform::Memory) calls with itself when all garbage should be collected.
 pub unsafe fn ask_for_collection(memory: *const c_void) {
-    room::ask_for_collection(context_of(memory));
+    headroom::ask_for_collection(context_of(memory));
 }
 
 /// What it calls when it refuses something.

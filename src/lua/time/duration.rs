@@ -7,8 +7,8 @@ use super::compare::{self, push_order};
 use crate::runtime::duration;
 use crate::runtime::failure::Failure;
 use crate::vm::api::*;
+use crate::vm::headroom;
 use crate::vm::object::{self, Class, Object};
-use crate::vm::room;
 use std::cmp::Ordering;
 use std::ffi::c_int;
 
@@ -140,7 +140,7 @@ unsafe extern "C-unwind" fn hours(l: *mut lua_State) -> c_int {
 
 unsafe extern "C-unwind" fn to_string(l: *mut lua_State) -> c_int {
     let text = duration::format(receiver::<DurationObject>(l, 1, "tostring").0);
-    room::push_owned(l, text);
+    headroom::push_owned(l, text);
     1
 }
 

@@ -14,25 +14,25 @@ pub use timer::{TICKER, TIMER};
 use super::arguments::{bad_argument, optional_whole, string, whole};
 use super::channel::{self, second_half};
 use super::error::{raise_failure, return_failure};
-use super::lazy::{self, Field};
 use super::{Functions, or_failure, or_raise};
 use crate::calendar::civil::Fields;
 use crate::calendar::layout::NAMED;
 use crate::calendar::parse as text;
 use crate::calendar::time::Time;
 use crate::calendar::zone::{MAX_NAME, MAX_OFFSET, Zone};
+use crate::executor::wait::{self, Done};
 use crate::runtime::clock::instant_after;
 use crate::runtime::failure::Failure;
 use crate::scheduling::Cases;
 use crate::vm::api::*;
 use crate::vm::context::Context;
+use crate::vm::fields::{self, Field};
 use crate::vm::object::{self, Class};
-use crate::vm::wait::{self, Done};
 use duration::positive_wait_at;
 pub use duration::{limit_at, time_out_at};
 use std::ffi::{CStr, c_int};
 
-static FIELDS: lazy::Fields = lazy::Fields(&[FUNCTIONS, UNITS, &LAYOUTS, MONTHS_AND_DAYS]);
+static FIELDS: fields::Fields = fields::Fields(&[FUNCTIONS, UNITS, &LAYOUTS, MONTHS_AND_DAYS]);
 
 const FUNCTIONS: &[(&CStr, Field)] = &[
     (c"sleep", Field::Blocking),
@@ -114,7 +114,7 @@ pub fn functions() -> impl Iterator<Item = (&'static CStr, Function)> {
 
 /// Pushes the module's table.
 pub unsafe fn push_module(l: *mut lua_State) {
-    lazy::push_table(l, &FIELDS, 0);
+    fields::push_table(l, &FIELDS, 0);
 }
 
 // ---- waiting

@@ -2,7 +2,6 @@
 
 use super::super::arguments::{bad_argument, object_at, receiver, whole, wrong_type};
 use super::super::error::raise_failure;
-use super::super::lazy::{self, Field};
 use super::super::{Functions, set_functions};
 use super::compare::{self, push_order};
 use super::duration::{DurationObject, duration_at};
@@ -13,8 +12,9 @@ use crate::calendar::time::Time;
 use crate::calendar::zone::Zone;
 use crate::runtime::clock::Timestamp;
 use crate::vm::api::*;
+use crate::vm::fields::{self, Field};
+use crate::vm::headroom;
 use crate::vm::object::{self, Class, Object};
-use crate::vm::room;
 use std::cmp::Ordering;
 use std::ffi::c_int;
 
@@ -33,7 +33,7 @@ impl Object for TimeObject {
 }
 
 /// Its methods.
-pub static METHODS: lazy::Fields = lazy::Fields(&[&[
+pub static METHODS: fields::Fields = fields::Fields(&[&[
     (c"add", Field::Function(add)),
     (c"add_date", Field::Function(add_date)),
     (c"sub", Field::Function(sub)),
@@ -69,7 +69,7 @@ pub const OPERATORS: Functions =
     &[(c"__tostring", to_string), (c"__eq", same_instant), (c"__lt", less), (c"__le", less_or_equal)];
 
 unsafe fn fill(l: *mut lua_State) {
-    lazy::push_table(l, &METHODS, 0);
+    fields::push_table(l, &METHODS, 0);
     set_raw_field(l, -2, c"__index");
     set_functions(l, OPERATORS);
 }
@@ -255,7 +255,7 @@ unsafe extern "C-unwind" fn unix_nano(l: *mut lua_State) -> c_int {
 
 unsafe fn push_formatted(l: *mut lua_State, time: &Time, layout: &[u8]) -> c_int {
     match format::format(time, layout) {
-        Ok(text) => room::push_owned(l, text),
+        Ok(text) => headroom::push_owned(l, text),
         Err(failure) => raise_failure(l, 1, failure),
     }
     1

@@ -7,7 +7,7 @@
 use super::member::Member;
 use super::{Entry, Pool};
 use crate::runtime::process::Process;
-use crate::scheduling::Timers;
+use crate::runtime::timers::Timers;
 use once_cell::sync::Lazy;
 use parking_lot::{Condvar, Mutex};
 use std::mem::ManuallyDrop;

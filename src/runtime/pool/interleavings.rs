@@ -2,7 +2,7 @@
 //! real types do is one atomic operation each, so that taking turns between them shows everything that can happen on a
 //! machine that keeps one order of all changes of a word.
 
-use super::turn::{Turn, Wake};
+use super::run_state::{Turn, Wake};
 use crate::runtime::envelope::Envelope;
 use crate::runtime::mailbox::{Mailbox, Owner};
 

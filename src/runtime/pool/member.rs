@@ -1,7 +1,7 @@
 //! What a process has to do with its pool: its turn, its body, its alarm.
 
-use super::seat::Seat;
-use super::turn::{Turn, Wake};
+use super::run_state::{Turn, Wake};
+use super::worker_slot::Seat;
 use super::{Body, Entry, Pool, worker};
 use crate::runtime::process::Process;
 use std::cell::UnsafeCell;

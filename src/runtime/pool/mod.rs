@@ -42,16 +42,16 @@
 //! Locks: [`crew`]'s list, the alarms, and a seat's thread, each for a few instructions, one at a time.
 
 mod alarms;
-mod crew;
+mod idle;
 #[cfg(test)]
 mod interleavings;
 mod member;
 mod overseer;
-mod seat;
+mod run_state;
 #[cfg(test)]
 mod tests;
-mod turn;
 mod worker;
+mod worker_slot;
 
 pub use member::Member;
 pub use worker::is_asked_to_give_way;
@@ -59,8 +59,8 @@ pub use worker::is_asked_to_give_way;
 use super::process::Process;
 use super::step::Step;
 use alarms::Alarms;
-use crew::Crew;
 use crossbeam::deque::Injector;
+use idle::Crew;
 use parking_lot::Mutex;
 use std::io;
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use super::Pool;
 use super::alarms::Book;
-use super::seat::Seat;
+use super::worker_slot::Seat;
 use crate::platform;
 use crate::runtime::staff;
 use parking_lot::MutexGuard;

@@ -1,9 +1,9 @@
 //! A worker: takes a process, runs a step of it, puts it where it belongs.
 
-use super::seat::Seat;
+use super::worker_slot::Seat;
 use super::{Entry, Pool};
 use crate::platform;
-use crate::runtime::patience::Patience;
+use crate::runtime::spin::Patience;
 use crate::runtime::staff;
 use crate::runtime::step::Step;
 use crossbeam::deque::{Steal, Worker as Queue};

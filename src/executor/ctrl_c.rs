@@ -4,8 +4,8 @@
 //! a call of the library waits there is no next instruction, so the wait looks whether a hook has appeared, and gives it a
 //! function to stop in. Other hooks, those of the user's, are left alone.
 
-use super::api::*;
-use super::context::Context;
+use crate::vm::api::*;
+use crate::vm::context::Context;
 use std::ffi::c_int;
 
 /// A debug hook as it is set: function, mask and count.

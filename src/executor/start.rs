@@ -1,15 +1,16 @@
 //! Starting a process on its host. A thread host has a thread for each process, which steps it and sleeps in between; on a
 //! pool host ([`crate::runtime::pool`]) the workers step it.
 
-use super::birth::Startup;
-use super::life::Life;
-use super::{interrupt, wait};
+use super::execution::Life;
+use super::wait;
+use crate::lua::birth::Startup;
 use crate::platform;
-use crate::runtime::caretaker;
 use crate::runtime::pool::Body;
 use crate::runtime::process::Process;
+use crate::runtime::reaper;
 use crate::runtime::step::Step;
 use crate::runtime::threads;
+use crate::vm::interrupt;
 use std::io;
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use std::sync::Arc;
 /// # Errors
 /// The operating system grants no thread; the process has not run then.
 pub fn start(process: &Arc<Process>, startup: Startup) -> io::Result<()> {
-    caretaker::open()?;
+    reaper::open()?;
     interrupt::install();
     if let Some(pool) = process.host.pool() {
         return pool.start(process, Box::new(Life::new(process, startup)));

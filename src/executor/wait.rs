@@ -18,17 +18,18 @@
 //! - A coroutine, or the main script, that was served [`SERVED_IN_A_ROW`] times without waiting does so at the next call, as if
 //!   it slept for no time at all ([`give_turn`]). So a channel that never runs dry keeps nobody away.
 
-use super::api::*;
-use super::context::Context;
-use super::{chain, coroutine, hook};
+use super::{coroutine, ctrl_c};
 use crate::codec::encode::Encoder;
 use crate::platform;
-use crate::platform::depot;
+use crate::platform::magazines;
 use crate::runtime::clock::Timestamp;
 use crate::runtime::envelope::Signal;
 use crate::runtime::failure::Failure;
 use crate::runtime::{exit, program};
 use crate::scheduling::{Cases, Completion, Finish, Owner, Received, TaskId, Ticket, WaiterId};
+use crate::vm::api::*;
+use crate::vm::chain;
+use crate::vm::context::Context;
 use std::ffi::c_int;
 use std::time::{Duration, Instant};
 
@@ -351,7 +352,7 @@ enum Pending {
 unsafe fn run_until(l: *mut lua_State, context: &Context, waiter: WaiterId, mut turns: usize) -> Pending {
     let current = context.scheduler.borrow().current();
     let running = context.running.get();
-    let mut hooks = hook::Watch::begin(context);
+    let mut hooks = ctrl_c::Watch::begin(context);
     let mut doubt = SHORTEST_DOUBT;
     context.stays.set(false);
     loop {
@@ -419,7 +420,7 @@ const LONGEST_DOUBT: Duration = Duration::from_secs(1);
 /// Nothing can run: sleeps, unless it is certain that nothing can ever end the wait. What it needs on the stack is not to stand
 /// under all that a wait runs from inside: up to 150 waits nest.
 #[inline(never)]
-unsafe fn sleep_inside(context: &Context, waiter: WaiterId, hooks: &hook::Watch, doubt: &mut Duration) {
+unsafe fn sleep_inside(context: &Context, waiter: WaiterId, hooks: &ctrl_c::Watch, doubt: &mut Duration) {
     let mut scheduler = context.scheduler.borrow_mut();
     if scheduler.is_held_up() {
         scheduler.fail(waiter, Failure::HeldUp);
@@ -449,7 +450,7 @@ pub fn sleep(context: &Context, deadline: Option<Instant>, signalled: impl Fn() 
     let sleep = || {
         if process.mailbox.park() {
             context.memory.sleep();
-            depot::rest();
+            magazines::rest();
             Encoder::rest();
             process.sleeper.sleep(deadline, signalled);
             process.mailbox.unpark();

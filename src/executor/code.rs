@@ -1,12 +1,12 @@
 //! The code of entries: found, compiled in the process that spawns (so that it learns of a syntax error), and shared as a
 //! binary chunk with debug information by all processes that run it.
 
-use super::api::*;
-use crate::codec::Needs;
 use crate::platform::{bytes_to_path, reason, reserve};
 use crate::runtime::entry::{self, DEFAULT_METHOD, Definition, Source};
 use crate::runtime::failure::{Failure, shown};
 use crate::runtime::libraries::Libraries;
+use crate::runtime::needs::Needs;
+use crate::vm::api::*;
 use once_cell::sync::Lazy;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;

@@ -3,7 +3,7 @@
 //! Every worker is *at work* (in a step or about to look for one), *searching*, *idle* (parked, in `idle`), *away* (inside a
 //! step that sleeps or does not end), or *spare* (parked, in `spares`, not needed). `active` counts all but the last two.
 
-use super::seat::Seat;
+use super::worker_slot::Seat;
 use super::{Pool, overseer, worker};
 use crate::runtime::staff;
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};

@@ -1,6 +1,6 @@
 //! The life of a spawned process, in steps, whoever runs them: birth, steps, end.
 //!
-//! 1. The first step makes the state and fills it ([`super::birth`]), under `lua_pcall`.
+//! 1. The first step makes the state and fills it ([`crate::lua::birth`]), under `lua_pcall`.
 //! 2. Each step resumes coroutines while any can go on, and ends when all wait, when it has used up its turns, or when the
 //!    process is over. Code that waits where nothing can yield sleeps inside (see [`super::wait`]). When somebody ends the
 //!    process the step is left by a jump.
@@ -8,11 +8,9 @@
 //!
 //! Steps may run on different threads, one at a time: nothing in a context or a state belongs to a thread.
 
-use super::api::*;
-use super::birth::{self, Startup};
-use super::context::Context;
-use super::ending::{self, end_as};
-use super::{coroutine, frame, interrupt, state};
+use super::coroutine;
+use super::outcome::{self, end_as};
+use crate::lua::birth::{self, Startup};
 use crate::platform;
 use crate::platform::reserve;
 use crate::runtime::error::{ErrorData, Kind};
@@ -20,6 +18,9 @@ use crate::runtime::exit;
 use crate::runtime::failure::Failure;
 use crate::runtime::process::Process;
 use crate::runtime::step::Step;
+use crate::vm::api::*;
+use crate::vm::context::Context;
+use crate::vm::{frame, interrupt, state};
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
@@ -87,7 +88,7 @@ impl Life {
                 }
             }
             Err(panic) => {
-                let failure = Failure::Panic(ending::panic_text(&*panic));
+                let failure = Failure::Panic(outcome::panic_text(&*panic));
                 *context.outcome.borrow_mut() = Some(Err(Arc::new(failure.into())));
                 context.reportable.set(true);
                 self.broken = true;
@@ -127,7 +128,7 @@ impl Life {
             drop(context);
         }
         if report {
-            ending::write_report(&process);
+            outcome::write_report(&process);
         }
         exit::finish(&process);
     }
@@ -188,7 +189,7 @@ unsafe fn run_coroutines(l: *mut lua_State, context: &Context, mut turns: usize)
                 }
             }
             #[cfg(feature = "luajit")]
-            None if super::allocator::is_over_limit(l, context) => {
+            None if crate::vm::allocator::is_over_limit(l, context) => {
                 end_as(context, Failure::OutOfMemory.into());
             }
             None if platform::fork::is_severed() => platform::exit(0),

@@ -2,9 +2,9 @@
 //! ([`super::traceback`]): when LuaJIT has unwound a coroutine, most of it cannot be told any more. A wait passes through
 //! `xpcall`.
 
-use super::api::*;
-use super::context::Context;
 use super::traceback;
+use crate::vm::api::*;
+use crate::vm::context::Context;
 use std::ffi::c_int;
 
 /// Where the stock `xpcall` is kept.

@@ -5,10 +5,10 @@
 //! what one coroutine can use up of the C stack by that fits into [`FOR_ONE_COROUTINE`]. So a resume is refused when less is
 //! left, and the thread cannot run out of stack.
 
-use super::api::*;
-use super::context::Context;
 use super::coroutine::{NESTED_COROUTINES, is_waiting, passes_wait};
 use super::traceback;
+use crate::vm::api::*;
+use crate::vm::context::Context;
 use std::ffi::{CStr, c_int};
 
 /// The deepest recursion through C functions that one coroutine can reach needs less than this (measured: callbacks of

@@ -33,9 +33,17 @@ pub enum Met {
     /// To write it in full: it is new, or there are no slots left.
     New,
     /// To write it in full at its first place, under this slot from now on, and to refer to it.
-    Again { first: usize, slot: u8 },
+    Again {
+        /// Where that place is.
+        first: usize,
+        /// The slot.
+        slot: u8,
+    },
     /// To refer to it.
-    Known { slot: u8 },
+    Known {
+        /// The slot it has.
+        slot: u8,
+    },
 }
 
 impl Default for Strings {

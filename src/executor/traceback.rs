@@ -11,13 +11,13 @@
 //! coroutines run under `xpcall`, whose handler looks at the stack before that. It calls no handler, and says no position, if the
 //! stack overflows in code that it has compiled. But it asks for a larger stack first, so that the allocator looks then.
 
-use super::api::*;
-use super::context::Context;
 #[cfg(feature = "lua54")]
 use super::coroutine::call_wrapped as raiser;
 #[cfg(feature = "luajit")]
-use super::resume::raise_passed as raiser;
+use super::resume_luajit::raise_passed as raiser;
 use crate::runtime::traceback::{Described, HEADER, put_frame, put_note};
+use crate::vm::api::*;
+use crate::vm::context::Context;
 use std::ffi::{CStr, c_char, c_int};
 
 /// As many frames as the VM's own tracebacks show.

@@ -10,6 +10,7 @@ pub struct Tables {
     index: FxHashMap<usize, usize>,
 }
 
+/// A table that was written.
 pub struct KnownTable {
     address: usize,
     /// Where it was written.
@@ -21,6 +22,7 @@ pub struct KnownTable {
 const SEARCHED: usize = 8;
 
 impl Tables {
+    /// A new encoding begins.
     pub fn clear(&mut self) {
         if self.list.len() > SEARCHED {
             if self.list.len() > 4096 {
@@ -57,6 +59,7 @@ impl Tables {
         None
     }
 
+    /// The table is referred to by this number from now on.
     pub fn set_id(&mut self, address: *const c_void, id: u32) {
         if let Some(position) = self.position(address as usize) {
             self.list[position].id = id;

@@ -1,14 +1,15 @@
 //! How a new state is filled: libraries, the faces of this library, the coroutine of `main`.
 
-use super::api::*;
-use super::boot::BOOT;
-use super::chunk::{Code, Program, Started};
-use super::context::Context;
-#[cfg(feature = "luajit")]
-use super::{compiled, interrupt};
-use super::{coroutine, state};
+use super::{install, restricted};
 use crate::codec::{again, decode};
-use crate::lua::{install, restricted};
+use crate::executor::boot::BOOT;
+use crate::executor::code::{Code, Program, Started};
+use crate::executor::coroutine;
+use crate::vm::api::*;
+use crate::vm::context::Context;
+use crate::vm::state;
+#[cfg(feature = "luajit")]
+use crate::vm::{compiled, interrupt};
 use std::ffi::c_int;
 use std::sync::Arc;
 
@@ -49,7 +50,7 @@ pub unsafe extern "C-unwind" fn set_up(l: *mut lua_State) -> c_int {
     held.release(l);
     grant_first_bytes(l);
     #[cfg(feature = "luajit")]
-    super::allocator::watch(l, context);
+    crate::vm::allocator::watch(l, context);
     // What `main` is called through, what that needs, and the arguments of `main`: all of it starts the coroutine.
     let base = lua_gettop(l);
     push_boot(l, context);

@@ -1,8 +1,8 @@
 //! Tables of the library from lists of their fields. `time` and `errors` fill themselves: a field is made when it is first
 //! looked for (P-9), since every process has the tables and few use more than a handful of their fields.
 
-use super::channel::push_blocking;
-use crate::vm::api::*;
+use super::api::*;
+use crate::lua::channel::push_blocking;
 use std::ffi::{CStr, c_int};
 use std::ptr;
 

@@ -1,8 +1,5 @@
 //! What the end of a coroutine means for its process: a result, a failure with its traceback, a report on standard error.
 
-use super::api::*;
-use super::context::Context;
-use super::state;
 use super::traceback;
 use crate::codec::encode::Origin;
 use crate::lua::arguments::copyable;
@@ -12,6 +9,9 @@ use crate::runtime::error::{ErrorData, Kind};
 use crate::runtime::failure::Failure;
 use crate::runtime::process::Process;
 use crate::scheduling::TaskId;
+use crate::vm::api::*;
+use crate::vm::context::Context;
+use crate::vm::state;
 use std::ffi::{CString, c_int};
 use std::io;
 use std::ptr;
@@ -26,7 +26,7 @@ pub unsafe fn task_ended(
     status: c_int,
 ) {
     #[cfg(feature = "luajit")]
-    let status = if status == LUA_OK { super::guard::status_inside(from, context, co) } else { status };
+    let status = if status == LUA_OK { super::xpcall::status_inside(from, context, co) } else { status };
     let main = context.main_task.get() == Some(task);
     if status == LUA_OK {
         if main {
@@ -75,7 +75,7 @@ unsafe extern "C-unwind" fn take_result(l: *mut lua_State) -> c_int {
     let refused = count >= 2 && lua_toboolean(co, 1) == 0;
     let outcome = if let (true, Some(message)) = (refused, to_bytes(co, 2)) {
         Err(Arc::new(ErrorData::new(Kind::Internal, copyable(l, message))))
-    } else if let (true, Some(error)) = (refused, super::object::get::<ErrorObject>(co, 2)) {
+    } else if let (true, Some(error)) = (refused, crate::vm::object::get::<ErrorObject>(co, 2)) {
         Err(Arc::clone(&error.0))
     } else {
         match context.encoder().encode(co, 1, 1, Origin::Result) {
@@ -106,7 +106,7 @@ unsafe extern "C-unwind" fn take_error(l: *mut lua_State) -> c_int {
     } else {
         lua_xmove(co, l, 1);
     }
-    let mut error = match super::object::get::<ErrorObject>(l, -1) {
+    let mut error = match crate::vm::object::get::<ErrorObject>(l, -1) {
         Some(error) => crate::lua::error::copied(l, error),
         None => error_of_value(l, context),
     };

@@ -2,14 +2,14 @@
 //! `coroutine.resume`, `wrap` and `close` for spawned processes, which pass a wait outwards, so that a plain coroutine may
 //! wait as well.
 
-use super::api::*;
-use super::context::{Context, Coroutine};
-#[cfg(feature = "luajit")]
-use super::guard;
 #[cfg(feature = "lua54")]
 use super::traceback;
-use super::{ending, wait};
+#[cfg(feature = "luajit")]
+use super::xpcall;
+use super::{outcome, wait};
 use crate::scheduling::TaskId;
+use crate::vm::api::*;
+use crate::vm::context::{Context, Coroutine};
 use std::ffi::c_int;
 
 /// How deep coroutines may resume each other (B-98).
@@ -56,7 +56,7 @@ pub unsafe fn spawn(l: *mut lua_State, context: &Context, count: c_int) -> TaskI
     luaL_checkstack(co, count + 6, c"too many arguments".as_ptr());
     lua_xmove(l, co, count);
     #[cfg(feature = "luajit")]
-    guard::put_around(l, context, co);
+    xpcall::put_around(l, context, co);
     // On top is the thread itself: it lives as long as it stands in the table of coroutines.
     push_anchors(l);
     lua_insert(l, -2);
@@ -124,13 +124,13 @@ pub unsafe fn run(from: *mut lua_State, context: &Context, task: TaskId) -> bool
                 if mark(from, context, co, results) {
                     context.scheduler.borrow_mut().requeue(task);
                 } else {
-                    ending::task_ended(from, context, task, co, LUA_ERRMEM);
+                    outcome::task_ended(from, context, task, co, LUA_ERRMEM);
                     end(from, context, task);
                 }
             }
         }
         status => {
-            ending::task_ended(from, context, task, co, status);
+            outcome::task_ended(from, context, task, co, status);
             end(from, context, task);
         }
     }
@@ -189,7 +189,7 @@ fn level_of(from: *mut lua_State) -> *mut lua_State {
 /// interpreter's own limits apply, and Lua 5.4 counts by itself.
 pub fn stack_is_short(context: &Context) -> bool {
     #[cfg(feature = "luajit")]
-    return !context.process.is_main() && super::resume::stack_is_short(context);
+    return !context.process.is_main() && super::resume_luajit::stack_is_short(context);
     #[cfg(feature = "lua54")]
     {
         let _ = context;
