@@ -41,7 +41,7 @@ mod entry_points {
     use crate::lua::{error, install};
     use crate::platform;
     use crate::runtime::failure::Failure;
-    use crate::runtime::{fork, program};
+    use crate::runtime::{fork, realm};
     use crate::vm::api::*;
     use crate::vm::context::Context;
     use crate::vm::main_state;
@@ -54,7 +54,7 @@ mod entry_points {
         platform::reserve::open();
         platform::claim_data(crate::codec::encode::Encoder::rest);
         platform::fork::watch(fork::AROUND);
-        platform::at_exit(program::stop_new_work, program::has_threads);
+        platform::at_exit(realm::stop_new_work, realm::has_threads);
         luaL_checkstack(l, 20, std::ptr::null());
         if let Err(text) = platform::signal::choose() {
             error::raise_failure(l, 1, Failure::BadSignal(text));

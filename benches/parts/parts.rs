@@ -140,7 +140,7 @@ fn codec_bytes(c: &mut Criterion) {
 fn names(c: &mut Criterion) {
     let mut group = c.benchmark_group("registry");
     let process =
-        Arc::new(Process::new("t:t", Host::of_main(Libraries::ALL), Arc::default(), Sleeper::on(&Host::of_main(Libraries::ALL))));
+        Arc::new(Process::new("t:t", Host::of_main(Libraries::ALL), Arc::default(), Host::of_main(Libraries::ALL).sleeper()));
     for count in [10, 10_000, 100_000] {
         for number in 0..count {
             let _ = registry::register(format!("name {number}").as_bytes(), &process);

@@ -161,8 +161,9 @@ pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 /// Tells standard error of a failure that nobody else hears of.
 pub fn write_report(process: &Process) {
     use io::Write;
-    let (alone, outcome) = process
-        .with_bonds(|bonds| (bonds.watchers.is_empty() && bonds.links.is_empty(), bonds.outcome.clone()));
+    let (alone, outcome) = process.with_relations(|relations| {
+        (relations.watchers.is_empty() && relations.links.is_empty(), relations.life.outcome().cloned())
+    });
     let wanted = alone && process.host.settings.report && !process.realm.is_closing();
     if let (true, Some(Err(error))) = (wanted, outcome) {
         let mut text = format!("process {} ({}) failed: ", process.pid, process.entry()).into_bytes();

@@ -5,10 +5,9 @@ use super::execution::Life;
 use super::wait;
 use crate::lua::birth::Startup;
 use crate::platform;
-use crate::runtime::pool::Body;
+use crate::runtime::exit;
+use crate::runtime::pool::{Step, Task};
 use crate::runtime::process::Process;
-use crate::runtime::reaper;
-use crate::runtime::step::Step;
 use crate::runtime::threads;
 use crate::vm::interrupt;
 use std::io;
@@ -19,14 +18,16 @@ use std::sync::Arc;
 /// # Errors
 /// The operating system grants no thread; the process has not run then.
 pub fn start(process: &Arc<Process>, startup: Startup) -> io::Result<()> {
-    reaper::open()?;
+    exit::open_reaper()?;
     interrupt::install();
-    if let Some(pool) = process.host.pool() {
-        return pool.start(process, Box::new(Life::new(process, startup)));
-    }
     process.realm.thread_started();
-    let own = Arc::clone(process);
-    let started = threads::run(process.limits.stack, move || live(own, startup));
+    let started = match (process.host.pool(), process.scheduled()) {
+        (Some(pool), Some(scheduled)) => pool.start(scheduled, Box::new(Life::new(process, startup))),
+        _ => {
+            let own = Arc::clone(process);
+            threads::run(process.limits.stack, move || live(own, startup))
+        }
+    };
     if started.is_err() {
         process.realm.thread_ended();
     }
@@ -62,8 +63,9 @@ fn live(process: Arc<Process>, startup: Startup) {
     realm.thread_ended();
 }
 
-impl Body for Life {
+impl Task for Life {
     fn step(&mut self, turns: usize) -> Step {
+        self.context().process.mailbox.unpark();
         interrupt::adopt(self.context());
         self.context().memory.wake();
         let step = Life::step(self, turns);
@@ -74,7 +76,13 @@ impl Body for Life {
         step
     }
 
+    fn park(&self) -> bool {
+        self.context().process.mailbox.park()
+    }
+
     fn end(self: Box<Self>) {
+        let realm = Arc::clone(&self.context().process.realm);
         Life::end(*self);
+        realm.thread_ended();
     }
 }

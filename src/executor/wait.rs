@@ -23,9 +23,9 @@ use crate::codec::encode::Encoder;
 use crate::platform;
 use crate::platform::magazines;
 use crate::runtime::clock::Timestamp;
-use crate::runtime::envelope::Signal;
 use crate::runtime::failure::Failure;
-use crate::runtime::{exit, program};
+use crate::runtime::signal::Signal;
+use crate::runtime::{exit, live};
 use crate::scheduling::{Cases, Completion, Finish, Owner, Received, TaskId, Ticket, WaiterId};
 use crate::vm::api::*;
 use crate::vm::chain;
@@ -427,7 +427,7 @@ unsafe fn sleep_inside(context: &Context, waiter: WaiterId, hooks: &ctrl_c::Watc
         return;
     }
     let mut deadline = scheduler.next_deadline();
-    if context.process.is_main() && deadline.is_none() && program::is_alone() && !scheduler.has_timers() {
+    if context.process.is_main() && deadline.is_none() && live::is_alone() && !scheduler.has_timers() {
         let silent = platform::is_silent();
         // Last: what others have sent before they were gone is there now.
         if silent && !context.process.mailbox.has_mail() {

@@ -7,11 +7,12 @@ use super::restricted::allowed_on;
 use super::time;
 use crate::executor::wait;
 use crate::runtime::clock::Timestamp;
-use crate::runtime::envelope::{CancelRequest, Signal};
+use crate::runtime::exit::doom;
 use crate::runtime::failure::Failure;
-use crate::runtime::process::{Charge, Process};
+use crate::runtime::process::Process;
 use crate::runtime::reaper;
-use crate::runtime::relations::{self, doom};
+use crate::runtime::relations;
+use crate::runtime::signal::{CancelRequest, Signal};
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use std::ffi::c_int;
@@ -78,13 +79,7 @@ pub unsafe extern "C-unwind" fn cancel(l: *mut lua_State) -> c_int {
             return Err(Failure::MainProcess);
         }
         // A request waits until the process reads it. A restricted caller pays for that; others are trusted with the number.
-        let charge = match context.process.host.settings.restricted {
-            true => Some(
-                Charge::to(&context.process, COST + reason.map_or(0, <[u8]>::len))
-                    .ok_or(Failure::OutOfMemory)?,
-            ),
-            false => None,
-        };
+        let charge = context.process.charge_elsewhere(COST + reason.map_or(0, <[u8]>::len))?;
         let at = Timestamp::now();
         let request = CancelRequest {
             from: context.process.pid.clone(),

@@ -9,7 +9,8 @@ use crate::codec::decode;
 use crate::codec::function::check_taken;
 use crate::executor::wait::{self, Done};
 use crate::runtime::clock::instant_after;
-use crate::runtime::envelope::{Envelope, Signal};
+use crate::runtime::envelope::Envelope;
+use crate::runtime::signal::Signal;
 use crate::scheduling::Case;
 use crate::vm::api::*;
 use crate::vm::context::Context;
@@ -80,9 +81,9 @@ pub unsafe extern "C-unwind" fn wait_for_children(l: *mut lua_State) -> c_int {
     let span = limit_at(l, 1, "process.wait");
     wait::enter(l, context);
     let looks_only = span.is_some_and(|span| span <= 0);
-    let alone = context.process.with_bonds(|bonds| {
-        bonds.awaits_children |= bonds.children > 0 && !looks_only;
-        bonds.children == 0
+    let alone = context.process.with_relations(|relations| {
+        relations.awaits_children |= relations.children > 0 && !looks_only;
+        relations.children == 0
     });
     if alone || looks_only {
         lua_pushboolean(l, c_int::from(alone));

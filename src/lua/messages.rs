@@ -7,7 +7,6 @@ use crate::codec::encode::Origin;
 use crate::runtime::envelope::Envelope;
 use crate::runtime::failure::{Failure, shown};
 use crate::runtime::needs::Needs;
-use crate::runtime::process::Undelivered;
 use crate::scheduling::{ChannelId, Listening};
 use crate::vm::api::*;
 use crate::vm::context::Context;
@@ -53,10 +52,7 @@ pub unsafe extern "C-unwind" fn send(l: *mut lua_State) -> c_int {
             }
             let message =
                 Envelope::message(&context.process.pid, topic, payload).map_err(|_| Failure::OutOfMemory)?;
-            process.deliver(message).map_err(|undelivered| match undelivered {
-                Undelivered::Gone => Failure::ProcessNotFound(process.pid.as_bytes().to_vec()),
-                Undelivered::Full => Failure::MailboxFull(process.pid.to_string()),
-            })
+            process.deliver(message).map_err(|undelivered| process.failure(undelivered))
         })
     });
     if let Some(host) = refusing {
@@ -111,7 +107,7 @@ pub unsafe extern "C-unwind" fn inbox(l: *mut lua_State) -> c_int {
 pub unsafe extern "C-unwind" fn events(l: *mut lua_State) -> c_int {
     let context = Context::of(l);
     let id = context.scheduler.borrow().events();
-    context.process.with_bonds(|bonds| bonds.reads_events = true);
+    context.process.with_relations(|relations| relations.reads_events = true);
     push_view(l, context, EVENTS, id);
     1
 }

@@ -13,11 +13,10 @@ use crate::platform::reserve;
 use crate::runtime::envelope::Envelope;
 use crate::runtime::failure::Failure;
 use crate::runtime::host::Host;
+use crate::runtime::lifecycle::Stage;
 use crate::runtime::needs::Needs;
-use crate::runtime::process::{ContextValues, Process, Undelivered};
-use crate::runtime::relations::Stage;
-use crate::runtime::wake::Sleeper;
-use crate::runtime::{directory, entry, exit, host, program, registry, relations};
+use crate::runtime::process::{ContextValues, Process};
+use crate::runtime::{directory, entry, exit, host, live, registry, relations};
 use crate::scheduling::ChannelId;
 use crate::vm::api::*;
 use crate::vm::context::Context;
@@ -203,15 +202,15 @@ impl Order {
             }
         }
         self.host.enter()?;
-        program::one_more();
+        live::one_more();
         let realm = Arc::clone(&parent.realm);
-        let sleeper = Sleeper::on(&self.host);
+        let sleeper = self.host.sleeper();
         let mut child = Process::new(&self.entry, Arc::clone(&self.host), realm, sleeper);
         child.parent = Arc::downgrade(parent);
         child.limits = plan.limits(child.limits);
         child.values = self.values;
         let child = Arc::new(child);
-        parent.with_bonds(|bonds| bonds.children += 1);
+        parent.with_relations(|relations| relations.children += 1);
         // It may have inherited more than it may use.
         let context_fits =
             child.charge(child.values.iter().map(|(key, value)| key.len() + value.len() + 64).sum());
@@ -268,8 +267,5 @@ fn send_first(from: &Process, to: &Process, plan: &Plan) -> Result<(), Failure> 
     }
     let envelope = |(topic, payload): &(Vec<u8>, Vec<u8>)| Envelope::message(&from.pid, topic, &payload[..]);
     let messages = plan.messages.iter().map(envelope).collect::<Result<_, _>>();
-    to.deliver_all(messages.map_err(|_| Failure::OutOfMemory)?).map_err(|undelivered| match undelivered {
-        Undelivered::Gone => Failure::ProcessNotFound(to.pid.as_bytes().to_vec()),
-        Undelivered::Full => Failure::MailboxFull(to.pid.to_string()),
-    })
+    to.deliver_all(messages.map_err(|_| Failure::OutOfMemory)?).map_err(|undelivered| to.failure(undelivered))
 }

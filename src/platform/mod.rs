@@ -41,4 +41,4 @@ pub use stdio::{flush_output, print_line};
 #[cfg(not(test))]
 pub use thread::claim_data;
 pub use thread::{Ending as EndingThread, name as name_thread, start as start_thread};
-pub use waker::Doorbell;
+pub use waker::Waker;

@@ -1,5 +1,6 @@
 //! The streams of the C library, which `io` of Lua uses too.
 
+use super::thread;
 use std::ffi::{c_int, c_void};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -51,7 +52,7 @@ pub fn flush_at_end(patience: Duration) {
 /// Calls `act` on a thread of its own, and waits for it no longer than `patience`. The thread stays.
 fn aside(patience: Duration, act: impl FnOnce() + Send + 'static) {
     let (say, hear) = mpsc::channel();
-    let started = super::start_thread(64 << 10, move || {
+    let started = thread::start(64 << 10, move || {
         act();
         let _ = say.send(());
         loop {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Rings before and during a wait end it; several rings count as one.
-pub struct Doorbell {
+pub struct Waker {
     ends: Ends,
     /// The thread that has made it, or waited at it last.
     thread: AtomicUsize,
@@ -66,23 +66,23 @@ impl Ends {
     }
 
     #[cfg(target_os = "linux")]
-    fn ring_end(&self) -> RawFd {
+    fn write_end(&self) -> RawFd {
         self.listen.as_raw_fd()
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn ring_end(&self) -> RawFd {
+    fn write_end(&self) -> RawFd {
         self.ring.as_raw_fd()
     }
 }
 
-impl Doorbell {
+impl Waker {
     /// A new one, which programs that are started do not inherit.
     ///
     /// # Errors
     /// The error of the operating system, for instance if there are too many open files.
     pub fn new() -> io::Result<Self> {
-        Ok(Doorbell { ends: Ends::open()?, thread: AtomicUsize::new(this_thread()) })
+        Ok(Waker { ends: Ends::open()?, thread: AtomicUsize::new(this_thread()) })
     }
 
     /// True if the calling thread has made it, or waited at it last.
@@ -113,11 +113,11 @@ impl Doorbell {
     }
 
     /// Ends the present or next wait.
-    pub fn ring(&self) {
+    pub fn wake(&self) {
         let one = 1u64.to_ne_bytes();
         // SAFETY: the descriptor is open as long as `self`; eight bytes are what an eventfd takes. A full one rings anyway.
         unsafe {
-            libc::write(self.ends.ring_end(), one.as_ptr().cast(), one.len());
+            libc::write(self.ends.write_end(), one.as_ptr().cast(), one.len());
         }
     }
 
@@ -188,27 +188,27 @@ mod tests {
 
     #[test]
     fn a_renewed_one_shares_nothing_with_what_it_was() {
-        let bell = Doorbell::new().unwrap();
-        let (number, twin) = (bell.ends.listen.as_raw_fd(), bell.ends.listen.try_clone().unwrap());
-        bell.renew().unwrap();
-        assert_eq!(bell.ends.listen.as_raw_fd(), number);
-        bell.ring();
+        let waker = Waker::new().unwrap();
+        let (number, twin) = (waker.ends.listen.as_raw_fd(), waker.ends.listen.try_clone().unwrap());
+        waker.renew().unwrap();
+        assert_eq!(waker.ends.listen.as_raw_fd(), number);
+        waker.wake();
         let mut poll = libc::pollfd { fd: twin.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         // SAFETY: one pollfd.
         assert_eq!(unsafe { libc::poll(&mut poll, 1, 0) }, 0, "the old one is not rung any more");
-        bell.wait(None, || false);
+        waker.wait(None, || false);
     }
 
     #[test]
     fn rings_before_the_wait_end_it_once() {
-        let bell = Doorbell::new().unwrap();
-        bell.ring();
-        bell.ring();
-        bell.wait(None, || false);
+        let waker = Waker::new().unwrap();
+        waker.wake();
+        waker.wake();
+        waker.wait(None, || false);
         let start = Instant::now();
-        bell.wait(Some(Duration::from_secs(20)), || true);
+        waker.wait(Some(Duration::from_secs(20)), || true);
         assert!(start.elapsed() < Duration::from_secs(10));
-        bell.wait(Some(Duration::from_millis(20)), || false);
+        waker.wait(Some(Duration::from_millis(20)), || false);
         assert!(start.elapsed() >= Duration::from_millis(20));
     }
 }

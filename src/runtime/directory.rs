@@ -1,7 +1,8 @@
 //! Every live process by its number. One that is gone may be found for a moment still: its stage says so.
 
-use super::pid::{self, ProcessId, Processes};
+use super::pid::{self, ProcessId};
 use super::process::Process;
+use super::process::Processes;
 use once_cell::sync::Lazy;
 use parking_lot::RwLock;
 use std::sync::Arc;

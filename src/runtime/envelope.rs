@@ -2,56 +2,11 @@
 //! topic and the encoded payload; or, without bytes, a signal of the runtime. A large payload stays in the buffer that it was
 //! written into.
 
-use super::clock::Timestamp;
-use super::exit::ExitRecord;
-use super::process::Charge;
+use super::signal::Signal;
 use crate::platform::magazines;
 use std::alloc::Layout;
 use std::borrow::Cow;
 use std::ptr::{self, NonNull};
-use std::sync::Arc;
-
-/// What the runtime tells a process, in the same order as the messages.
-#[derive(Debug)]
-pub enum Signal {
-    /// A monitored process is gone.
-    Exit(Arc<ExitRecord>),
-    /// A linked process failed and the receiver traps links.
-    LinkDown(Arc<ExitRecord>),
-    /// A linked process failed; the receiver is a main process that does not trap links.
-    LinkFailed(Arc<ExitRecord>),
-    /// Somebody asked the process to end.
-    Cancel(Box<CancelRequest>),
-    /// The last process that the receiver has spawned is gone.
-    Childless,
-}
-
-impl Signal {
-    fn size(&self) -> usize {
-        match self {
-            Signal::Exit(record) | Signal::LinkDown(record) | Signal::LinkFailed(record) => record.size(),
-            Signal::Cancel(request) => {
-                size_of::<CancelRequest>() + request.from.len() + request.reason.as_ref().map_or(0, Vec::len)
-            }
-            Signal::Childless => 0,
-        }
-    }
-}
-
-/// The contents of a CANCEL event.
-#[derive(Debug)]
-pub struct CancelRequest {
-    /// PID of the process that called `cancel`.
-    pub from: Box<str>,
-    /// The reason given.
-    pub reason: Option<Vec<u8>>,
-    /// When the receiver will be ended, if that was said.
-    pub deadline: Option<Timestamp>,
-    /// When `cancel` was called.
-    pub at: Timestamp,
-    /// What it counts for with a caller that has little memory; such a one pays for what it asks.
-    pub charge: Option<Charge>,
-}
 
 /// An owned message or signal. Thin: one pointer.
 pub struct Envelope(NonNull<Header>);
@@ -199,7 +154,7 @@ impl Envelope {
 
     /// True if it counts for whoever has sent it, and so not for the receiver.
     pub fn is_paid(&self) -> bool {
-        matches!(self.as_signal(), Some(Signal::Cancel(request)) if request.charge.is_some())
+        self.as_signal().is_some_and(Signal::is_paid)
     }
 
     /// The signal, `None` if this is a message.
@@ -223,13 +178,7 @@ impl Envelope {
 
     /// What it concerns: the topic of a message, the PID whose end an event tells of; nothing for other signals.
     pub fn subject(&self) -> &[u8] {
-        match self.as_signal() {
-            None => self.topic(),
-            Some(Signal::Exit(record) | Signal::LinkDown(record) | Signal::LinkFailed(record)) => {
-                record.from.as_bytes()
-            }
-            Some(Signal::Cancel(_) | Signal::Childless) => b"",
-        }
+        self.as_signal().map_or_else(|| self.topic(), Signal::subject)
     }
 
     /// Encoded payload of the message.
@@ -272,6 +221,8 @@ impl Drop for Envelope {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::clock::Timestamp;
+    use crate::runtime::signal::CancelRequest;
 
     #[test]
     fn a_message_keeps_its_three_parts() {

@@ -15,87 +15,68 @@
 //! So whatever others can count, name or ask for belongs into step 3, or into step 4 under the lock, never behind it.
 
 use super::clock::Timestamp;
-use super::envelope::Signal;
-use super::error::ErrorData;
 use super::failure::Failure;
+use super::lifecycle::{Ended, Stage};
 use super::mailbox::Owner;
-use super::process::Process;
-use super::reaper;
-use super::relations::{Bonds, Stage, begin_doom, complete_doom};
-use super::{directory, program, registry};
+use super::process::{Process, Relations};
+use super::signal::{ExitRecord, Outcome, Signal};
+use super::{directory, live, reaper, registry};
 use crate::platform::reserve;
 use smallvec::SmallVec;
+use std::io;
 use std::sync::Arc;
-use std::time::Instant;
 
-/// What `main` left behind: the encoded result, or the error that makes the exit abnormal.
-pub type Outcome = Result<Vec<u8>, Arc<ErrorData>>;
+/// What the reaper does by this page.
+const ACTIONS: reaper::Actions = reaper::Actions { doom, give_up };
 
-/// An end as told to others. Shared by all events of it, the result encoded once.
-#[derive(Debug)]
-pub struct ExitRecord {
-    /// PID of the process that ended.
-    pub from: Box<str>,
-    /// Its number.
-    pub id: super::pid::ProcessId,
-    /// When it ended.
-    pub at: Timestamp,
-    /// How.
-    pub outcome: Outcome,
-    /// Where a chain of failing links began: PID and error text.
-    origin: (String, Vec<u8>),
+/// Starts the reaper, if it does not run yet: before the first process does, so that there is memory for it.
+///
+/// # Errors
+/// Those of the operating system.
+pub fn open_reaper() -> io::Result<()> {
+    reaper::open(ACTIONS)
 }
 
-impl ExitRecord {
-    /// A record of a process with this PID that has ended without a result.
-    #[cfg(test)]
-    pub fn for_tests(pid: &str) -> Self {
-        let (id, origin) = (super::pid::ProcessId::next(), Default::default());
-        ExitRecord { from: pid.into(), id, at: Timestamp::now(), outcome: Ok(Vec::new()), origin }
+/// Ends a spawned process from outside, for the reason that its exit will show. `false` if it is gone; an end that is
+/// under way keeps its reason.
+pub fn doom(target: &Arc<Process>, reason: Failure) -> bool {
+    let stage = target.with_relations(|relations| begin_doom(target, relations, reason));
+    if stage == Stage::Alive {
+        complete_doom(target);
     }
+    stage != Stage::Gone
+}
 
-    /// Bytes of memory it takes, with the process that a receiver remembers until it has read of its end.
-    pub fn size(&self) -> usize {
-        let outcome = match &self.outcome {
-            Ok(result) => result.len(),
-            Err(error) => error.size(),
-        };
-        size_of::<ExitRecord>() + size_of::<Process>() + self.from.len() + outcome + self.origin.1.len()
+/// The first half of [`doom`], under the lock of `target`: the stage it was in. Only one that was alive has to be told, by
+/// [`complete_doom`].
+fn begin_doom(target: &Process, relations: &mut Relations, reason: Failure) -> Stage {
+    let stage = relations.life.doom(reason);
+    if stage == Stage::Alive {
+        target.set_doomed();
     }
+    stage
+}
+
+/// The second half of [`doom`], when the lock is free.
+fn complete_doom(target: &Arc<Process>) {
+    target.close_mailbox();
+    reaper::watch(target);
 }
 
 /// First step: the process takes no more messages. It ends as somebody else decided before, else as `outcome` says. For the
 /// process's own thread, before it closes the state.
 pub fn begin(process: &Process, outcome: Outcome) {
-    let given_up = process.with_bonds(|bonds| {
-        if bonds.told {
-            return true;
-        }
-        bonds.stage = Stage::Ending;
-        bonds.closing_since = Some(Instant::now());
-        bonds.outcome = Some(match bonds.doom.clone() {
-            Some(reason) => Err(Arc::new(reason.into())),
-            None => outcome,
-        });
-        false
-    });
+    let begun = process.with_relations(|relations| relations.life.close(outcome));
     process.close_mailbox();
-    if !given_up {
+    if begun {
         reaper::closing();
     }
 }
 
 /// Last steps, when the state is closed: the process is gone, and everybody concerned is told.
 pub fn finish(process: &Arc<Process>) {
-    let outcome = process.with_bonds(|bonds| {
-        if bonds.closing_since.take().is_some() {
-            reaper::closed();
-        }
-        let first = !std::mem::replace(&mut bonds.told, true);
-        first.then(|| bonds.outcome.take()).flatten()
-    });
-    match outcome {
-        Some(outcome) => tell(process, outcome),
+    match process.with_relations(|relations| relations.life.finish()) {
+        Some(ended) => tell(process, ended),
         // It was given up meanwhile, and everybody was told.
         None => process.host.came_back(),
     }
@@ -103,44 +84,29 @@ pub fn finish(process: &Arc<Process>) {
 
 /// Does without the process's own thread, which does not come back: tells everybody as if it had ended now.
 pub fn give_up(process: &Arc<Process>) {
-    let outcome = process.with_bonds(|bonds| {
-        if std::mem::replace(&mut bonds.told, true) {
-            return None;
-        }
-        if bonds.closing_since.take().is_some() {
-            reaper::closed();
-        }
-        bonds.stage = Stage::Ending;
-        let own = bonds.outcome.take();
-        Some(match (bonds.doom.clone(), own) {
-            (Some(reason), _) => Err(Arc::new(ErrorData::from(reason).of_abandoned())),
-            (None, Some(Err(error))) => Err(Arc::new((*error).clone().of_abandoned())),
-            (None, Some(Ok(result))) => Ok(result),
-            (None, None) => Err(Arc::new(ErrorData::from(Failure::Terminated).of_abandoned())),
-        })
-    });
-    if let Some(outcome) = outcome {
+    if let Some(ended) = process.with_relations(|relations| relations.life.give_up()) {
         process.close_mailbox();
         process.set_abandoned();
         process.host.gave_up();
-        tell(process, outcome);
+        tell(process, ended);
     }
 }
 
 /// Takes back a process whose thread could not be started: nobody is told but those who found it meanwhile.
 pub fn never_started(process: &Arc<Process>) {
-    process.with_bonds(|bonds| {
-        bonds.told = true;
-        bonds.stage = Stage::Ending;
-    });
+    let ended = process.with_relations(|relations| relations.life.never_started());
     process.close_mailbox();
-    tell(process, Err(Arc::new(Failure::Terminated.into())));
+    tell(process, ended);
 }
 
 /// Steps 3 and 4: frees what the process had, and tells everybody of its end.
-fn tell(process: &Arc<Process>, outcome: Outcome) {
+fn tell(process: &Arc<Process>, Ended { outcome, was_closing }: Ended) {
+    if was_closing {
+        reaper::closed();
+    }
     // No name can be added any more: the process is ending.
-    let (names, cause) = process.with_bonds(|bonds| (std::mem::take(&mut bonds.names), bonds.doom.clone()));
+    let (names, cause) = process
+        .with_relations(|relations| (std::mem::take(&mut relations.names), relations.life.cause().cloned()));
     registry::release(process, names);
     process.host.leave();
     let origin = match (cause, &outcome) {
@@ -156,8 +122,8 @@ fn tell(process: &Arc<Process>, outcome: Outcome) {
         origin,
     });
     let parent = process.parent.upgrade();
-    let Told { bonds, asleep, broken } = match &parent {
-        Some(parent) => parent.with_bonds(|bonds| leave_parent(process, &record, parent, bonds)),
+    let Told { relations, asleep, broken } = match &parent {
+        Some(parent) => parent.with_relations(|relations| leave_parent(process, &record, parent, relations)),
         None => leave(process, &record),
     };
     directory::remove(process.id);
@@ -167,19 +133,19 @@ fn tell(process: &Arc<Process>, outcome: Outcome) {
     if let Some(parent) = &parent {
         broken.act(parent);
     }
-    for linked in bonds.links.values() {
+    for linked in relations.links.values() {
         if parent.as_ref().is_none_or(|parent| parent.id != linked.id) {
-            let broken = linked.with_bonds(|bonds| break_link(linked, bonds, &record));
+            let broken = linked.with_relations(|relations| break_link(linked, relations, &record));
             broken.act(linked);
         }
     }
-    program::one_less();
+    live::one_less();
 }
 
 /// What is left to do when no lock is held.
 struct Told {
     /// Those of the process that is gone.
-    bonds: Bonds,
+    relations: Relations,
     /// Watchers that have to be woken.
     asleep: SmallVec<[Arc<Process>; 4]>,
     /// For the parent.
@@ -189,19 +155,28 @@ struct Told {
 /// The process is gone, and watchers get EXIT. Before links break: who watches a whole group sees the cause before its
 /// consequences.
 fn leave(process: &Process, record: &Arc<ExitRecord>) -> Told {
-    let gone = Bonds { stage: Stage::Gone, told: true, ..Bonds::default() };
-    let bonds = process.with_bonds(|bonds| std::mem::replace(bonds, gone));
+    let relations = process.with_relations(|relations| {
+        let mut before = std::mem::take(relations);
+        std::mem::swap(&mut before.life, &mut relations.life);
+        relations.life.leave();
+        before
+    });
     let mut asleep = SmallVec::new();
-    for watcher in bonds.watchers.values() {
+    for watcher in relations.watchers.values() {
         if watcher.put_signal(Signal::Exit(Arc::clone(record))) == Some(Owner::Parked) {
             asleep.push(Arc::clone(watcher));
         }
     }
-    Told { bonds, asleep, broken: Broken::default() }
+    Told { relations, asleep, broken: Broken::default() }
 }
 
 /// As [`leave`], under the lock of the parent, for which the process counts no more.
-fn leave_parent(process: &Process, record: &Arc<ExitRecord>, parent: &Process, parents: &mut Bonds) -> Told {
+fn leave_parent(
+    process: &Process,
+    record: &Arc<ExitRecord>,
+    parent: &Process,
+    parents: &mut Relations,
+) -> Told {
     parents.children = parents.children.saturating_sub(1);
     let mut told = leave(process, record);
     told.broken = break_link(parent, parents, record);
@@ -233,25 +208,25 @@ impl Broken {
 }
 
 /// The process that `partner`, whose lock is held, was linked to has ended, if it was.
-fn break_link(partner: &Process, bonds: &mut Bonds, record: &Arc<ExitRecord>) -> Broken {
+fn break_link(partner: &Process, relations: &mut Relations, record: &Arc<ExitRecord>) -> Broken {
     let mut broken = Broken::default();
-    if !bonds.links.contains_key(&record.id) {
+    if !relations.links.contains_key(&record.id) {
         return broken;
     }
     let failed = record.outcome.is_err();
     // A main process and one that traps take the link away themselves, when they take the signal.
-    if !failed || !(partner.is_main() || bonds.trap_links) {
-        bonds.links.remove(&record.id);
+    if !failed || !(partner.is_main() || relations.trap_links) {
+        relations.links.remove(&record.id);
     }
     if failed {
-        let signal = match (bonds.trap_links, partner.is_main()) {
+        let signal = match (relations.trap_links, partner.is_main()) {
             (true, _) => Some(Signal::LinkDown(Arc::clone(record))),
             (false, true) => Some(Signal::LinkFailed(Arc::clone(record))),
             (false, false) => None,
         };
         match signal {
             Some(signal) => broken.asleep = partner.put_signal(signal) == Some(Owner::Parked),
-            None => broken.doomed = begin_doom(partner, bonds, link_failure(record)) == Stage::Alive,
+            None => broken.doomed = begin_doom(partner, relations, link_failure(record)) == Stage::Alive,
         }
     }
     broken
@@ -270,10 +245,12 @@ pub fn link_failure(record: &ExitRecord) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use super::doom;
     use super::*;
-    use crate::runtime::error::Kind;
-    use crate::runtime::relations::{doom, link, monitor, unlink};
-    use crate::runtime::{host, wake::Sleeper};
+    use crate::runtime::error::{ErrorData, Kind};
+    use crate::runtime::host;
+    use crate::runtime::relations::{link, monitor, unlink};
+    use crate::runtime::sleeper::Sleeper;
     use once_cell::sync::OnceCell;
 
     fn spawned() -> Arc<Process> {
@@ -282,7 +259,7 @@ mod tests {
         host::define(name.as_bytes(), host::Settings::default()).unwrap();
         let host = host::find(&name).unwrap();
         host.enter().unwrap();
-        program::one_more();
+        live::one_more();
         let process = Process::new("t:t", host, Arc::default(), Sleeper::Thread(OnceCell::new()));
         let process = Arc::new(process);
         directory::insert(&process);
@@ -310,7 +287,7 @@ mod tests {
     #[test]
     fn a_watcher_that_is_linked_gets_exit_before_link_down() {
         let (a, b) = (spawned(), spawned());
-        b.with_bonds(|bonds| bonds.trap_links = true);
+        b.with_relations(|relations| relations.trap_links = true);
         assert!(monitor(&b, &a) && link(&b, &a));
         fail(&a);
         assert_eq!(signals(&b), ["exit", "down"]);
@@ -320,7 +297,7 @@ mod tests {
 
     fn end(process: &Arc<Process>) -> String {
         begin(process, Ok(Vec::new()));
-        let outcome = process.with_bonds(|bonds| bonds.outcome.clone());
+        let outcome = process.with_relations(|relations| relations.life.outcome().cloned());
         finish(process);
         outcome
             .and_then(Result::err)

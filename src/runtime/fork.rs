@@ -5,18 +5,24 @@
 //! on demand. So nobody is inside the library while the OS process is copied, and nothing in it is locked or half done. Else
 //! the child is severed ([`crate::platform::fork`]).
 
-use super::{directory, host, program, staff};
+use super::{directory, host, live, pool, reaper, staff, threads};
 use crate::platform::fork::Around;
 
 /// For [`crate::platform::fork::watch`].
 pub const AROUND: Around = Around { before, in_parent: staff::recall, in_child };
 
 fn before() -> bool {
-    let mains = program::mains_of_this_thread();
-    mains.is_some_and(|mains| directory::count() == mains) && !host::has_abandoned() && staff::dismiss()
+    let mains = live::mains_of_this_thread();
+    mains.is_some_and(|mains| directory::count() == mains) && !host::has_abandoned() && staff::dismiss(rouse)
+}
+
+fn rouse() {
+    threads::rouse();
+    pool::rouse();
+    reaper::rouse();
 }
 
 fn in_child() -> bool {
     staff::recall();
-    program::part_from_parent().is_ok()
+    live::part_from_parent().is_ok()
 }

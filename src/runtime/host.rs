@@ -5,6 +5,7 @@ use super::failure::Failure;
 use super::libraries::Libraries;
 use super::needs::Needs;
 use super::pool::Pool;
+use super::sleeper::Sleeper;
 use once_cell::sync::{Lazy, OnceCell};
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
@@ -204,6 +205,14 @@ impl Host {
     pub fn pool(&self) -> Option<&'static Pool> {
         let Settings { workers, stack_size, .. } = self.settings;
         (workers > 0).then(|| *self.pool.get_or_init(|| Pool::new(&self.name, workers, stack_size)))
+    }
+
+    /// Where a process that is to be spawned here will sleep.
+    pub fn sleeper(&self) -> Sleeper {
+        match self.pool() {
+            Some(pool) => Sleeper::Pooled(pool.admit()),
+            None => Sleeper::Thread(OnceCell::new()),
+        }
     }
 
     /// Takes a place for one more process.

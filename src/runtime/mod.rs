@@ -1,8 +1,9 @@
 //! Processes as the program sees them: who exists, how to reach them, who watches whom, how they end.
 //!
 //! Nothing here knows Lua. A message is an [`envelope::Envelope`] of bytes that goes into a [`mailbox::Mailbox`]; what
-//! wakes the receiver is in [`wake`]. Relations between processes are in [`relations`], the order of an end in [`exit`].
+//! wakes the receiver is in [`sleeper`]. Relations between processes are in [`relations`], the order of an end in [`exit`].
 
+pub mod account;
 pub mod clock;
 pub mod directory;
 pub mod duration;
@@ -16,19 +17,22 @@ pub mod host;
 #[cfg(feature = "yaml")]
 pub mod index;
 pub mod libraries;
+pub mod lifecycle;
+pub mod live;
 pub mod mailbox;
 pub mod needs;
 pub mod pid;
 pub mod pool;
 pub mod process;
 pub mod program;
+pub mod realm;
 pub mod reaper;
 pub mod registry;
 pub mod relations;
+pub mod signal;
+pub mod sleeper;
 pub mod spin;
 pub mod staff;
-pub mod step;
 pub mod threads;
 pub mod timers;
 pub mod traceback;
-pub mod wake;

@@ -1,9 +1,7 @@
 //! Names of processes: a number that is never used again, and the text `{host|number}` that users see.
 
-use super::process::Process;
 use rustc_hash::FxHashMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The number of one process, unique for the life of the OS process.
@@ -45,19 +43,10 @@ impl fmt::Display for ProcessId {
     }
 }
 
-/// Processes by their numbers.
-pub type Processes = FxHashMap<ProcessId, Arc<Process>>;
-
 /// What is known of a process that has a PID.
 pub trait HasPid {
     /// The PID text.
     fn pid(&self) -> &str;
-}
-
-impl HasPid for Arc<Process> {
-    fn pid(&self) -> &str {
-        &self.pid
-    }
 }
 
 impl HasPid for Box<str> {

@@ -1,18 +1,24 @@
 //! A process as other processes see it.
 
-use super::envelope::{Envelope, Signal};
+use super::account::{Account, Charge};
+use super::envelope::Envelope;
+use super::failure::Failure;
 use super::host::{Host, Limits};
+use super::lifecycle::{Lifecycle, Stage};
 use super::mailbox::{Mailbox, Owner};
-use super::pid::ProcessId;
-use super::pool::Member;
-use super::program::Realm;
-use super::relations::Bonds;
-use super::wake::Sleeper;
+use super::pid::{HasPid, ProcessId};
+use super::pool::Scheduled;
+use super::realm::Realm;
+use super::signal::{REMEMBERED, Signal};
+use super::sleeper::Sleeper;
+use rustc_hash::FxHashMap;
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+
 use crate::platform::signal::{self, Target};
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -41,20 +47,50 @@ pub struct Process {
     pub mailbox: Mailbox,
     /// Where it sleeps.
     pub sleeper: Sleeper,
-    /// Bytes of what others keep for the process, its mail and its names, counted only on restricted hosts.
-    charged: AtomicUsize,
+    /// What others keep for the process: its mail, its names. Only on restricted hosts.
+    account: Option<Arc<Account>>,
     /// Messages in the mailbox, counted only if there is a limit.
     waiting: AtomicUsize,
     /// When it will be ended, as [`super::reaper`] counts; 0 for never.
     pub(super) deadline: AtomicU64,
-    /// Set once, when somebody has ended the process; `bonds.doom` says why.
-    doomed: AtomicBool,
-    /// Set once, when it was given up: it can do nothing any more that others would notice.
-    abandoned: AtomicBool,
+    /// What its lifecycle has become, for those who look without the lock: [`DOOMED`], [`ABANDONED`].
+    marks: AtomicU8,
     /// Its own thread, as long as that can be interrupted.
     thread: Mutex<Option<Target>>,
-    pub(super) bonds: Mutex<Bonds>,
+    pub(super) relations: Mutex<Relations>,
 }
+
+/// Processes by their numbers.
+pub type Processes = FxHashMap<ProcessId, Arc<Process>>;
+
+/// What the lock of a process guards: whether it is still there, and its relations to others.
+#[derive(Default)]
+pub struct Relations {
+    /// How far the process has come.
+    pub life: Lifecycle,
+    /// Whether a broken link is an event (or ends the process).
+    pub trap_links: bool,
+    /// Whether it has asked for its events: the end of the program gives it time then.
+    pub reads_events: bool,
+    /// Linked processes, on both sides.
+    pub links: Processes,
+    /// Processes that want an EXIT.
+    pub watchers: Processes,
+    /// Names it owns.
+    pub names: HashSet<Vec<u8>>,
+    /// Live processes that it has spawned.
+    pub children: usize,
+    /// It wants to hear when it has no children left.
+    pub awaits_children: bool,
+}
+
+/// Somebody has ended the process.
+const DOOMED: u8 = 1;
+
+/// The process was given up: it can do nothing any more that others would notice.
+const ABANDONED: u8 = 2;
+
+const _: () = assert!(size_of::<Process>() <= REMEMBERED);
 
 /// Why a message was not delivered.
 #[derive(Debug, PartialEq)]
@@ -69,6 +105,7 @@ impl Process {
     /// A process that is not known to anybody yet.
     pub fn new(entry: &str, host: Arc<Host>, realm: Arc<Realm>, sleeper: Sleeper) -> Self {
         let id = ProcessId::next();
+        let account = host.settings.restricted.then(Arc::default);
         Process {
             id,
             pid: id.text(&host.name),
@@ -80,13 +117,12 @@ impl Process {
             realm,
             mailbox: Mailbox::default(),
             sleeper,
-            charged: AtomicUsize::new(0),
+            account,
             waiting: AtomicUsize::new(0),
             deadline: AtomicU64::new(0),
-            doomed: AtomicBool::new(false),
-            abandoned: AtomicBool::new(false),
+            marks: AtomicU8::new(0),
             thread: Mutex::new(None),
-            bonds: Mutex::new(Bonds::default()),
+            relations: Mutex::new(Relations::default()),
         }
     }
 
@@ -102,32 +138,32 @@ impl Process {
 
     /// True if this is the main process of a program: it cannot be ended from outside.
     pub fn is_main(&self) -> bool {
-        matches!(self.sleeper, Sleeper::Doorbell(_))
+        matches!(self.sleeper, Sleeper::Main(_))
     }
 
     /// True once somebody has ended the process; it is to stop at the next chance.
     pub fn is_doomed(&self) -> bool {
-        self.doomed.load(Ordering::Acquire)
+        self.marks.load(Ordering::Acquire) & DOOMED != 0
     }
 
     /// True once the process was given up (see [`super::reaper`]).
     pub fn is_abandoned(&self) -> bool {
-        self.abandoned.load(Ordering::Acquire)
+        self.marks.load(Ordering::Acquire) & ABANDONED != 0
     }
 
     pub(super) fn set_abandoned(&self) {
-        self.abandoned.store(true, Ordering::Release);
+        self.marks.fetch_or(ABANDONED, Ordering::Release);
     }
 
     /// Wakes the process from its present or next sleep.
     pub fn wake(&self) {
-        self.sleeper.wake(self);
+        self.sleeper.wake();
     }
 
-    /// Its place in a pool, if it is on one.
-    pub fn member(&self) -> Option<&Member> {
+    /// What its pool knows of it, if it is on one.
+    pub fn scheduled(&self) -> Option<&Arc<Scheduled>> {
         match &self.sleeper {
-            Sleeper::Pooled(member) => Some(member),
+            Sleeper::Pooled(scheduled) => Some(scheduled),
             _ => None,
         }
     }
@@ -144,8 +180,8 @@ impl Process {
 
     /// Interrupts the thread, so that code that computes notices that the process was doomed.
     pub(super) fn interrupt(&self) {
-        if let Some(member) = self.member() {
-            return member.interrupt();
+        if let Some(scheduled) = self.scheduled() {
+            return scheduled.interrupt();
         }
         if let Some(thread) = *self.thread.lock() {
             // SAFETY: the thread takes itself away under the same lock before it ends.
@@ -153,13 +189,23 @@ impl Process {
         }
     }
 
+    /// How far the process has come.
+    pub fn stage(&self) -> Stage {
+        self.relations.lock().life.stage()
+    }
+
     /// When it began to close its state.
     pub(super) fn closing_since(&self) -> Option<Instant> {
-        self.bonds.lock().closing_since
+        self.relations.lock().life.closing_since()
+    }
+
+    /// Changes what the lock guards; `change` must not lock anything.
+    pub fn with_relations<T>(&self, change: impl FnOnce(&mut Relations) -> T) -> T {
+        change(&mut self.relations.lock())
     }
 
     pub(super) fn set_doomed(&self) {
-        self.doomed.store(true, Ordering::Release);
+        self.marks.fetch_or(DOOMED, Ordering::Release);
     }
 
     /// Puts a message into the mailbox and wakes the process if it sleeps.
@@ -207,29 +253,43 @@ impl Process {
 
     /// Bytes to charge for an envelope; 0 where nothing is charged.
     fn cost(&self, envelope: &Envelope) -> usize {
-        if self.host.settings.restricted && !envelope.is_paid() { envelope.size() } else { 0 }
+        if self.account.is_some() && !envelope.is_paid() { envelope.size() } else { 0 }
     }
 
     /// Counts bytes that others keep for the process towards its memory. `false`: there would be too many; they are counted
     /// all the same.
     pub fn charge(&self, size: usize) -> bool {
-        if !self.host.settings.restricted {
-            return true;
-        }
-        let before = self.charged.fetch_add(size, Ordering::Relaxed);
-        before.saturating_add(size) <= self.limits.memory
+        self.account.as_ref().is_none_or(|account| account.charge(size, self.limits.memory))
     }
 
     /// Undoes [`Process::charge`].
     pub fn discharge(&self, size: usize) {
-        if self.host.settings.restricted {
-            self.charged.fetch_sub(size, Ordering::Relaxed);
+        if let Some(account) = &self.account {
+            account.discharge(size);
         }
+    }
+
+    /// Charges the process for what it has put somewhere else, as long as that is there; `None` in the result where nothing is
+    /// charged.
+    ///
+    /// # Errors
+    /// It would be too much; nothing is charged then.
+    pub fn charge_elsewhere(&self, size: usize) -> Result<Option<Charge>, Failure> {
+        let Some(account) = &self.account else { return Ok(None) };
+        Charge::new(account, size, self.limits.memory).map(Some).ok_or(Failure::OutOfMemory)
     }
 
     /// Bytes charged so far.
     pub fn charged(&self) -> usize {
-        self.charged.load(Ordering::Relaxed)
+        self.account.as_ref().map_or(0, |account| account.charged())
+    }
+
+    /// Why a message to the process was not delivered, as a failure of the call.
+    pub fn failure(&self, undelivered: Undelivered) -> Failure {
+        match undelivered {
+            Undelivered::Gone => Failure::ProcessNotFound(self.pid.as_bytes().to_vec()),
+            Undelivered::Full => Failure::MailboxFull(self.pid.to_string()),
+        }
     }
 
     /// Puts a signal into the mailbox; `false` if the process takes nothing any more. No limit keeps a signal away.
@@ -263,33 +323,15 @@ impl Process {
     }
 }
 
-/// Bytes charged to a process for what it has put somewhere else, as long as that is there.
-#[derive(Debug)]
-pub struct Charge {
-    process: Weak<Process>,
-    size: usize,
-}
-
-impl Charge {
-    /// Charges the process. `None`: it would be too much.
-    pub fn to(process: &Arc<Process>, size: usize) -> Option<Self> {
-        let charge = Charge { process: Arc::downgrade(process), size };
-        // What does not fit is given back.
-        process.charge(size).then_some(charge)
-    }
-}
-
-impl Drop for Charge {
-    fn drop(&mut self) {
-        if let Some(process) = self.process.upgrade() {
-            process.discharge(self.size);
-        }
-    }
-}
-
 impl fmt::Debug for Process {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.pid)
+    }
+}
+
+impl HasPid for Arc<Process> {
+    fn pid(&self) -> &str {
+        &self.pid
     }
 }
 

@@ -8,12 +8,11 @@
 //!
 //! Before a fork the thread ends; the next process that needs it starts it anew.
 
-use super::exit;
 use super::failure::Failure;
+use super::lifecycle::Stage;
 use super::process::Process;
-use super::relations::{Stage, doom};
-use super::staff;
-use once_cell::sync::Lazy;
+use super::{directory, staff};
+use once_cell::sync::{Lazy, OnceCell};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -21,6 +20,17 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
+
+/// What the reaper does to processes, handed in by the page that knows how ([`super::exit`]).
+#[derive(Clone, Copy)]
+pub struct Actions {
+    /// Ends a process for this reason. `false` if it is gone.
+    pub doom: fn(&Arc<Process>, Failure) -> bool,
+    /// Does without the thread of a process.
+    pub give_up: fn(&Arc<Process>),
+}
+
+static ACTIONS: OnceCell<Actions> = OnceCell::new();
 
 /// Between two signals to the same process: at first, after 10 ms, after a second.
 const PAUSES: [Duration; 3] =
@@ -93,7 +103,9 @@ static STARTED: AtomicBool = AtomicBool::new(false);
 
 fn wake() {
     // Without the thread nothing is interrupted; processes still end when they look at their flag.
-    let _ = open();
+    if let Some(actions) = ACTIONS.get() {
+        let _ = open(*actions);
+    }
     MORE.notify_one();
 }
 
@@ -101,15 +113,17 @@ fn wake() {
 ///
 /// # Errors
 /// Those of the operating system.
-pub fn open() -> io::Result<()> {
+pub fn open(actions: Actions) -> io::Result<()> {
     static STARTING: Mutex<()> = Mutex::new(());
     if STARTED.load(Ordering::Acquire) {
         return Ok(());
     }
+    let actions = *ACTIONS.get_or_init(|| actions);
     let _one_at_a_time = STARTING.lock();
     if !STARTED.swap(true, Ordering::AcqRel) {
         // It takes the mark away itself when it ends.
-        staff::start(256 << 10, work).inspect_err(|_| STARTED.store(false, Ordering::Release))?;
+        staff::start(256 << 10, move || work(actions))
+            .inspect_err(|_| STARTED.store(false, Ordering::Release))?;
     }
     Ok(())
 }
@@ -165,8 +179,8 @@ pub fn closed() {
 /// 1 while the thread sleeps without looking at closing states. It begins so, not being started.
 static IDLE: AtomicUsize = AtomicUsize::new(1);
 
-fn work() {
-    crate::platform::name_thread("caretaker");
+fn work(actions: Actions) {
+    crate::platform::name_thread("reaper");
     let mut quiet = 0;
     let mut work = WORK.lock();
     loop {
@@ -176,14 +190,15 @@ fn work() {
         {
             let due = work.deadlines.pop().map(|Reverse(deadline)| deadline);
             if let Some((process, reason)) = due.and_then(|due| Some((due.target()?, due.reason))) {
-                MutexGuard::unlocked(&mut work, || doom(&process, reason));
+                MutexGuard::unlocked(&mut work, || (actions.doom)(&process, reason));
             }
         }
         let doomed = std::mem::take(&mut work.doomed);
         let left = MutexGuard::unlocked(&mut work, || {
-            let left: Vec<Doomed> = doomed.into_iter().filter(still_there).collect();
+            let left: Vec<Doomed> =
+                doomed.into_iter().filter(|doomed| still_there(doomed, actions)).collect();
             if CLOSING.load(Ordering::Acquire) > 0 {
-                give_up_closing();
+                give_up_closing(actions);
             }
             left
         });
@@ -231,11 +246,11 @@ fn pause_after(elapsed: Duration) -> Duration {
 }
 
 /// Interrupts a process, or gives it up when its grace is over. `false` if it is gone.
-fn still_there(doomed: &Doomed) -> bool {
+fn still_there(doomed: &Doomed, actions: Actions) -> bool {
     let process = &doomed.process;
     let over = doomed.since.elapsed().checked_sub(process.host.settings.terminate_grace);
     if over.is_some() {
-        exit::give_up(process);
+        (actions.give_up)(process);
     }
     if process.stage() == Stage::Gone && !process.is_abandoned() {
         return false;
@@ -245,11 +260,11 @@ fn still_there(doomed: &Doomed) -> bool {
 }
 
 /// Gives up processes whose state has been closing for too long.
-fn give_up_closing() {
-    let overdue = super::directory::select(|process| {
+fn give_up_closing(actions: Actions) {
+    let overdue = directory::select(|process| {
         process.closing_since().is_some_and(|since| since.elapsed() >= process.host.settings.terminate_grace)
     });
     for process in overdue {
-        exit::give_up(&process);
+        (actions.give_up)(&process);
     }
 }

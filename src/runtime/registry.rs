@@ -4,9 +4,9 @@
 //! `release` takes the names out after the stage was set.
 
 use super::failure::Failure;
+use super::lifecycle::Stage;
 use super::pid::looks_like_pid;
 use super::process::Process;
-use super::relations::Stage;
 use once_cell::sync::Lazy;
 use parking_lot::RwLock;
 use std::collections::{HashMap, HashSet};
@@ -38,15 +38,15 @@ pub fn register(name: &[u8], process: &Arc<Process>) -> Result<(), Failure> {
     if let Some(owner) = owner.filter(|owner| owner.stage() == Stage::Alive) {
         return Err(Failure::NameTaken { name: name.to_vec(), owner: owner.pid.to_string() });
     }
-    let alive = process.with_bonds(|bonds| {
-        let alive = bonds.stage == Stage::Alive;
+    let alive = process.with_relations(|relations| {
+        let alive = relations.life.stage() == Stage::Alive;
         if alive {
-            bonds.names.insert(name.to_vec());
+            relations.names.insert(name.to_vec());
         }
         alive
     });
     if alive && !process.charge(cost(name)) {
-        process.with_bonds(|bonds| bonds.names.remove(name));
+        process.with_relations(|relations| relations.names.remove(name));
         process.discharge(cost(name));
         return Err(Failure::OutOfMemory);
     }
@@ -97,7 +97,7 @@ pub fn unregister(
     allowed(&owner)?;
     names.remove(name);
     RELEASES.fetch_add(1, Ordering::Release);
-    owner.with_bonds(|bonds| bonds.names.remove(name));
+    owner.with_relations(|relations| relations.names.remove(name));
     owner.discharge(cost(name));
     Ok(true)
 }

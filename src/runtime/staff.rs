@@ -7,7 +7,6 @@
 //! Threads that wait for work look at [`is_dismissed`] before they sleep and whenever they wake, and end; what they were
 //! there for is started anew when it is needed.
 
-use super::{pool, reaper, threads};
 use crate::platform::{self, EndingThread};
 use parking_lot::{Condvar, Mutex};
 use std::io;
@@ -66,13 +65,11 @@ pub fn is_dismissed() -> bool {
     DISMISSED.load(Ordering::SeqCst)
 }
 
-/// Has all threads end, which must have nothing to do, and get nothing before [`recall`]. `false` if that takes too long;
-/// nothing is to be recalled then.
-pub fn dismiss() -> bool {
+/// Has all threads end, which must have nothing to do, and get nothing before [`recall`]. `rouse` wakes all that wait for work.
+/// `false` if that takes too long; nothing is to be recalled then.
+pub fn dismiss(rouse: impl FnOnce()) -> bool {
     DISMISSED.store(true, Ordering::SeqCst);
-    threads::rouse();
-    pool::rouse();
-    reaper::rouse();
+    rouse();
     let end = Instant::now() + LIMIT;
     let mut staff = STAFF.lock();
     while staff.present > 0 && !LEFT.wait_until(&mut staff, end).timed_out() {}

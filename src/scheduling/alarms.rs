@@ -3,7 +3,8 @@
 //! A timer belongs to its channel and needs nothing but it: when the channel is gone, its alarm means nothing.
 
 use super::channel::{Arming, Channel, Plain, Slot, Source};
-use super::scheduler::{Alarm, ChannelId, Finish, Scheduler};
+use super::ids::ChannelId;
+use super::scheduler::{Alarm, Finish, Scheduler};
 use crate::runtime::clock::Timestamp;
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};

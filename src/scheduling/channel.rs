@@ -4,8 +4,8 @@
 //! holds a *claim* until it runs again; others take only what is not claimed. So the values of a channel that can be taken
 //! right now are `available_to() - claims`.
 
+use super::ids::WaiterId;
 use super::mail::{Mail, Queue};
-use super::scheduler::WaiterId;
 use crate::runtime::clock::Timestamp;
 use crate::runtime::envelope::Envelope;
 use std::collections::VecDeque;

@@ -6,6 +6,7 @@
 
 mod alarms;
 mod channel;
+mod ids;
 mod mail;
 mod scheduler;
 mod transfer;
@@ -14,6 +15,7 @@ mod waiting;
 
 pub use alarms::Stopped;
 pub use channel::{Received, Sending, Ticket};
+pub use ids::{ChannelId, TaskId, WaiterId};
 pub use mail::Mail;
-pub use scheduler::{Case, Cases, ChannelId, Completion, Event, Finish, Owner, Scheduler, TaskId, WaiterId};
+pub use scheduler::{Case, Cases, Completion, Event, Finish, Owner, Scheduler};
 pub use views::Listening;

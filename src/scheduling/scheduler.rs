@@ -1,22 +1,14 @@
 //! The coroutines of one process and what they wait for.
 
 use super::channel::{Channel, Received, Source, Ticket};
+use super::ids::{ChannelId, TaskId, WaiterId};
 use super::mail::Mail;
 use crate::runtime::failure::Failure;
 use crate::runtime::timers::Timers;
 use rustc_hash::FxHashMap;
-use slotmap::{SlotMap, new_key_type};
+use slotmap::SlotMap;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
-
-new_key_type! {
-    /// A managed coroutine.
-    pub struct TaskId;
-    /// A channel.
-    pub struct ChannelId;
-    /// A wait that goes on.
-    pub struct WaiterId;
-}
 
 /// The kinds of event that another relation can remove again.
 #[derive(Clone, Copy, PartialEq)]

@@ -1,8 +1,9 @@
 //! Values through channels, without waiting: opening, sending, taking, closing.
 
 use super::channel::{Channel, Plain, Received, Sending, Slot, Source, Ticket};
+use super::ids::{ChannelId, WaiterId};
 use super::mail::next_of;
-use super::scheduler::{ChannelId, Finish, Scheduler, WaiterId};
+use super::scheduler::{Finish, Scheduler};
 use std::time::Instant;
 
 impl Scheduler {

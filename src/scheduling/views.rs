@@ -1,10 +1,12 @@
 //! The mailbox as Lua sees it: every message belongs to the listener of its topic or to the inbox, events to `events()`.
 
 use super::channel::{Channel, Source};
+use super::ids::ChannelId;
 use super::mail::{Mail, Stamped};
-use super::scheduler::{ChannelId, Event, Scheduler};
-use crate::runtime::envelope::{Envelope, Signal};
+use super::scheduler::{Event, Scheduler};
+use crate::runtime::envelope::Envelope;
 use crate::runtime::failure::Failure;
+use crate::runtime::signal::Signal;
 
 /// An open topic.
 #[derive(Clone, Copy, Debug, PartialEq)]

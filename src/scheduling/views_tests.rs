@@ -1,7 +1,7 @@
 //! The views of the mailbox against a model that keeps one list of all that waits.
 
 use super::*;
-use crate::runtime::exit::ExitRecord;
+use crate::runtime::signal::ExitRecord;
 use crate::scheduling::Received;
 use proptest::prelude::*;
 use std::collections::BTreeMap;

@@ -1,9 +1,8 @@
 //! Waiting for one of several cases: who stands in which row, who is marked, and how a wait ends.
 
 use super::channel::{Sending, Source, WaitingSend};
-use super::scheduler::{
-    Alarm, Case, Cases, ChannelId, Completion, Finish, Owner, Scheduler, Waiter, WaiterId,
-};
+use super::ids::{ChannelId, WaiterId};
+use super::scheduler::{Alarm, Case, Cases, Completion, Finish, Owner, Scheduler, Waiter};
 use crate::runtime::failure::Failure;
 use std::time::Instant;
 

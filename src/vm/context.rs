@@ -18,11 +18,12 @@ use crate::codec::encode::Encoder;
 use crate::executor::code::{Code, Started};
 use crate::lua::birth::Startup;
 use crate::platform::{self, Memory};
-use crate::runtime::envelope::{Envelope, Signal};
-use crate::runtime::exit::{ExitRecord, Outcome};
+use crate::runtime::envelope::Envelope;
 use crate::runtime::failure::Failure;
 use crate::runtime::pid::{self, ProcessId, looks_like_pid};
 use crate::runtime::process::Process;
+use crate::runtime::signal::Signal;
+use crate::runtime::signal::{ExitRecord, Outcome};
 use crate::runtime::spin::Patience;
 use crate::runtime::{directory, program, registry, relations};
 use crate::scheduling::{Cases, ChannelId, Event, Mail, Scheduler, TaskId};
@@ -418,9 +419,9 @@ impl Context {
             Signal::Childless => {
                 // It may have spawned others since, even before it has begun to wait.
                 let awaits = self.childless.get().is_some();
-                let alone = self.process.with_bonds(|bonds| {
-                    bonds.awaits_children |= awaits && bonds.children > 0;
-                    bonds.children == 0
+                let alone = self.process.with_relations(|relations| {
+                    relations.awaits_children |= awaits && relations.children > 0;
+                    relations.children == 0
                 });
                 if alone && let Some(channel) = self.childless.take() {
                     let mut scheduler = self.scheduler.borrow_mut();
@@ -435,7 +436,7 @@ impl Context {
     }
 
     fn take_link(&self, record: &ExitRecord) -> bool {
-        self.process.with_bonds(|bonds| bonds.links.remove(&record.id)).is_some()
+        self.process.with_relations(|relations| relations.links.remove(&record.id)).is_some()
     }
 
     /// A context for the same process with other code: what has arrived and what it watches go over (P-57).
@@ -484,7 +485,7 @@ impl Context {
 
     /// After `unlink`: no LINK_DOWN of this process can be received, and its failure is not raised.
     pub fn forget_linked(&self, pid: &[u8]) {
-        let broken = self.process.with_bonds(|bonds| pid::remove(&mut bonds.links, pid));
+        let broken = self.process.with_relations(|relations| pid::remove(&mut relations.links, pid));
         drop(broken);
         self.retract(Event::LinkDown, pid);
         let failures = self.link_failures.borrow_mut().take(pid);

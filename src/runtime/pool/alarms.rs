@@ -1,16 +1,13 @@
 //! The alarms of a pool: when which process has to look at its timers. One heap for all, kept by the overseer.
 //!
-//! A process has at most one alarm that counts, in [`Member::alarm`]; others of it in the heap are forgotten when they are
+//! A process has at most one alarm that counts, in [`Scheduled::alarm`]; others of it in the heap are forgotten when they are
 //! due. An alarm that rings too early does no harm: the process looks, and sets the next one. So a process that waits
 //! again and again with later and later deadlines leaves its alarm where it is.
 
-use super::member::Member;
-use super::{Entry, Pool};
-use crate::runtime::process::Process;
+use super::scheduled::Scheduled;
 use crate::runtime::timers::Timers;
 use once_cell::sync::Lazy;
 use parking_lot::{Condvar, Mutex};
-use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
@@ -38,58 +35,49 @@ pub struct Book {
 
 /// An entry of the heap.
 pub struct Alarm {
-    process: Weak<Process>,
+    process: Weak<Scheduled>,
     at: u64,
 }
 
 impl Alarm {
     fn is_wanted(&self) -> bool {
-        let process = self.process.upgrade();
-        let member = process.as_deref().and_then(Process::member);
-        member.is_some_and(|member| member.alarm.load(Ordering::Relaxed) == self.at)
+        self.process.upgrade().is_some_and(|process| process.alarm.load(Ordering::Relaxed) == self.at)
     }
 
     /// Wakes the process, if this is the alarm that counts.
     pub fn ring(self) {
         let Some(process) = self.process.upgrade() else { return };
-        let Some(member) = process.member() else { return };
-        let counts = member.alarm.compare_exchange(self.at, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        let counts = process.alarm.compare_exchange(self.at, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok();
         if counts {
             process.wake();
         }
     }
 }
 
-impl Pool {
-    /// Has the process woken at `deadline`, or before.
-    ///
-    /// # Safety
-    /// It is `RUNNING` on the calling worker.
-    pub(super) unsafe fn set_alarm(&self, entry: Entry, member: &Member, deadline: Instant) {
+impl Alarms {
+    /// Has the process, which is `RUNNING` on the calling worker, woken at `deadline`, or before.
+    pub(super) fn set(&self, process: &Arc<Scheduled>, deadline: Instant) {
         let at =
             u64::try_from(deadline.saturating_duration_since(*START).as_nanos()).unwrap_or(u64::MAX).max(1);
-        let present = member.alarm.load(Ordering::Acquire);
+        let present = process.alarm.load(Ordering::Acquire);
         if present != 0 && present <= at {
             return;
         }
-        member.alarm.store(at, Ordering::Release);
-        // SAFETY: the pool has a reference, which is only looked at here.
-        let process = ManuallyDrop::new(unsafe { Arc::from_raw(entry.0) });
-        let alarm = Alarm { process: Arc::downgrade(&process), at };
-        let mut book = self.alarms.book.lock();
+        process.alarm.store(at, Ordering::Release);
+        let alarm = Alarm { process: Arc::downgrade(process), at };
+        let mut book = self.book.lock();
         book.timers.start(deadline, alarm, Alarm::is_wanted);
         if book.asleep_until.is_none_or(|until| deadline < until) {
             book.asleep_until = Some(deadline);
-            self.alarms.earlier.notify_one();
+            self.earlier.notify_one();
         }
     }
 
     /// A worker has got up: from now on the overseer looks at what they do.
     pub(super) fn watch(&self) {
-        if !self.alarms.watching.load(Ordering::SeqCst) && !self.alarms.watching.swap(true, Ordering::SeqCst)
-        {
-            let _book = self.alarms.book.lock();
-            self.alarms.earlier.notify_one();
+        if !self.watching.load(Ordering::SeqCst) && !self.watching.swap(true, Ordering::SeqCst) {
+            let _book = self.book.lock();
+            self.earlier.notify_one();
         }
     }
 }

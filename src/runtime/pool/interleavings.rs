@@ -2,7 +2,7 @@
 //! real types do is one atomic operation each, so that taking turns between them shows everything that can happen on a
 //! machine that keeps one order of all changes of a word.
 
-use super::run_state::{Turn, Wake};
+use super::run_state::{RunState, Wake};
 use crate::runtime::envelope::Envelope;
 use crate::runtime::mailbox::{Mailbox, Owner};
 
@@ -10,7 +10,7 @@ const SENDERS: usize = 2;
 
 /// What the process and the others share.
 struct World {
-    turn: Turn,
+    turn: RunState,
     mailbox: Mailbox,
     queued: usize,
     taken: usize,
@@ -106,7 +106,7 @@ impl World {
 
 /// Plays one game: `choices` says who moves, and gets the number of those who could have where it has run out.
 fn play(choices: &mut Vec<(usize, usize)>, sleeps_inside: bool) {
-    let mut world = World { turn: Turn::default(), mailbox: Mailbox::default(), queued: 1, taken: 0 };
+    let mut world = World { turn: RunState::default(), mailbox: Mailbox::default(), queued: 1, taken: 0 };
     let mut next = Next::Begin;
     let mut senders = [Sender::Push; SENDERS + 1];
     senders[SENDERS] = Sender::Wake;

@@ -1,32 +1,32 @@
 //! Pool hosts: any number of processes on a few threads.
 //!
-//! A process on a pool is a thing that can be stepped ([`Body`]). It lies in exactly one place at a time, and its [`Turn`], one
-//! atomic word, says in which:
+//! What a pool runs is a task that can be stepped ([`Task`]). It lies in exactly one place at a time, and its run state
+//! ([`run_state`]), one atomic word, says in which:
 //!
-//! | turn        | where it is                                                                        |
+//! | run state   | where it is                                                                        |
 //! |-------------|------------------------------------------------------------------------------------|
 //! | `IDLE`      | nowhere: it waits for mail, or for an alarm                                          |
-//! | `SCHEDULED` | in one queue, once, or in the slot of one worker                                     |
-//! | `RUNNING`   | in a step on one worker, which alone touches its body                                |
+//! | `SCHEDULED` | in one queue, once, or in the next place of one worker                               |
+//! | `RUNNING`   | in a step on one worker, which alone touches its task                                |
 //! | `NOTIFIED`  | the same, and somebody has woken it since: it must look again before it is idle       |
 //! | `BLOCKED`   | inside a step, asleep: a wait where nothing can yield keeps its worker               |
 //! | `OVER`      | nowhere, for ever                                                                    |
 //!
 //! **No wake-up is lost.** A worker leaves a process idle in this order: it sets the alarm, announces in the mailbox that the
-//! owner sleeps (`Mailbox::park`, which fails if there is mail), and changes `RUNNING` to `IDLE`, which fails if the turn is
+//! owner sleeps (`Mailbox::park`, which fails if there is mail), and changes `RUNNING` to `IDLE`, which fails if the state is
 //! `NOTIFIED`. Whoever pushes first after the announcement has to wake, and waking either finds `IDLE` and queues the process,
-//! or leaves `NOTIFIED` behind. Everybody else who wakes finds a turn that leads to another step anyhow.
+//! or leaves `NOTIFIED` behind. Everybody else who wakes finds a state that leads to another step anyhow.
 //!
-//! **Nothing is counted.** The pool has one reference to each of its processes, from its start until it is over. Queues and
-//! slots hold bare pointers: what lies in them is `SCHEDULED`, so it is not over.
+//! **Nothing is counted.** The pool has one reference to each [`Scheduled`], from its start until it is over. Queues and
+//! next places hold bare pointers ([`scheduled::Entry`]): what lies in them is `SCHEDULED`, so it is not over.
 //!
-//! **Workers** ([`worker`]) take from: their slot (the process that the last step has woken, so that two partners hand a
+//! **Workers** ([`worker`]) take from: their next place (the process that the last step has woken, so that two partners hand a
 //! message over without any system call), their own queue, the common queue, the queues of others. One that finds nothing
 //! looks out for a moment and parks. Whoever puts something into a queue wakes one parked worker, unless one is searching
-//! already; a worker that stops searching because it has found something passes the duty on ([`crew`]).
+//! already; a worker that stops searching because it has found something passes the duty on ([`idle`], [`shared`]).
 //!
 //! **The overseer** ([`overseer`]) is one thread for a pool. It keeps the alarms, and while workers are busy it looks at
-//! them: it moves on what lies in the slot of a worker whose step goes on, asks code that computes to give way when others
+//! them: it moves on what lies in the next place of a worker whose step goes on, asks code that computes to give way when others
 //! are ready, and where that does not help counts its worker as away. While all workers are parked, or away, and nothing
 //! waits in a queue, the overseer sleeps too.
 //!
@@ -39,47 +39,35 @@
 //!
 //! **Before a fork** all of them end if nothing is left to do; the next process that starts finds the pool not open.
 //!
-//! Locks: [`crew`]'s list, the alarms, and a seat's thread, each for a few instructions, one at a time.
+//! Locks: the list of idle workers, the alarms, and a slot's thread, each for a few instructions, one at a time.
 
 mod alarms;
 mod idle;
 #[cfg(test)]
 mod interleavings;
-mod member;
 mod overseer;
 mod run_state;
+mod scheduled;
+mod shared;
+mod task;
 #[cfg(test)]
 mod tests;
 mod worker;
 mod worker_slot;
+mod worker_thread;
 
-pub use member::Member;
+pub use scheduled::Scheduled;
+pub use shared::Pool;
+pub use task::{Step, Task};
 pub use worker::is_asked_to_give_way;
 
-use super::process::Process;
-use super::step::Step;
 use alarms::Alarms;
 use crossbeam::deque::Injector;
-use idle::Crew;
+use idle::IdleWorkers;
 use parking_lot::Mutex;
+use scheduled::{Entry, Scheduler};
 use std::io;
 use std::sync::Arc;
-
-/// What a pool steps: the life of a process, as the VM implements it.
-pub trait Body: Send {
-    /// Runs the process until all of it waits, or it was resumed `turns` times.
-    fn step(&mut self, turns: usize) -> Step;
-
-    /// After the last step: the process is ended and everybody told.
-    fn end(self: Box<Self>);
-}
-
-/// A process in a queue: `SCHEDULED`, hence alive (see the top of the page).
-#[derive(Clone, Copy, PartialEq)]
-struct Entry(*const Process);
-
-// SAFETY: a process may be used by any thread.
-unsafe impl Send for Entry {}
 
 /// All pools.
 static POOLS: Mutex<Vec<&'static Pool>> = Mutex::new(Vec::new());
@@ -91,23 +79,6 @@ pub(super) fn rouse() {
     }
 }
 
-/// The threads of one host.
-pub struct Pool {
-    /// How many processes may run at a time.
-    size: usize,
-    /// Bytes of C stack for each worker.
-    stack_size: usize,
-    /// What the workers are called.
-    name: Box<str>,
-    /// Processes that belong to no worker yet.
-    queue: Injector<Entry>,
-    crew: Crew,
-    alarms: Alarms,
-    /// The system grants no thread.
-    #[cfg(test)]
-    refuses_threads: std::sync::atomic::AtomicBool,
-}
-
 impl Pool {
     /// A pool without threads yet; it stays for ever.
     pub fn new(name: &str, size: usize, stack_size: usize) -> &'static Pool {
@@ -115,8 +86,10 @@ impl Pool {
             size,
             stack_size,
             name: name.into(),
+            work: worker::work,
+            oversee: overseer::oversee,
             queue: Injector::new(),
-            crew: Crew::default(),
+            workers: IdleWorkers::default(),
             alarms: Alarms::default(),
             #[cfg(test)]
             refuses_threads: Default::default(),
@@ -125,38 +98,19 @@ impl Pool {
         pool
     }
 
-    /// Hands a process over to the pool, which starts its threads for the first one.
+    /// Makes a place in the pool for a process that is going to be started.
+    pub fn admit(&'static self) -> Arc<Scheduled> {
+        Arc::new(Scheduled::new(self))
+    }
+
+    /// Takes over the task of a process that was admitted. The pool starts its threads for the first one.
     ///
     /// # Errors
-    /// The operating system grants no thread; the process has not run then.
-    pub fn start(&'static self, process: &Arc<Process>, body: Box<dyn Body>) -> io::Result<()> {
+    /// The operating system grants no thread; the task has not run then.
+    pub fn start(&'static self, process: &Arc<Scheduled>, task: Box<dyn Task>) -> io::Result<()> {
         self.open()?;
-        let Some(member) = process.member() else {
-            return Err(io::ErrorKind::Unsupported.into());
-        };
-        member.begin(body);
-        process.realm.thread_started();
+        process.begin(task);
         self.schedule(Entry(Arc::into_raw(Arc::clone(process))));
         Ok(())
-    }
-
-    /// True if something lies in a queue that an idle worker could take.
-    fn has_work(&self) -> bool {
-        !self.queue.is_empty() || self.crew.seats().iter().any(|seat| seat.has_queued())
-    }
-
-    /// True if every active worker is parked, and nothing waits for one.
-    fn is_asleep(&self) -> bool {
-        self.crew.is_asleep() && !self.has_work()
-    }
-
-    /// Puts a process that has just become `SCHEDULED` where a worker finds it.
-    #[inline(always)]
-    fn schedule(&'static self, entry: Entry) {
-        let left = worker::of_this_thread(self, |worker| worker.put_in_slot(entry));
-        if left.is_none() {
-            self.queue.push(entry);
-            self.notify();
-        }
     }
 }

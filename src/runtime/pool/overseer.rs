@@ -1,13 +1,12 @@
 //! The overseer of a pool: rings alarms, and sees to it that no process keeps the others from running.
 
-use super::Pool;
 use super::alarms::Book;
-use super::worker_slot::Seat;
+use super::shared::Pool;
+use super::worker_slot::WorkerSlot;
 use crate::platform;
 use crate::runtime::staff;
 use parking_lot::MutexGuard;
 use rustc_hash::FxHashMap;
-use std::io;
 use std::ptr;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -24,15 +23,8 @@ const PATIENCE: Duration = Duration::from_millis(5);
 /// How many looks in a row find all workers parked before the overseer sleeps too.
 const QUIET: u32 = 3;
 
-/// Starts the thread of the overseer.
-///
-/// # Errors
-/// Those of the operating system.
-pub fn start(pool: &'static Pool) -> io::Result<()> {
-    staff::start(256 << 10, move || oversee(pool))
-}
-
-fn oversee(pool: &'static Pool) {
+/// What the overseer's thread does.
+pub fn oversee(pool: &'static Pool) {
     platform::name_thread("overseer");
     let mut rounds = Rounds::default();
     let mut quiet = 0;
@@ -67,7 +59,7 @@ fn oversee(pool: &'static Pool) {
         }
         if staff::is_dismissed() {
             pool.alarms.watching.store(false, Ordering::SeqCst);
-            return pool.crew.overseer_quits();
+            return pool.workers.overseer_quits();
         }
         match book.asleep_until {
             Some(until) if until <= now => {}
@@ -90,52 +82,52 @@ fn ring_due(book: &mut MutexGuard<'_, Book>) {
 /// What was seen at the last looks: the step each worker was in, and since when.
 #[derive(Default)]
 struct Rounds {
-    seen: FxHashMap<*const Seat, (u64, Instant)>,
-    before: FxHashMap<*const Seat, (u64, Instant)>,
+    seen: FxHashMap<*const WorkerSlot, (u64, Instant)>,
+    before: FxHashMap<*const WorkerSlot, (u64, Instant)>,
 }
 
 impl Rounds {
     fn look(&mut self, pool: &'static Pool) {
-        let seats = pool.crew.seats().clone();
+        let slots = pool.workers.slots().clone();
         std::mem::swap(&mut self.seen, &mut self.before);
         self.seen.clear();
         let now = Instant::now();
-        for seat in seats {
-            if seat.away.load(Ordering::Relaxed) {
-                empty_slot(pool, seat);
+        for slot in slots {
+            if slot.away.load(Ordering::Relaxed) {
+                release_next(pool, slot);
                 continue;
             }
-            let Some(step) = seat.step() else { continue };
-            let before = self.before.get(&ptr::from_ref(seat)).filter(|before| before.0 == step);
+            let Some(step) = slot.step() else { continue };
+            let before = self.before.get(&ptr::from_ref(slot)).filter(|before| before.0 == step);
             let since = before.map_or(now, |before| before.1);
-            self.seen.insert(seat, (step, since));
+            self.seen.insert(slot, (step, since));
             if before.is_some() {
-                step_goes_on(pool, seat, step, now - since);
+                step_goes_on(pool, slot, step, now - since);
             }
         }
         pool.relieve();
     }
 }
 
-/// Puts what lies in the slot where others find it.
-fn empty_slot(pool: &'static Pool, seat: &'static Seat) {
-    if let Some(entry) = seat.empty_slot() {
+/// Puts what would be stepped next where others find it.
+fn release_next(pool: &'static Pool, slot: &'static WorkerSlot) {
+    if let Some(entry) = slot.take_next() {
         pool.queue.push(entry);
         pool.notify();
     }
 }
 
 /// The worker has been in the same step for this long.
-fn step_goes_on(pool: &'static Pool, seat: &'static Seat, step: u64, age: Duration) {
+fn step_goes_on(pool: &'static Pool, slot: &'static WorkerSlot, step: u64, age: Duration) {
     if age >= TICK {
-        empty_slot(pool, seat);
+        release_next(pool, slot);
     }
-    let waited_for = || pool.has_work() && !pool.crew.has_hands();
-    if age < SLICE || !(waited_for() || pool.crew.is_crowded(pool.size)) {
+    let waited_for = || pool.has_work() && !pool.workers.has_hands();
+    if age < SLICE || !(waited_for() || pool.workers.is_crowded(pool.size)) {
         return;
     }
-    seat.ask(step);
-    if age >= SLICE + PATIENCE && seat.step() == Some(step) {
-        pool.crew.go_away(seat);
+    slot.ask(step);
+    if age >= SLICE + PATIENCE && slot.step() == Some(step) {
+        pool.workers.go_away(slot);
     }
 }

@@ -10,7 +10,7 @@ const BLOCKED: u8 = 4;
 const OVER: u8 = 5;
 
 /// See the top of the page.
-pub struct Turn(AtomicU8);
+pub struct RunState(AtomicU8);
 
 /// What whoever has woken a process has to do.
 #[derive(Debug, PartialEq)]
@@ -24,27 +24,27 @@ pub enum Wake {
     Unpark,
 }
 
-impl Default for Turn {
+impl Default for RunState {
     /// Of a process that is about to be queued for the first time.
     fn default() -> Self {
-        Turn(AtomicU8::new(SCHEDULED))
+        RunState(AtomicU8::new(SCHEDULED))
     }
 }
 
-impl Turn {
+impl RunState {
     /// Somebody has something for the process. Any thread, at any time.
     pub fn wake(&self) -> Wake {
-        let mut turn = self.0.load(Ordering::Acquire);
+        let mut state = self.0.load(Ordering::Acquire);
         loop {
-            let (next, wake) = match turn {
+            let (next, wake) = match state {
                 IDLE => (SCHEDULED, Wake::Queue),
                 RUNNING => (NOTIFIED, Wake::Nothing),
                 BLOCKED => (NOTIFIED, Wake::Unpark),
                 _ => return Wake::Nothing,
             };
-            match self.0.compare_exchange_weak(turn, next, Ordering::AcqRel, Ordering::Acquire) {
+            match self.0.compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return wake,
-                Err(now) => turn = now,
+                Err(now) => state = now,
             }
         }
     }
@@ -77,7 +77,7 @@ impl Turn {
         blocked
     }
 
-    /// True as long as nobody has woken the process since [`Turn::block`].
+    /// True as long as nobody has woken the process since [`RunState::block`].
     pub fn is_blocked(&self) -> bool {
         self.0.load(Ordering::Acquire) == BLOCKED
     }
@@ -104,41 +104,41 @@ mod tests {
 
     #[test]
     fn is_queued_by_the_first_who_wakes_it_only() {
-        let turn = Turn::default();
-        assert_eq!(turn.wake(), Wake::Nothing, "queued already");
-        turn.begin();
-        assert!(turn.rest());
-        assert_eq!(turn.wake(), Wake::Queue);
-        assert_eq!(turn.wake(), Wake::Nothing);
+        let state = RunState::default();
+        assert_eq!(state.wake(), Wake::Nothing, "queued already");
+        state.begin();
+        assert!(state.rest());
+        assert_eq!(state.wake(), Wake::Queue);
+        assert_eq!(state.wake(), Wake::Nothing);
     }
 
     #[test]
     fn one_that_is_woken_in_its_step_does_not_rest() {
-        let turn = Turn::default();
-        turn.begin();
-        assert_eq!(turn.wake(), Wake::Nothing);
-        assert!(!turn.rest(), "it has to look again");
-        assert!(turn.rest());
+        let state = RunState::default();
+        state.begin();
+        assert_eq!(state.wake(), Wake::Nothing);
+        assert!(!state.rest(), "it has to look again");
+        assert!(state.rest());
     }
 
     #[test]
     fn one_that_sleeps_in_its_step_has_its_worker_unparked() {
-        let turn = Turn::default();
-        turn.begin();
-        assert!(turn.block() && turn.is_blocked());
-        assert_eq!(turn.wake(), Wake::Unpark);
-        assert!(!turn.is_blocked());
-        turn.unblock();
-        assert_eq!(turn.wake(), Wake::Nothing);
-        assert!(!turn.block(), "woken before it slept");
+        let state = RunState::default();
+        state.begin();
+        assert!(state.block() && state.is_blocked());
+        assert_eq!(state.wake(), Wake::Unpark);
+        assert!(!state.is_blocked());
+        state.unblock();
+        assert_eq!(state.wake(), Wake::Nothing);
+        assert!(!state.block(), "woken before it slept");
     }
 
     #[test]
     fn nobody_wakes_one_that_is_over() {
-        let turn = Turn::default();
-        turn.begin();
-        turn.finish();
-        assert_eq!(turn.wake(), Wake::Nothing);
-        assert!(!turn.is_running());
+        let state = RunState::default();
+        state.begin();
+        state.finish();
+        assert_eq!(state.wake(), Wake::Nothing);
+        assert!(!state.is_running());
     }
 }

@@ -2,31 +2,36 @@
 
 use super::*;
 use crate::runtime::envelope::Envelope;
+use crate::runtime::exit::doom;
 use crate::runtime::failure::Failure;
 use crate::runtime::host::{self, Host, Settings};
-use crate::runtime::relations::doom;
-use crate::runtime::wake::Sleeper;
-use crate::runtime::{exit, program};
+use crate::runtime::process::Process;
+use crate::runtime::{exit, live};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Weak, mpsc};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// What the process does in a step; called until it says that it is over.
 type Act = Box<dyn FnMut(&Process) -> Step + Send>;
 
 struct Scripted {
-    process: Weak<Process>,
+    process: Arc<Process>,
     act: Act,
 }
 
-impl Body for Scripted {
+impl Task for Scripted {
     fn step(&mut self, _: usize) -> Step {
-        let process = self.process.upgrade().unwrap();
+        let process = Arc::clone(&self.process);
+        process.mailbox.unpark();
         if process.is_doomed() { Step::Over } else { (self.act)(&process) }
     }
 
+    fn park(&self) -> bool {
+        Arc::clone(&self.process).mailbox.park()
+    }
+
     fn end(self: Box<Self>) {
-        let process = self.process.upgrade().unwrap();
+        let process = Arc::clone(&self.process);
         exit::begin(&process, Ok(Vec::new()));
         exit::finish(&process);
     }
@@ -42,10 +47,10 @@ fn host(workers: usize) -> Arc<Host> {
 
 fn start(host: &Arc<Host>, act: impl FnMut(&Process) -> Step + Send + 'static) -> Arc<Process> {
     host.enter().unwrap();
-    program::one_more();
-    let process = Arc::new(Process::new("t:t", Arc::clone(host), Arc::default(), Sleeper::on(host)));
-    let body = Scripted { process: Arc::downgrade(&process), act: Box::new(act) };
-    host.pool().unwrap().start(&process, Box::new(body)).unwrap();
+    live::one_more();
+    let process = Arc::new(Process::new("t:t", Arc::clone(host), Arc::default(), host.sleeper()));
+    let body = Scripted { process: Arc::clone(&process), act: Box::new(act) };
+    host.pool().unwrap().start(process.scheduled().unwrap(), Box::new(body)).unwrap();
     process
 }
 
@@ -148,7 +153,7 @@ fn an_earlier_deadline_counts() {
     let _ = over.recv_timeout(LONG).unwrap();
     let start = Instant::now();
     // The alarm that counts is the one of five milliseconds; it leaves the later one behind.
-    while process.member().unwrap().alarm.load(Ordering::Acquire) == 0 {
+    while process.scheduled().unwrap().alarm.load(Ordering::Acquire) == 0 {
         assert!(start.elapsed() < LONG);
         std::thread::yield_now();
     }
@@ -186,7 +191,7 @@ fn a_worker_that_sleeps_inside_a_step_is_replaced() {
     }
     let start = Instant::now();
     let pool = host.pool().unwrap();
-    while pool.crew.seats().len() > 1 {
+    while pool.workers.slots().len() > 1 {
         assert!(start.elapsed() < LONG, "workers that are not needed stay");
         std::thread::sleep(Duration::from_millis(10));
     }
@@ -250,7 +255,7 @@ fn a_pool_asleep_whose_workers_are_all_away_goes_on() {
         over.recv_timeout(LONG).unwrap();
     }
     let start = Instant::now();
-    while pool.crew.seats().len() > 2 {
+    while pool.workers.slots().len() > 2 {
         assert!(start.elapsed() < LONG, "workers that are not needed stay");
         std::thread::sleep(Duration::from_millis(10));
     }

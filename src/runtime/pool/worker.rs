@@ -1,13 +1,15 @@
 //! A worker: takes a process, runs a step of it, puts it where it belongs.
 
-use super::worker_slot::Seat;
-use super::{Entry, Pool};
+use super::scheduled::{Entry, Scheduler};
+use super::shared::Pool;
+use super::task::Step;
+use super::worker_slot::WorkerSlot;
 use crate::platform;
 use crate::runtime::spin::Patience;
 use crate::runtime::staff;
-use crate::runtime::step::Step;
 use crossbeam::deque::{Steal, Worker as Queue};
 use std::cell::Cell;
+use std::mem::ManuallyDrop;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -36,7 +38,7 @@ thread_local! {
 /// See the top of the page.
 pub struct Worker {
     pool: &'static Pool,
-    seat: &'static Seat,
+    slot: &'static WorkerSlot,
     queue: Queue<Entry>,
     taken: Cell<u32>,
     streak: Cell<u32>,
@@ -54,63 +56,73 @@ pub fn of_this_thread<T>(pool: &'static Pool, act: impl FnOnce(&Worker) -> T) ->
 /// True if the step that this thread runs was asked to give way. Async-signal-safe.
 pub fn is_asked_to_give_way() -> bool {
     // SAFETY: as in `of_this_thread`.
-    unsafe { WORKER.with(Cell::get).as_ref() }.is_some_and(|worker| worker.seat.is_asked())
+    unsafe { WORKER.with(Cell::get).as_ref() }.is_some_and(|worker| worker.slot.is_asked())
 }
 
-/// Runs `act`, which sleeps inside a step: what lies with this worker goes to others, who get help if they need it.
-pub fn away(pool: &'static Pool, act: impl FnOnce()) {
-    let seat = of_this_thread(pool, |worker| {
-        worker.hand_over();
-        worker.seat
-    });
-    let Some(seat) = seat else { return act() };
-    pool.crew.go_away(seat);
-    pool.relieve();
-    act();
-    pool.crew.come_back(seat);
-    // The time asleep is not time that it has computed.
-    seat.renew_step();
-    pool.watch();
+impl Scheduler for Pool {
+    #[inline]
+    fn schedule(&'static self, entry: Entry) {
+        let left = of_this_thread(self, |worker| worker.put_next(entry));
+        if left.is_none() {
+            self.queue.push(entry);
+            self.notify();
+        }
+    }
+
+    fn away(&'static self, sleep: &mut dyn FnMut()) {
+        let slot = of_this_thread(self, |worker| {
+            worker.hand_over();
+            worker.slot
+        });
+        let Some(slot) = slot else { return sleep() };
+        self.workers.go_away(slot);
+        self.relieve();
+        sleep();
+        self.workers.come_back(slot);
+        // The time asleep is not time that it has computed.
+        slot.renew_step();
+        self.alarms.watch();
+    }
 }
 
 /// The body of a worker's thread, which is counted as active and searching.
-pub fn work(pool: &'static Pool, seat: &'static Seat) {
+pub fn work(pool: &'static Pool, slot: &'static WorkerSlot) {
     platform::name_thread(&pool.name);
-    let queue = seat.take();
+    let queue = slot.take();
     let worker = Worker {
         pool,
-        seat,
+        slot,
         queue,
         taken: Cell::new(0),
         streak: Cell::new(0),
         patience: Patience::default(),
     };
     WORKER.with(|own| own.set(&worker));
-    pool.watch();
+    pool.alarms.watch();
     let mut next = worker.search();
     while let Some(entry) = next {
         worker.run(entry);
         next = match worker.is_wanted() {
             true => worker.next().or_else(|| {
-                pool.crew.begin_search();
+                pool.workers.begin_search();
                 worker.search()
             }),
             false => worker.wait_as_spare(),
         };
     }
     WORKER.with(|own| own.set(ptr::null()));
-    seat.leave(worker.queue);
-    pool.crew.free(seat);
+    slot.leave(worker.queue);
+    pool.workers.free(slot);
 }
 
 impl Worker {
     /// Has the process stepped next; the one that would have been lies in the queue then, for anybody. Nobody looks into the
     /// slot of a worker that is stuck.
-    pub fn put_in_slot(&self, entry: Entry) {
-        if self.seat.away.load(Ordering::Relaxed) {
+    pub fn put_next(&self, entry: Entry) {
+        if self.slot.away.load(Ordering::Relaxed) {
             return self.put_in_common_queue(entry);
         }
-        if let Some(before) = self.seat.fill_slot(entry) {
+        if let Some(before) = self.slot.put_next(entry) {
             self.queue.push(before);
             self.pool.notify();
         }
@@ -124,7 +136,7 @@ impl Worker {
 
     /// Moves what lies in the slot to where others find it.
     fn hand_over(&self) {
-        if let Some(entry) = self.seat.empty_slot() {
+        if let Some(entry) = self.slot.take_next() {
             self.queue.push(entry);
         }
         if !self.queue.is_empty() {
@@ -137,7 +149,7 @@ impl Worker {
     /// What this worker steps next, if there is anything in easy reach: what lies in the slot, so that an answer does not wait
     /// for others to compute, but not for ever.
     fn next(&self) -> Option<Entry> {
-        let own = self.seat.empty_slot();
+        let own = self.slot.take_next();
         let alone = || self.queue.is_empty() && self.pool.queue.is_empty();
         if own.is_some() && (self.streak.get() < STREAK || alone()) {
             self.streak.set(self.streak.get().saturating_add(1));
@@ -166,12 +178,12 @@ impl Worker {
     }
 
     fn steal(&self) -> Option<Entry> {
-        let seats = self.pool.crew.seats();
-        let own = seats.iter().position(|seat| ptr::eq(*seat, self.seat)).unwrap_or(0);
-        for place in 1..=seats.len() {
-            let seat = seats[(own + place) % seats.len()];
+        let slots = self.pool.workers.slots();
+        let own = slots.iter().position(|slot| ptr::eq(*slot, self.slot)).unwrap_or(0);
+        for place in 1..=slots.len() {
+            let slot = slots[(own + place) % slots.len()];
             loop {
-                match seat.stealer().steal_batch_and_pop(&self.queue) {
+                match slot.stealer().steal_batch_and_pop(&self.queue) {
                     Steal::Success(entry) => return Some(entry),
                     Steal::Empty => break,
                     Steal::Retry => {}
@@ -192,37 +204,37 @@ impl Worker {
             };
             self.patience.wait(None, look, || self.sleep());
             if found.is_some() {
-                if self.pool.crew.end_search() && self.pool.has_work() {
+                if self.pool.workers.end_search() && self.pool.has_work() {
                     self.pool.notify();
                 }
                 return found;
             }
         }
-        self.pool.crew.quit(self.seat);
+        self.pool.workers.quit(self.slot);
         None
     }
 
     /// Sleeps until somebody calls, unless there is something already. The worker is counted as searching before and after.
     fn sleep(&self) {
-        self.pool.crew.lie_down(self.seat);
-        if (self.pool.has_work() || staff::is_dismissed()) && self.pool.crew.stand_up(self.seat) {
+        self.pool.workers.park(self.slot);
+        if (self.pool.has_work() || staff::is_dismissed()) && self.pool.workers.unpark(self.slot) {
             return;
         }
-        while !self.seat.called.swap(false, Ordering::AcqRel) {
+        while !self.slot.called.swap(false, Ordering::AcqRel) {
             std::thread::park();
         }
-        self.pool.watch();
+        self.pool.alarms.watch();
     }
 
     // ---- coming and going
 
     /// After each step: whether the worker goes on.
     fn is_wanted(&self) -> bool {
-        if self.seat.away.load(Ordering::Relaxed) {
-            self.pool.crew.come_back(self.seat);
-            self.pool.watch();
+        if self.slot.away.load(Ordering::Relaxed) {
+            self.pool.workers.come_back(self.slot);
+            self.pool.alarms.watch();
         }
-        if !self.pool.crew.is_overstaffed(self.pool.size) {
+        if !self.pool.workers.is_overstaffed(self.pool.size) {
             return true;
         }
         // What lies here must not stay behind.
@@ -230,7 +242,7 @@ impl Worker {
         while let Some(entry) = self.queue.pop() {
             self.pool.queue.push(entry);
         }
-        let retired = self.pool.crew.retire(self.seat, self.pool.size);
+        let retired = self.pool.workers.retire(self.slot, self.pool.size);
         self.pool.notify();
         !retired
     }
@@ -240,66 +252,61 @@ impl Worker {
         if !staff::is_dismissed() {
             std::thread::park_timeout(SPARE);
         }
-        while !self.seat.called.swap(false, Ordering::AcqRel) {
-            if self.pool.crew.dismiss(self.seat) {
+        while !self.slot.called.swap(false, Ordering::AcqRel) {
+            if self.pool.workers.dismiss(self.slot) {
                 return None;
             }
             std::thread::park_timeout(SPARE);
         }
-        self.pool.watch();
+        self.pool.alarms.watch();
         self.search()
     }
 
     // ---- stepping
 
     fn run(&self, entry: Entry) {
-        // SAFETY: what was in a queue is not over, and the pool has a reference to it until then.
-        let process = unsafe { &*entry.0 };
-        let Some(member) = process.member() else { return };
-        self.seat.begin_step();
-        member.sit_down(self.seat);
+        // SAFETY: `start` has made the reference that the pool has until the process is over; what was in a queue is not over.
+        let process = ManuallyDrop::new(unsafe { Arc::from_raw(entry.0) });
+        self.slot.begin_step();
+        process.run_on(&self.slot.thread);
         let mut repeats = REPEATS;
         loop {
-            process.mailbox.unpark();
             // SAFETY: the process is `RUNNING` here.
-            let body = unsafe { member.body() };
-            let Some(running) = body else { return };
+            let task = unsafe { process.task() };
+            let Some(running) = task else { return };
             match running.step(TURNS) {
                 Step::Over => {
-                    if let Some(body) = body.take() {
-                        body.end();
+                    if let Some(task) = task.take() {
+                        task.end();
                     }
-                    member.turn.finish();
-                    let realm = Arc::clone(&process.realm);
-                    // SAFETY: the reference that `start` has made; the process is in no queue and never will be.
-                    drop(unsafe { Arc::from_raw(entry.0) });
-                    realm.thread_ended();
+                    process.state.finish();
+                    // The process is in no queue and never will be.
+                    drop(ManuallyDrop::into_inner(process));
                     break;
                 }
                 Step::Waiting(deadline) if repeats > 0 => {
                     if let Some(deadline) = deadline {
-                        // SAFETY: as above.
-                        unsafe { self.pool.set_alarm(entry, member, deadline) };
+                        self.pool.alarms.set(&process, deadline);
                     }
-                    if process.mailbox.park() && member.turn.rest() {
+                    if running.park() && process.state.rest() {
                         break;
                     }
                     repeats -= 1;
                 }
                 Step::Ready | Step::Waiting(_) => {
-                    member.turn.give_way();
+                    process.state.give_way();
                     self.give_way(entry);
                     break;
                 }
             }
         }
-        self.seat.end_step();
+        self.slot.end_step();
     }
 
     /// Puts a process that could go on behind all others.
     fn give_way(&self, entry: Entry) {
         if self.queue.is_empty() && self.pool.queue.is_empty() {
-            self.put_in_slot(entry);
+            self.put_next(entry);
         } else {
             self.pool.queue.push(entry);
             self.pool.notify();

@@ -1,19 +1,17 @@
-//! What others see of a worker. A seat stays for ever; when its thread ends, the next new one takes it.
+//! What others see of a worker. A slot stays for ever; when its thread ends, the next new one takes it.
 
-use super::Entry;
-use crate::platform::signal::{self, Target};
-use crate::runtime::process::Process;
+use super::scheduled::{Entry, Scheduled};
+use super::worker_thread::WorkerThread;
 use crossbeam::deque::{Stealer, Worker as Queue};
 use parking_lot::Mutex;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
-use std::thread::Thread;
 
 /// See the top of the page. A cache line for itself: its worker writes it in every step.
 #[repr(align(128))]
-pub struct Seat {
+pub struct WorkerSlot {
     /// The process that the present step has woken, to be stepped next.
-    slot: AtomicPtr<Process>,
+    next: AtomicPtr<Scheduled>,
     /// Odd inside a step; never the same again.
     steps: AtomicU64,
     /// The step that was asked to give way.
@@ -23,77 +21,61 @@ pub struct Seat {
     /// The worker is to get up: it may be unparked for other reasons.
     pub called: AtomicBool,
     stealer: Stealer<Entry>,
-    /// The queue itself, while no thread sits here.
+    /// The queue itself, while no thread works here.
     queue: Mutex<Option<Queue<Entry>>>,
-    thread: Mutex<Option<(Thread, Target)>>,
+    /// The thread that works here.
+    pub thread: WorkerThread,
 }
 
-impl Seat {
-    /// A new seat.
-    pub fn new() -> &'static Seat {
+impl WorkerSlot {
+    /// A new worker slot.
+    pub fn new() -> &'static WorkerSlot {
         let queue = Queue::new_fifo();
-        Box::leak(Box::new(Seat {
-            slot: AtomicPtr::new(ptr::null_mut()),
+        Box::leak(Box::new(WorkerSlot {
+            next: AtomicPtr::new(ptr::null_mut()),
             steps: AtomicU64::new(0),
             asked: AtomicU64::new(0),
             away: AtomicBool::new(false),
             called: AtomicBool::new(false),
             stealer: queue.stealer(),
             queue: Mutex::new(Some(queue)),
-            thread: Mutex::new(None),
+            thread: WorkerThread::default(),
         }))
     }
 
-    /// The calling thread takes the seat, with its queue.
+    /// The calling thread takes the slot, with its queue.
     pub fn take(&self) -> Queue<Entry> {
-        *self.thread.lock() = Some((std::thread::current(), signal::current()));
+        self.thread.set();
         let queue = self.queue.lock().take();
         queue.unwrap_or_else(Queue::new_fifo)
     }
 
-    /// The calling thread leaves the seat.
+    /// The calling thread leaves the slot.
     pub fn leave(&self, queue: Queue<Entry>) {
-        *self.thread.lock() = None;
+        self.thread.clear();
         *self.queue.lock() = Some(queue);
-    }
-
-    /// Unparks its thread.
-    pub fn unpark(&self) {
-        let thread = self.thread.lock();
-        if let Some((thread, _)) = &*thread {
-            thread.unpark();
-        }
     }
 
     /// Has the worker get up.
     pub fn call(&self) {
         self.called.store(true, Ordering::Release);
-        self.unpark();
+        self.thread.unpark();
     }
 
-    /// Sends its thread the library's signal.
-    pub fn interrupt(&self) {
-        let thread = self.thread.lock();
-        if let Some((_, target)) = &*thread {
-            // SAFETY: the thread takes itself away under the same lock before it ends.
-            unsafe { signal::interrupt(*target) };
-        }
-    }
+    // ---- what comes next
 
-    // ---- the slot
-
-    /// Puts a process into the slot: the one that lay there before.
-    pub fn fill_slot(&self, entry: Entry) -> Option<Entry> {
-        let before = self.slot.swap(entry.0.cast_mut(), Ordering::AcqRel);
+    /// Has this process stepped next: the one that would have been.
+    pub fn put_next(&self, entry: Entry) -> Option<Entry> {
+        let before = self.next.swap(entry.0.cast_mut(), Ordering::AcqRel);
         (!before.is_null()).then_some(Entry(before))
     }
 
-    /// Takes what lies in the slot.
-    pub fn empty_slot(&self) -> Option<Entry> {
-        if self.slot.load(Ordering::Relaxed).is_null() {
+    /// Takes what is to be stepped next.
+    pub fn take_next(&self) -> Option<Entry> {
+        if self.next.load(Ordering::Relaxed).is_null() {
             return None;
         }
-        let before = self.slot.swap(ptr::null_mut(), Ordering::AcqRel);
+        let before = self.next.swap(ptr::null_mut(), Ordering::AcqRel);
         (!before.is_null()).then_some(Entry(before))
     }
 
@@ -135,7 +117,7 @@ impl Seat {
     /// Asks the code that runs in this step to give way, once.
     pub fn ask(&self, step: u64) {
         if self.asked.swap(step, Ordering::AcqRel) != step {
-            self.interrupt();
+            self.thread.interrupt();
         }
     }
 

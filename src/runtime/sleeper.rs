@@ -1,11 +1,10 @@
 //! How a process that waits is woken: one with a thread of its own parks it, one of a pool is queued, a main process sleeps in
 //! `poll` on a descriptor, so that a signal to the interpreter ends its sleep too.
 
-use super::host::Host;
-use super::pool::Member;
-use super::process::Process;
-use crate::platform::Doorbell;
+use super::pool::Scheduled;
+use crate::platform::Waker;
 use once_cell::sync::OnceCell;
+use std::sync::Arc;
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
@@ -14,35 +13,27 @@ pub enum Sleeper {
     /// A process on a thread host: its own thread, known once it runs.
     Thread(OnceCell<Thread>),
     /// A process on a pool host.
-    Pooled(Member),
+    Pooled(Arc<Scheduled>),
     /// A main process.
-    Doorbell(Doorbell),
+    Main(Waker),
 }
 
 impl Sleeper {
-    /// For a process that is to be spawned on this host.
-    pub fn on(host: &Host) -> Self {
-        match host.pool() {
-            Some(pool) => Sleeper::Pooled(Member::new(pool)),
-            None => Sleeper::Thread(OnceCell::new()),
-        }
-    }
-
     /// Whether the owner may look out for something before it sleeps: it keeps nobody else from running meanwhile.
     pub fn may_look_out(&self) -> bool {
         !matches!(self, Sleeper::Pooled(_))
     }
 
     /// Wakes the owner from its present or next sleep. May be called at any time, from any thread.
-    pub(super) fn wake(&self, owner: &Process) {
+    pub(super) fn wake(&self) {
         match self {
-            Sleeper::Pooled(member) => member.wake(owner),
+            Sleeper::Pooled(scheduled) => scheduled.wake(),
             Sleeper::Thread(thread) => {
                 if let Some(thread) = thread.get() {
                     thread.unpark();
                 }
             }
-            Sleeper::Doorbell(bell) => bell.ring(),
+            Sleeper::Main(waker) => waker.wake(),
         }
     }
 
@@ -55,7 +46,7 @@ impl Sleeper {
 
     /// True for a main process that the calling thread has made, or that has slept on it last.
     pub(super) fn is_of_this_thread(&self) -> bool {
-        matches!(self, Sleeper::Doorbell(bell) if bell.is_of_this_thread())
+        matches!(self, Sleeper::Main(waker) if waker.is_of_this_thread())
     }
 
     /// In the child of a fork, for a main process: what it sleeps at is no longer shared with the parent.
@@ -64,7 +55,7 @@ impl Sleeper {
     /// Those of the operating system.
     pub(super) fn part_from_parent(&self) -> std::io::Result<()> {
         match self {
-            Sleeper::Doorbell(bell) => bell.renew(),
+            Sleeper::Main(waker) => waker.renew(),
             _ => Ok(()),
         }
     }
@@ -77,10 +68,10 @@ impl Sleeper {
             return;
         }
         match (self, limit) {
-            (Sleeper::Pooled(member), _) => member.sleep(deadline),
+            (Sleeper::Pooled(scheduled), _) => scheduled.sleep(deadline),
             (Sleeper::Thread(_), Some(limit)) => std::thread::park_timeout(limit),
             (Sleeper::Thread(_), None) => std::thread::park(),
-            (Sleeper::Doorbell(bell), limit) => bell.wait(limit, signalled),
+            (Sleeper::Main(waker), limit) => waker.wait(limit, signalled),
         }
     }
 }

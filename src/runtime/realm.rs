@@ -1,0 +1,60 @@
+//! A *realm*: a main process with everything spawned from it, as far as its end needs to know of it.
+
+use parking_lot::{Condvar, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
+
+/// Threads that run processes, and processes that wait for a worker of their pool.
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+
+/// Set when the OS process exits by `exit`.
+static EXITING: AtomicBool = AtomicBool::new(false);
+
+/// A main process and everything spawned from it.
+#[derive(Default)]
+pub struct Realm {
+    closing: AtomicBool,
+    threads: Mutex<usize>,
+    thread_ended: Condvar,
+}
+
+impl Realm {
+    /// True from the moment its main process closes, or the OS process exits.
+    pub fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire) || EXITING.load(Ordering::Acquire)
+    }
+
+    /// Its main process closes: nothing can be started in it any more. `false` if it was closing already.
+    pub fn close(&self) -> bool {
+        !self.closing.swap(true, Ordering::AcqRel)
+    }
+
+    /// Counts a thread in.
+    pub fn thread_started(&self) {
+        THREADS.fetch_add(1, Ordering::AcqRel);
+        *self.threads.lock() += 1;
+    }
+
+    /// Counts a thread out: it touches nothing of the library any more.
+    pub fn thread_ended(&self) {
+        THREADS.fetch_sub(1, Ordering::AcqRel);
+        *self.threads.lock() -= 1;
+        self.thread_ended.notify_all();
+    }
+
+    /// Waits until no thread is left, or until `deadline`.
+    pub fn wait_for_threads(&self, deadline: Instant) {
+        let mut threads = self.threads.lock();
+        while *threads > 0 && !self.thread_ended.wait_until(&mut threads, deadline).timed_out() {}
+    }
+}
+
+/// Stops new work because the OS process exits; never waits.
+pub extern "C" fn stop_new_work() {
+    EXITING.store(true, Ordering::Release);
+}
+
+/// True while a thread of ours may run code of the user's.
+pub fn has_threads() -> bool {
+    THREADS.load(Ordering::Acquire) > 0
+}

@@ -1,0 +1,104 @@
+//! What the runtime tells a process: the events of its life, which travel in its mailbox between the messages.
+
+use super::account::Charge;
+use super::clock::Timestamp;
+use super::error::ErrorData;
+use super::pid::ProcessId;
+use std::sync::Arc;
+
+/// What `main` left behind: the encoded result, or the error that makes the exit abnormal.
+pub type Outcome = Result<Vec<u8>, Arc<ErrorData>>;
+
+/// Bytes of memory, at least, of a process that a receiver of its exit remembers until it has read of it.
+pub const REMEMBERED: usize = 512;
+
+/// What the runtime tells a process, in the same order as the messages.
+#[derive(Debug)]
+pub enum Signal {
+    /// A monitored process is gone.
+    Exit(Arc<ExitRecord>),
+    /// A linked process failed and the receiver traps links.
+    LinkDown(Arc<ExitRecord>),
+    /// A linked process failed; the receiver is a main process that does not trap links.
+    LinkFailed(Arc<ExitRecord>),
+    /// Somebody asked the process to end.
+    Cancel(Box<CancelRequest>),
+    /// The last process that the receiver has spawned is gone.
+    Childless,
+}
+
+impl Signal {
+    /// Bytes of memory that it refers to.
+    pub fn size(&self) -> usize {
+        match self {
+            Signal::Exit(record) | Signal::LinkDown(record) | Signal::LinkFailed(record) => record.size(),
+            Signal::Cancel(request) => {
+                size_of::<CancelRequest>() + request.from.len() + request.reason.as_ref().map_or(0, Vec::len)
+            }
+            Signal::Childless => 0,
+        }
+    }
+
+    /// PID of the process whose end it tells of; nothing if it tells of no end.
+    pub fn subject(&self) -> &[u8] {
+        match self {
+            Signal::Exit(record) | Signal::LinkDown(record) | Signal::LinkFailed(record) => {
+                record.from.as_bytes()
+            }
+            Signal::Cancel(_) | Signal::Childless => b"",
+        }
+    }
+
+    /// True if it counts for its sender, and so not for the receiver.
+    pub fn is_paid(&self) -> bool {
+        matches!(self, Signal::Cancel(request) if request.charge.is_some())
+    }
+}
+
+/// The contents of a CANCEL event.
+#[derive(Debug)]
+pub struct CancelRequest {
+    /// PID of the process that called `cancel`.
+    pub from: Box<str>,
+    /// The reason given.
+    pub reason: Option<Vec<u8>>,
+    /// When the receiver will be ended, if that was said.
+    pub deadline: Option<Timestamp>,
+    /// When `cancel` was called.
+    pub at: Timestamp,
+    /// What it counts for with a caller that has little memory; such a one pays for what it asks.
+    pub charge: Option<Charge>,
+}
+
+/// An end as told to others. Shared by all events of it, the result encoded once.
+#[derive(Debug)]
+pub struct ExitRecord {
+    /// PID of the process that ended.
+    pub from: Box<str>,
+    /// Its number.
+    pub id: ProcessId,
+    /// When it ended.
+    pub at: Timestamp,
+    /// How.
+    pub outcome: Outcome,
+    /// Where a chain of failing links began: PID and error text.
+    pub origin: (String, Vec<u8>),
+}
+
+impl ExitRecord {
+    /// A record of a process with this PID that has ended without a result.
+    #[cfg(test)]
+    pub fn for_tests(pid: &str) -> Self {
+        let (id, origin) = (ProcessId::next(), Default::default());
+        ExitRecord { from: pid.into(), id, at: Timestamp::now(), outcome: Ok(Vec::new()), origin }
+    }
+
+    /// Bytes of memory it takes, with the process that a receiver remembers until it has read of its end.
+    pub fn size(&self) -> usize {
+        let outcome = match &self.outcome {
+            Ok(result) => result.len(),
+            Err(error) => error.size(),
+        };
+        size_of::<ExitRecord>() + REMEMBERED + self.from.len() + outcome + self.origin.1.len()
+    }
+}
