@@ -205,7 +205,7 @@ describe("an error object on its way", function()
       local err = make()
       local arrived = support.exit_of("error(...)", err).error
       if err:stack() == "" then
-        -- One that never had a stack has that of where it was raised (spec/errors_stack_spec.lua).
+        -- An error that never had a stack has the stack of the place where it was raised (spec/errors_stack_spec.lua).
         assert.matches("spec.inline:e", arrived:stack(), 1, true)
         arrived = support.exit_of("return nil, ...", err).error
       end

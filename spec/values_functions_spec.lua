@@ -1,4 +1,4 @@
--- values.md, functions: how their code crosses, and what they have captured with it.
+-- values.md, functions: how their code and their captured locals cross.
 local process = require "process"
 local errors = require "process.errors"
 local support = require "spec.support"
