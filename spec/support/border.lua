@@ -40,7 +40,7 @@ function border.exit_of(host, body, ...)
   return support.event_of(assert(process.spawn_monitored(support.entry(body), host, ...)))
 end
 
--- As exit_of, but the result. A process that fails fails the test.
+-- As exit_of, but returns the result. A process that fails fails the test.
 function border.run(host, body, ...)
   local ev = border.exit_of(host, body, ...)
   if ev.error then

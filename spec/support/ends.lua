@@ -6,7 +6,7 @@ local ends = {}
 -- How often each script is run.
 ends.times = tonumber(os.getenv("PROCESS_TEST_ENDINGS") or 200)
 
--- The longest time a run may take, in seconds: after it the run hangs and is killed. Far beyond every checked bound.
+-- The longest time a run may take, in seconds: then it counts as hung and is killed. Far beyond every checked bound.
 local limit = 20
 
 -- The longest time that half of the runs, and any run, may take in seconds: the short grace, one second more, and the

@@ -1,5 +1,5 @@
 -- Lives through random lives: spawns, messages, links, monitors, names, timers, children and endings of every kind, in
--- rounds that begin and end with nothing, for this many seconds. It compares all that processes receive with a model,
+-- rounds that begin and end with nothing, for this many seconds. It compares the mail of the processes with a model,
 -- and the program's memory, threads and files after a round with those after the first rounds.
 -- Run as  run.lua SECONDS HOST [SEED]; prints one line at the end, and exits with 1 if anything was wrong.
 local process = require "process"
