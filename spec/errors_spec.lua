@@ -1,4 +1,4 @@
--- Error objects: what a failed call returns, and how a program makes its own.
+-- Error objects: the error of a failed call, and errors that a program makes itself.
 local process = require "process"
 local channel = require "process.channel"
 local time = require "process.time"

@@ -23,7 +23,7 @@ local function threads()
   end
 end
 
--- Each is an expression that calls `wait` where it cannot yield, at least on one VM.
+-- Each is an expression that calls `wait` where it cannot yield, on at least one VM.
 local ways = {
   ["string.gsub"] = [[(("a"):gsub("a", function() return (wait()) end))]],
   ["table.sort"] = [[(function()

@@ -5,7 +5,7 @@ local process = require "process"
 
 after_each(support.finish)
 
--- A script that calls `probe` in the main process and in a child, and prints what each returns.
+-- A script that calls `probe` in the main process and in a child, and prints the result of each.
 local function twice(probe)
   return [[
     local process = require "process"

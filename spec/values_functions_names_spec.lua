@@ -8,7 +8,7 @@ local support = require "spec.support"
 local code = support.code
 local host = support.host
 
--- Sends the values to this process and returns what arrives as one payload.
+-- Sends the values to this process, and returns the arrived ones as one payload.
 local function across(...)
   assert(process.send(process.pid(), "across", ...))
   return support.receive(process.inbox()):payload()

@@ -7,7 +7,7 @@ local host = support.host
 local in_environment = support.in_environment
 local load = loadstring or load
 
--- Sends the values to this process and returns what arrives as one payload.
+-- Sends the values to this process, and returns the arrived ones as one payload.
 local function across(...)
   assert(process.send(process.pid(), "across", ...))
   return support.receive(process.inbox()):payload()

@@ -1,4 +1,4 @@
--- The room: passes on what each guest says, and announces who comes and leaves. Once empty for a while, it closes.
+-- The room: passes on each guest's words, and announces guests that come and leave. Once empty for a while, it closes.
 local process = require "process"
 local channel = require "process.channel"
 local time = require "process.time"

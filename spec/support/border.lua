@@ -91,7 +91,7 @@ function border.growth(body, limit)
   return tonumber(grown), result
 end
 
--- Some of it is the program's own, a few copies are under way at a time, and LuaJIT keeps what it has freed.
+-- Some of it is the program's own, a few copies are under way at a time, and LuaJIT keeps freed memory.
 border.MOST = support.jit and 90 or 60
 
 -- Runs the body on the host; the body returns the results of one call. Checks that they are B-100 for the function.

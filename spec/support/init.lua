@@ -308,7 +308,7 @@ function support.run(source, limit, environment, bare)
   }
 end
 
--- Runs a script that must end well and write nothing to standard error; returns what it printed.
+-- Runs a script that must end well and write nothing to standard error; returns its output.
 function support.output_of(source, limit, environment, bare)
   local ran = support.run(source, limit, environment, bare)
   if ran.code ~= 0 or ran.err ~= "" then

@@ -60,7 +60,7 @@ local function pick(list)
   return list[random(#list)]
 end
 
--- Everybody has received what the model says, in the order of each sender, and nothing else.
+-- Everybody has received the mail that the model expects, in the order of each sender, and nothing else.
 local function compare()
   local by_pid, expected = {}, {}
   for _, pid in ipairs(model:living()) do
