@@ -1,7 +1,7 @@
--- Reads what valgrind's callgrind has counted, and groups the instructions by what they are for.
+-- Reads the counts of valgrind's callgrind, and groups the instructions by their purpose.
 --
--- With line numbers callgrind names the source file of every instruction, also of those in functions that the compiler
--- has put into others. What the module calls in Lua and in the C library counts for the place that calls it.
+-- With line numbers callgrind names the source file of every instruction, even in functions that the compiler
+-- has put into others. Instructions that the module causes in Lua and in the C library count for the place of the call.
 local callgrind = {}
 
 -- Calls during which other code of the module may run: they are no part of the step that makes them.
@@ -16,9 +16,9 @@ local function is_reentrant(name)
   return false
 end
 
--- Calls fn(file, name, instructions, callee) for what the module has executed itself (callee is nil) and for what it
--- has called outside itself. Returns the number of all instructions.
---   path     what callgrind has written
+-- Calls fn(file, name, instructions, callee) for instructions that the module has executed itself (callee is nil) and
+-- for those of its calls to the outside. Returns the number of all instructions.
+--   path     the file that callgrind has written
 --   module   a pattern for the name of the library
 local function each(path, module, fn)
   local names = {} -- of files, objects and functions: the number that stands for a name, by kind
@@ -71,10 +71,10 @@ local function each(path, module, fn)
   return total
 end
 
--- Files whose functions serve many steps: there the function that they were put into tells what for.
+-- Files whose functions serve many steps: there the function that they were put into tells the purpose.
 local helpers = { "/rustc/", "%.cargo", "src/vm/api%.rs$", "src/wire/mod%.rs$" }
 
--- Where an instruction belongs: as codec::encode by its source file, else by its function.
+-- The place of an instruction: as codec::encode by its source file, else by its function.
 local function place(file, name)
   for _, pattern in ipairs(helpers) do
     if file:find(pattern) then
@@ -86,7 +86,7 @@ local function place(file, name)
 end
 
 -- Instructions by step.
---   steps   list of { step, pattern, ... }: what has a place or a callee that one of the patterns matches belongs to
+--   steps   list of { step, pattern, ... }: an instruction whose place or callee matches one of the patterns belongs to
 --           the first such step
 --   rest    the name of the step for everything else in the program
 function callgrind.steps(path, module, steps, rest)

@@ -1,4 +1,4 @@
--- W10: what a loop costs inside a process. The host `bare` runs the same code without the library.
+-- W10: the cost of a loop inside a process. The host `bare` runs the same code without the library.
 -- Run as  compute.lua [scale [host [loop]]];  without a loop it runs all of them.
 local loops = require "benches.loops"
 

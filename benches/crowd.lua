@@ -1,6 +1,6 @@
--- W9: what 10,000 idle processes, timers or names cost W1 and W2: the time of a message among them, divided by its
--- time without. Each is the best of several short runs, those without before and after. The timers belong to the
--- process that measures, the names to the main process.
+-- W9: the cost that 10,000 idle processes, timers or names add to W1 and W2: the time of a message among them, divided
+-- by its time without. Each is the best of several short runs; the runs without come before and after. The timers
+-- belong to the process that measures, the names to the main process.
 local process = require "process"
 local support = require "benches.support"
 local workloads = require "benches.workloads"

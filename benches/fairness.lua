@@ -1,6 +1,6 @@
--- W11: an echo is asked for every millisecond while as many processes compute as a pool here has workers. The delay of
--- one is the time from when it was due until it is back; 99 of 100 are shorter than the figure. On LuaJIT once with
--- the compiler off in those that compute, and once with loops that it compiles.
+-- W11: an echo is requested every millisecond while processes compute, as many as a pool here has workers. The delay of
+-- one is the time from the moment it was due until it is back; 99 of 100 are shorter than the figure. On LuaJIT once
+-- with the compiler off in the computing processes, and once with loops that it compiles.
 local process = require "process"
 local support = require "benches.support"
 

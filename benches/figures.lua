@@ -1,4 +1,4 @@
--- The samples of a measurement by figure, by what was measured, and by interpreter; and what is made of them: the
+-- The samples of a measurement by figure, by measured thing, and by interpreter; and two forms of output: the
 -- table of docs/performance.md, and the lines that benches/draw reads.
 local plan = require "benches.plan"
 local report = require "benches.report"

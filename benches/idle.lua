@@ -1,4 +1,4 @@
--- W6: resident memory of a process that waits in receive: what the whole program grows by with a thousand of them.
+-- W6: resident memory of a process that waits in receive: the growth of the whole program for each of a thousand.
 local process = require "process"
 local time = require "process.time"
 local support = require "benches.support"

@@ -1,4 +1,4 @@
--- Running programs on the machine that measures, and what is to be told about it.
+-- Runs programs on the measuring machine, and describes that machine.
 local plan = require "benches.plan"
 local report = require "benches.report"
 
@@ -6,7 +6,7 @@ local machine = {
   failures = {}, -- the commands that have failed
 }
 
--- What the shell command prints; nothing, and a note in `failures`, if it fails.
+-- The output of the shell command; if it fails, nothing, and a note in `failures`.
 function machine.output(command)
   local pipe = assert(io.popen(command))
   local text = pipe:read("a")
@@ -28,7 +28,7 @@ function machine.interpret(vm, seconds, prefix, script, ...)
   return ("LUA_CPATH='./build/%s/?.so;;' %s"):format(vm.build, words)
 end
 
--- What the pattern captures in the first line of the file that has it.
+-- The pattern's capture in the first line of the file that has it.
 local function line_of(path, pattern)
   for line in io.lines(path) do
     local found = line:match(pattern)
@@ -56,7 +56,7 @@ function machine.describe(loads)
     machine.output("nproc"):match("%d+"), least, median, greatest)
 end
 
--- The arguments `name=value` of a command line; those not given have the value they have in `defaults`.
+-- The arguments `name=value` of a command line; the others keep the value that they have in `defaults`.
 function machine.settings(arguments, defaults)
   for _, argument in ipairs(arguments) do
     local name, value = argument:match("^(%w+)=(.*)$")
@@ -66,7 +66,7 @@ function machine.settings(arguments, defaults)
   return defaults
 end
 
--- Ends the program: names what has failed, and says so by the exit code.
+-- Ends the program: names the failures, and reports them by the exit code.
 function machine.finish()
   for _, command in ipairs(machine.failures) do
     print("failed: " .. command)

@@ -1,4 +1,4 @@
--- So many small messages, for benches/profile: `self` sends them to itself, `pool` throws them to and fro on one
+-- Many small messages, for benches/profile: `self` sends them to itself, `pool` throws them to and fro on one
 -- worker, `threads` between two threads. Prints the nanoseconds of one.
 -- Run as  message.lua COUNT [self|pool|threads [processes|timers|names]];  the last makes 10,000 of these before, but
 -- 1,000 processes, so that making them does not take so many instructions that those of the messages are lost in it.

@@ -1,5 +1,5 @@
--- What benches/scale.lua measures, by name. Each function makes n of something in the process that measures, and gives
--- step(k), which does k operations with one more of it, as often as one likes.
+-- The measurements of benches/scale.lua, by name. Each function makes n things in the measuring process, and gives
+-- step(k), which does k operations with one more of them, as often as one likes.
 local operations = {}
 
 local function idle(setting, n)
@@ -10,7 +10,7 @@ local function idle(setting, n)
   return pids
 end
 
--- The operations among n processes that answer what they are sent. They share the processes; returns dismiss() as well.
+-- The operations among n processes that answer every message. They share the processes; returns dismiss() as well.
 function operations.processes(setting, n)
   local pids = idle(setting, n)
   local events, pongs, ready = process.events(), process.listen("pong"), 0
@@ -64,7 +64,7 @@ function operations.processes(setting, n)
   end
 end
 
--- Registers, looks up and unregisters one name more.
+-- Registers, looks up and unregisters one more name.
 function operations.register(_, n)
   for i = 1, n do
     assert(process.registry.register("bench:name:" .. i))

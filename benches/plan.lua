@@ -1,5 +1,5 @@
--- What benches/run measures: the figures with their goals, on the thread host and behind a slash on a pool, and the
--- programs that print them.
+-- The measurements of benches/run: the figures with their goals, on the thread host and behind a slash on a pool, and
+-- the programs that print them.
 local plan = {}
 
 plan.vms = {
@@ -36,7 +36,7 @@ plan.figures = {
 }
 
 -- In the order in which every round runs them. Those without a label run once on each host; those with one have a row
--- of that name, to compare with unless it is `own`. What is not installed, or prints nothing, gets no row.
+-- of that name, to compare with unless it is `own`. A program that is not installed, or prints nothing, gets no row.
 plan.programs = {
   { script = "pingpong" },
   { label = "floor: two threads that poll and park", name = "floors", command = "build/VM/floors threads" },
@@ -63,7 +63,7 @@ plan.programs = {
   { label = "bare interpreter", script = "compute", argument = "bare" },
 }
 
--- Programs that count the instructions of another: what stands before it, where the number is in what they print, and
+-- Programs that count the instructions of another: the words before it, the place of the number in their output, and
 -- the scale at which they take a few seconds.
 plan.counters = {
   perf = { prefix = "perf stat -x, -e instructions:u", pattern = "(%d+),,instructions", scale = 1 },
@@ -74,7 +74,7 @@ plan.counters = {
   },
 }
 
--- Not counted: which parts of a recursion LuaJIT compiles is chance, so that counts of two runs cannot be compared.
+-- Not counted: chance decides which parts of a recursion LuaJIT compiles, so counts of two runs cannot be compared.
 plan.uncounted = { luajit = { calls = true } }
 
 return plan

@@ -48,7 +48,7 @@ function report.table(rows)
   return table.concat(lines, "\n")
 end
 
--- Puts the text between the marks of that name in the file; the rest of the file stays.
+-- Puts the text between the marks of that name in the file; the rest of the file does not change.
 function report.write(path, mark, text)
   local first, last = ("<!-- %s: begin -->\n"):format(mark), ("<!-- %s: end -->"):format(mark)
   local file = assert(io.open(path, "rb"))

@@ -25,7 +25,7 @@ support.define("ring", [[
         tokens:receive()
       end
     end
-    -- The first laps wait for the members to be born, and on LuaJIT for what a thousand compilers do.
+    -- The first laps wait for the members to be born, and on LuaJIT for the work of a thousand compilers.
     run(200)
     return size * support.rate(setting.span, run)
   end

@@ -1,4 +1,4 @@
--- P-28: what an operation costs against how many there are already of what it is about. Prints a line for each
+-- P-28: the cost of an operation against the number of things of its kind. Prints a line for each
 -- operation and number, separated by tabs: operation, number, nanoseconds. The best of three runs each.
 -- Run as  scale.lua [scale [host [most]]];  `most` processes at a time, by default 10,000, on a pool 100,000.
 local support = require "benches.support"

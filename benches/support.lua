@@ -1,4 +1,4 @@
--- What the workloads share: the arguments of their command line (scale, host), the clock, and the form of line they
+-- Shared by the workloads: the arguments of their command line (scale, host), the clock, and the form of line they
 -- print. Loaded by each workload's script, and again inside the processes that measure.
 local process = require "process"
 local time = require "process.time"

@@ -1,10 +1,10 @@
--- What W1, W2, W3, W5 and W9 measure: a rally and a stream. With `timers` the process that measures has started so many
--- of them before, none of which is due.
+-- The workloads of W1, W2, W3, W5 and W9: a rally and a stream. With `timers` the measuring process has started that
+-- many timers before, none of which is due.
 local support = require "benches.support"
 
 local workloads = {}
 
--- Timers that are not due for an hour. Whoever wants them pending keeps the list.
+-- Timers that are not due for an hour. The caller keeps the list if they are to stay pending.
 function workloads.timers(count)
   local timers = {}
   for i = 1, count or 0 do

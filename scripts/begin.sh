@@ -1,30 +1,30 @@
-# What every script here begins with: the project folder as working directory, a voice, and what differs between the VMs.
+# The start of every script here: the project folder as working directory, messages, and the differences between the VMs.
 # The folder of Lua's headers that the user has chosen for one of the VMs, if any.
 given=${LUA_INCDIR:-}
 case $given in "" | /*) ;; *) given=$PWD/$given ;; esac
 
 cd "$(dirname "$0")/.."
 
-# Where rustup puts cargo, for shells that have not read its profile.
+# The place where rustup puts cargo, for shells that have not read its profile.
 PATH=$PATH:${CARGO_HOME:-${HOME:-}/.cargo}/bin
 
-# In Lua 5.4 it would win over the LUA_CPATH that the scripts set.
+# In Lua 5.4 this variable would win over the LUA_CPATH that the scripts set.
 unset LUA_CPATH_5_4
 
 vms="lua54 luajit"
 
-# For commands that take minutes: on a terminal they show that they go on.
+# For commands that take minutes: on a terminal they show that they are still running.
 if [ -t 2 ]; then quiet=; else quiet=--quiet; fi
 
-# headers_in FOLDER: which Lua they are of, such as "5.4" (LuaJIT: "5.1"); nothing if there are none.
+# headers_in FOLDER: prints the version of Lua's headers there, such as "5.4" (LuaJIT: "5.1"); nothing if there are none.
 headers_in() {
   [ ! -r "$1/lua.h" ] || sed -nE \
     -e 's/^#[[:space:]]*define[[:space:]]+LUA_VERSION_NUM[[:space:]]+50([0-9]).*/5.\1/p' \
     -e 's/^#[[:space:]]*define[[:space:]]+LUA_VERSION_MINOR_N[[:space:]]+([0-9]+).*/5.\1/p' "$1/lua.h"
 }
 
-# use_vm lua54|luajit: sets vm, its interpreter `lua`, the version LuaRocks knows it by, and a tree to install the rock into.
-# The variable LUA_INCDIR stays set if it names headers of this VM; those of the other VM mean nothing here.
+# use_vm lua54|luajit: sets vm, its interpreter `lua`, its version for LuaRocks, and a tree to install the rock into.
+# The variable LUA_INCDIR stays set if it names headers of this VM; headers of the other VM mean nothing here.
 use_vm() {
   vm=$1
   case $vm in
@@ -53,7 +53,7 @@ compile() {
   fi
 }
 
-# step WHAT COMMAND...: tells in one line what comes, and does it.
+# step WHAT COMMAND...: announces the step in one line, and does it.
 step() {
   doing=$1
   shift

@@ -3,7 +3,7 @@
 -- Run from the project folder: lua5.4 scripts/ids.lua
 --
 -- A page defines an id by an anchor, `<a id="P-12"></a>`. Decisions (`D-…`) explain and need no proof. Ids that are
--- planned for later stand in pages beside the project, if these are there: specs may prove them, and need not.
+-- planned for later stand in pages beside the project, if these pages exist: specs may prove them, but need not.
 local reference = "docs/reference/"
 local planned = "../shared/contract/"
 local not_due = "spec/ids_not_due.txt"

@@ -1,11 +1,11 @@
--- Checks the floor plan of src/: every import runs downwards in the table "Layers" of docs/architecture.md, and no
+-- Checks the layers of src/: every import runs downwards in the table "Layers" of docs/architecture.md, and no
 -- files import each other in a circle. Tests count. Run from the project folder: lua5.4 scripts/layers.lua [--list]
 --
 -- The table's first column has the folders, from the ground up; its last the words that a folder never uses, comments
--- included. A folder may import itself and what stands above it in the table. src/lib.rs stands on top of everything.
+-- included. A folder may import itself and the folders above it in the table. src/lib.rs stands on top of everything.
 -- With --list every import between files is printed, as "FROM TO".
 --
--- What is read: `use` in all its forms, re-exports, and paths that begin with `crate::`, `super::` or `self::`.
+-- It reads `use` in all its forms, re-exports, and paths that begin with `crate::`, `super::` or `self::`.
 local document = "docs/architecture.md"
 
 local problems = {}

@@ -1,14 +1,14 @@
--- Runs every Lua block of the README and the reference in an interpreter of its own, and compares what it prints with
+-- Runs every Lua block of the README and the reference in an interpreter of its own, and compares its output with
 -- the comments that begin with `-->`, one for each line of output. Run from the project folder with the interpreter to
 -- test and LUA_CPATH set: lua5.4 scripts/reference.lua lua5.4 [PAGE...]
 --
--- Any number of blanks is like any other. `…` in a comment stands for any text. What differs on LuaJIT stands behind
--- it as `(LuaJIT: TEXT)`. A comment `<!-- before: CODE -->` above a block holds what the block assumes.
+-- The number of blanks does not matter. `…` in a comment stands for any text. Text that differs on LuaJIT stands behind
+-- it as `(LuaJIT: TEXT)`. A comment `<!-- before: CODE -->` above a block holds the code that the block assumes.
 local interpreter = assert(arg[1], "which interpreter?")
 local folder = "docs/reference/"
 local jit = rawget(_G, "jit") ~= nil
 
--- What every block begins with, in one line, so that its lines keep their numbers.
+-- The start of every block, in one line, so that its lines keep their numbers.
 local PRELUDE = 'package.path = "./docs/reference/?.lua;" .. package.path; local process = require("process"); '
 
 local function pages()

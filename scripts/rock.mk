@@ -1,5 +1,5 @@
 # How LuaRocks builds and installs the rock; luaprocs-scm-1.rockspec passes LUA (the interpreter) and INST_LIBDIR.
-# cargo picks the C compiler itself; LuaRocks' choice in its environment would only make it compile everything anew.
+# cargo picks the C compiler itself; LuaRocks' choice in its environment would only make it compile everything again.
 unexport CC CFLAGS
 
 build:

@@ -95,7 +95,7 @@ local live = {
   ["process.Payload"] = payload(),
 }
 
--- What the types leave out on purpose.
+-- Names that the types leave out on purpose.
 local unnamed = { ["processlib.ctx"] = true }
 
 for name, object in pairs(live) do
@@ -147,7 +147,7 @@ local function sample(kind)
   return samples[first]
 end
 
--- What a call says: the text of the error that it raises or returns, or nil.
+-- The complaint of a call: the text of the error that it raises or returns, or nil.
 local function complaint(fn, arguments, count)
   local done, first, second = pcall(fn, unpack(arguments, 1, count))
   if not done then
@@ -156,10 +156,10 @@ local function complaint(fn, arguments, count)
   return second ~= nil and not first and tostring(second) or nil
 end
 
--- Functions that take anything there, by their promise.
+-- Functions that promise to take anything there.
 local lenient = { ["errorslib.is"] = true, ["errorslib.call_stack"] = true }
 
--- What `fn` says when the argument at `place` is `value` and the others fit.
+-- The complaint of `fn` when the argument at `place` is `value` and the others fit.
 local function probe(object, member, entry, place, value)
   local first = entry.method and 1 or 0
   local arguments = { entry.method and object or nil }

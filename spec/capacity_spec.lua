@@ -1,4 +1,4 @@
--- How much there may be of everything, scaled down where the full number would take long.
+-- How much of everything there may be, scaled down where the full number would take long.
 local support = require "spec.support"
 local process = require "process"
 
@@ -77,7 +77,7 @@ describe("capacity", function()
         fewest = fewest or sample({})
         if n % 250 == 0 then sample(n <= 2000 and first or rest) end
       end
-      -- Threads that wait for another process do so for a second.
+      -- Threads wait one second for another process.
       local left, turns = {}, 0
       repeat
         process.time.sleep("50ms")
@@ -93,7 +93,7 @@ describe("capacity", function()
     end
     assert.equal(7, #peaks)
     assert.is_true(peaks[7] <= 0, "threads stayed: " .. out)
-    -- An arena of the C library more; the eight threads that may wait for another process.
+    -- One more arena of the C library's malloc; the eight threads that may wait for another process.
     local uncertainty = { memory = 512, threads = 8, descriptors = 1 }
     for i, what in ipairs({ "memory", "threads", "descriptors" }) do
       assert.is_true(peaks[i + 3] <= peaks[i] * 1.05 + uncertainty[what], what .. " grew: " .. out)

@@ -41,7 +41,7 @@ describe("a blocking call inside", function()
   end)
 end)
 
--- Each runs the body of a function in one kind of process and returns its result.
+-- Each runs the body of a function in one kind of process, and returns its result.
 local places = {
   ["the main process"] = function(body)
     return assert(load(body))()
@@ -107,7 +107,7 @@ describe("a wait inside a plain coroutine", function()
   end
 
   it("C-33 suspends the managed coroutine that resumed it, in a spawned process", function()
-    -- The one that began to wait first goes on first: a nested wait would let the last one go on first.
+    -- The coroutine that began to wait first goes on first; with nested waits the last one would.
     assert.same({ "turn 1", "turn 2", "turn 3" }, support.result_of([[
       local log, gates = {}, {}
       for i = 1, 3 do
@@ -153,7 +153,7 @@ describe("a wait inside a plain coroutine", function()
     end
     assert.same(expected, support.result_of([[
       local unpack, counts = table.unpack or unpack, {}
-      -- How many there are; each has to be its own position, every third is nil.
+      -- The number of values; each has to be its own position, every third is nil.
       local function count(...)
         for i = 1, select("#", ...) do
           assert(select(i, ...) == (i % 3 ~= 0 and i or nil))

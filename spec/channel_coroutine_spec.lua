@@ -1,4 +1,4 @@
--- Managed coroutines: what coroutine.spawn starts, how it runs beside the others, and how it ends.
+-- Managed coroutines: how coroutine.spawn starts one, how it runs beside the others, and how it ends.
 local process = require "process"
 local channel = require "process.channel"
 local time = require "process.time"

@@ -1,5 +1,5 @@
--- Waits that cannot end: what the library finds out, and what it leaves alone. The scripts run in an interpreter of
--- their own, because the process that runs the specs may have children.
+-- Waits that cannot end: those that the library finds out, and those that it leaves alone. The scripts run in an
+-- interpreter of their own, because the process that runs the specs may have children.
 local process = require "process"
 local support = require "spec.support"
 local native = require "spec.support.native"
@@ -74,7 +74,7 @@ describe("a main process that nothing can wake", function()
         local process = require "process"
         local deadlock = select(2, pcall(channel.new().receive, channel.new()))
         native.catch(12)
-        -- The interpreter's own handler raises out of the wait.
+        -- The interpreter's own handler raises, which ends the wait.
         os.execute("(sleep 0.2; kill -INT $PPID) &")
         local interrupted = select(2, pcall(channel.new().receive, channel.new()))
         print(
@@ -114,7 +114,7 @@ describe("a main process that nothing can wake", function()
   end)
 end)
 
--- Each runs the body of a function in one kind of process and returns the string that it returns.
+-- Each runs the body of a function in one kind of process, and returns the string that the function returns.
 local places = {
   ["the main process"] = function(body)
     return script("io.write((function()\n" .. body .. "\nend)())").out

@@ -33,7 +33,7 @@ local function longest_gap(taken, ch)
   return longest
 end
 
--- Bytes of this OS process that are in memory.
+-- Resident bytes of this OS process.
 local function resident()
   collectgarbage()
   collectgarbage()

@@ -1,4 +1,4 @@
--- Receives and sends that wait only so long: every kind of channel, wherever a call may wait.
+-- Receives and sends that wait for a limited time: every kind of channel, wherever a call may wait.
 local process = require "process"
 local channel = require "process.channel"
 local support = require "spec.support"

@@ -1,10 +1,10 @@
--- What is ready takes turns: neither short waits nor a channel that never runs dry keep others away.
+-- Ready coroutines take turns: neither short waits nor a channel that never runs dry keep others away.
 local process = require "process"
 local channel = require "process.channel"
 local time = require "process.time"
 local support = require "spec.support"
 
--- So many values may be taken in a row.
+-- This many values may be taken in a row.
 local ROW = 1000
 
 -- Where waits happen: each calls `fn` there. The text is the same in this process and in spawned ones.

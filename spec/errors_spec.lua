@@ -1,4 +1,4 @@
--- Error objects: what a failed call returns, and how a program makes its own.
+-- Error objects: the error of a failed call, and errors that a program makes itself.
 local process = require "process"
 local channel = require "process.channel"
 local time = require "process.time"
@@ -205,7 +205,7 @@ describe("an error object on its way", function()
       local err = make()
       local arrived = support.exit_of("error(...)", err).error
       if err:stack() == "" then
-        -- One that never had a stack has that of where it was raised (spec/errors_stack_spec.lua).
+        -- An error that never had a stack has the stack of the place where it was raised (spec/errors_stack_spec.lua).
         assert.matches("spec.inline:e", arrived:stack(), 1, true)
         arrived = support.exit_of("return nil, ...", err).error
       end

@@ -1,4 +1,4 @@
--- Where an error happened: err:stack() for people, errors.call_stack(err) for programs.
+-- The place where an error happened: err:stack() for people, errors.call_stack(err) for programs.
 local process = require "process"
 local channel = require "process.channel"
 local errors = require "process.errors"

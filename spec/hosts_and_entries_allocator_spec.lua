@@ -1,5 +1,5 @@
 -- luacheck: no max line length
--- LuaJIT builds that take no allocator: any LuaJIT behaves like them when it is told to.
+-- LuaJIT builds that take no allocator: any LuaJIT behaves like one of them if it is told to.
 local support = require "spec.support"
 
 describe("a VM that takes no allocator", function()

@@ -1,5 +1,5 @@
 -- luacheck: no max line length
--- Garbage in processes: it is collected as the interpreter does it, and limits are not for garbage.
+-- Garbage in processes: it is collected as in the interpreter, and does not count towards limits.
 local support = require "spec.support"
 local process = require "process"
 
@@ -56,7 +56,7 @@ describe("the collector of a process", function()
     end)
   end
 
-  -- 2 GB in all, with an address space of a fraction of it.
+  -- 2 GB in all, with an address space that is a fraction of that.
   for where, form in pairs({ ["a process"] = "assert(process.exec(function() %s return true end, %q))", ["the main process"] = "%s" }) do
     for what, body in pairs({
       ["errors"] = "local s = ('z'):rep(100000) for _ = 1, 20000 do local _ = errors.new(s) end",

@@ -1,4 +1,4 @@
--- Fairness of pool hosts: code that computes gives way, and does not notice.
+-- Fairness of pool hosts: computing code gives way, and does not notice.
 local process = require "process"
 local channel = require "process.channel"
 local time = require "process.time"
@@ -205,7 +205,7 @@ local programs = {
   ]],
 }
 
--- The body of a process that starts computing without end once it was told to.
+-- The body of a process that computes without end once it is told to start.
 local endless = [[
   local n = 0
   while true do n = n + 1 end
@@ -263,7 +263,7 @@ describe("a pool host", function()
   end)
 
   it("H-23 replaces a worker that is stuck in C while others are ready, and lets it go afterwards", function()
-    -- A pattern that takes for ever: it cannot be interrupted.
+    -- A pattern match that goes on for ever: it cannot be interrupted.
     local stuck = spawn([[
       process.listen("go"):receive()
       return (("a"):rep(28):find(("a?"):rep(28) .. ("a"):rep(28)))
@@ -279,7 +279,7 @@ describe("a pool host", function()
   it("L-54 puts a new thread in the place of one that was given up", function()
     local host = "spec:fair_given_up"
     assert(process.define_host(host, { workers = 1, terminate_grace = "20ms" }))
-    -- A C call that takes the first file away when it has begun, and returns when the second one is gone, at the latest
+    -- A C call that removes the first file when it has begun. It returns when the second file is gone, at the latest
     -- after 20 s.
     local waits, file = os.tmpname(), os.tmpname()
     local pid = spawn([[

@@ -13,7 +13,7 @@ local function new_host(workers, options)
   return name
 end
 
--- How many threads this program has; nil where the system does not tell.
+-- The number of threads of this program; nil where the system does not tell.
 local function threads()
   local status = io.open("/proc/self/status")
   if status then
@@ -23,7 +23,7 @@ local function threads()
   end
 end
 
--- Each is an expression that calls `wait` where it cannot yield, at least on one VM.
+-- Each is an expression that calls `wait` where it cannot yield, on at least one VM.
 local ways = {
   ["string.gsub"] = [[(("a"):gsub("a", function() return (wait()) end))]],
   ["table.sort"] = [[(function()
@@ -66,12 +66,12 @@ describe("a pool whose workers are all held by waits", function()
 
   local inbox = process.inbox()
 
-  -- Waits until so many processes have said that they are about to wait.
+  -- Waits until this many processes have said that they are about to wait.
   local function all_ready(count)
     for _ = 1, count do
       assert.equal("ready", support.receive(inbox, "60s"):topic())
     end
-    -- Nothing depends on it, but a pool that has fallen asleep shows more.
+    -- Nothing depends on it, but a pool that has gone to sleep shows more.
     time.sleep("20ms")
   end
 
@@ -179,7 +179,7 @@ describe("a pool whose workers are all held by waits", function()
       process.send(waiting[i], "go")
       assert.equal("woken", support.receive(inbox):topic())
     end
-    -- Five compute now; one more has its turn all the same.
+    -- Five processes compute now; one more has its turn all the same.
     spawn([[process.send(..., "ready")]], host, process.pid())
     all_ready(1)
   end)

@@ -1,5 +1,5 @@
 -- luacheck: no max line length
--- Hosts with a module that every process requires first: for loaders of other languages, paths, or a common set-up.
+-- Hosts with a module that every process requires first: for loaders of other languages, paths, or a shared set-up.
 local support = require "spec.support"
 local border = require "spec.support.border"
 local process = require "process"

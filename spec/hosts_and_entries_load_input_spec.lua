@@ -1,4 +1,4 @@
--- process.load: files that are no index, or cannot be read.
+-- process.load: files that are not an index, or cannot be read.
 local support = require "spec.support"
 local process = require "process"
 local indexes = require "spec.support.index"
@@ -10,7 +10,7 @@ describe("process.load of bad input", function()
   before_each(support.reset)
   after_each(support.finish)
 
-  -- What is wrong with a file, without its name.
+  -- The fault of a file, without the file's name.
   local function problem_of(text)
     local problem
     with_index(text, function(file)
@@ -96,7 +96,7 @@ describe("process.load of bad input", function()
     return x +
 ]]
     with_index(text, function(file)
-      -- The text as it stands in the file, but on lines of their own: the compiler counts the same lines.
+      -- The text as in the file, but on lines of its own: the compiler counts the same lines.
       support.write(file .. ".lua", ("\n"):rep(7) .. "local x = 1\nreturn x +\n")
       local _, message = loadfile(file .. ".lua")
       message = message:gsub("%.lua:", ":", 1)

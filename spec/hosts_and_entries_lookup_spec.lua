@@ -4,7 +4,7 @@ local process = require "process"
 
 local fails = support.fails
 
--- Spawns an entry with these arguments, waits for its end, returns its result.
+-- Spawns an entry with these arguments, waits for its end, and returns its result.
 local function result_of(entry, ...)
   local event = support.event_of(assert(process.spawn_monitored(entry, support.host, ...)))
   if event.error then

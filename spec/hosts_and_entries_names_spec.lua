@@ -1,4 +1,4 @@
--- What a process finds under which name: globals, modules, and what stays as it was.
+-- Which values a process finds under which name: globals, modules, and everything that stays as it was.
 local support = require "spec.support"
 local process = require "process"
 
@@ -71,7 +71,7 @@ describe("globals and module names", function()
   end)
 
   describe("short names", function()
-    -- What stands before `require "process"`, and what `require "time"` then gives.
+    -- The code before `require "process"`, and the result of `require "time"` after it.
     local function check(before, expected)
       support.with_folder({ ["library/time.lua"] = "return 'a file'" }, function(folder)
         support.output_of(([[

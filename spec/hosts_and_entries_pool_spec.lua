@@ -15,7 +15,7 @@ end
 
 local POOL = new_host({ workers = 2 })
 
--- How many threads this program has; nil where the system does not tell.
+-- The number of threads of this program; nil where the system does not tell.
 local function threads()
   local status = io.open("/proc/self/status")
   if status then
@@ -33,7 +33,7 @@ describe("a pool host", function()
     return support.keep(assert(process.spawn_monitored(support.entry(body), host or POOL, ...)))
   end
 
-  -- The results of so many processes, in the order in which they end.
+  -- The results of this many processes, in the order in which they end.
   local function results(count)
     local list = {}
     for i = 1, count do
@@ -63,8 +63,8 @@ describe("a pool host", function()
       assert.is_true(support.answers(pids[i]))
     end
     assert.equal(200, process.host_info(host).processes)
-    -- Three workers, one that watches over them, and the caretaker of the program; on a busy machine one that was
-    -- taken for stuck has been replaced for a while.
+    -- Three workers, their overseer, and the reaper of the program. On a busy machine a worker that was
+    -- taken for stuck has a replacement for a while.
     support.eventually(function() return threads() <= before + 5 end)
     for i = 1, 200 do
       support.kill(pids[i])

@@ -1,5 +1,5 @@
 -- luacheck: no max line length
--- What code might try that wants out of a restricted process, or does not want to end.
+-- Attempts of code that wants to get out of a restricted process, or does not want to end.
 local support = require "spec.support"
 local border = require "spec.support.border"
 local process = require "process"
@@ -44,7 +44,7 @@ describe("code that wants out of a restricted process", function()
           errors.new("x"), time.now(), time.parse_duration("1s"),
           time.utc, time.timer("1h"), process.with_context({}), function() end, _G,
         }
-        -- What waits or ends the process.
+        -- Calls that wait, or end the process.
         local skipped = { wait = true, sleep = true, select = true, exec = true, upgrade = true, terminate = true }
         local called = 0
         local function try(f)
@@ -158,7 +158,7 @@ describe("code that does not want to end", function()
   before_each(support.reset)
   after_each(support.finish)
 
-  -- Ends a process that has said that it is at it; it must be gone soon after the grace.
+  -- Ends a process that has said that it is busy; it must be gone soon after the grace.
   local function ends(host, body)
     local pid = assert(process.spawn_monitored(support.entry(body), host, process.pid()))
     support.receive(process.inbox())
@@ -187,7 +187,7 @@ describe("code that does not want to end", function()
   end
 
   it("H-31 L-54 keeps its place on the host when it has to be given up", function()
-    -- A pattern that takes ages is C code, which nothing can interrupt.
+    -- A pattern match that takes ages is C code, and nothing can interrupt it.
     local ages = "process.send(..., 'ready') return (('x'):rep(30)):find(('x*'):rep(7) .. 'y')"
     local host = restricted({ max_processes = 2, terminate_grace = "20ms" })
     for _ = 1, 2 do
@@ -195,7 +195,7 @@ describe("code that does not want to end", function()
       support.receive(process.inbox())
       process.terminate(pid)
     end
-    -- In whichever order.
+    -- In any order.
     for _ = 1, 2 do
       assert.equal(process.event.EXIT, support.receive(process.events()).kind)
     end
@@ -264,7 +264,7 @@ describe("code that does not want to end", function()
       assert.equal(("not allowed on host %s: %s"):format(host, name), said[position])
     end
     assert.equal("nil", said[5])
-    -- One that brings back to life what it finalizes.
+    -- A finalizer that brings its object back to life.
     assert.is_nil(exit_of(host, proxy .. "local function again() finalized(again) end again()").error)
   end)
 

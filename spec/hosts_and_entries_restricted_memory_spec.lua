@@ -1,5 +1,5 @@
 -- luacheck: no max line length
--- What code might try inside a restricted process to use up the memory of the program.
+-- Attempts of code inside a restricted process to use up the memory of the program.
 local support = require "spec.support"
 local border = require "spec.support.border"
 local process = require "process"

@@ -1,4 +1,4 @@
--- Restricted hosts: what their processes may do to others, and their limits.
+-- Restricted hosts: how their processes may affect others, and their limits.
 local support = require "spec.support"
 local border = require "spec.support.border"
 local process = require "process"
@@ -155,7 +155,7 @@ describe("the limits of a restricted host", function()
 
   local number = 0
 
-  -- What define_host says to these options.
+  -- The answer of define_host to these options.
   local function refused(text, options)
     number = number + 1
     local host = "spec.restricted:refused" .. number

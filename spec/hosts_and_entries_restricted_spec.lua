@@ -1,5 +1,5 @@
--- Restricted hosts: processes with few libraries. On Lua 5.4 a border for plain Lua
--- code that is not trusted; on LuaJIT, whose own library can be crashed from Lua, a convenience.
+-- Restricted hosts: processes with few libraries. On Lua 5.4 they are a border for untrusted plain Lua
+-- code; on LuaJIT, whose own library can be crashed from Lua, they are a convenience.
 local support = require "spec.support"
 local border = require "spec.support.border"
 local process = require "process"
@@ -130,7 +130,7 @@ describe("the libraries of a restricted host", function()
       local host = restricted()
       assert.same({ "nil", "nil" }, run(host, "return { tostring(dofile), tostring(loadfile) }"))
       assert(process.define("spec.restricted:module", { module = "spec_found" }))
-      -- A process that is not restricted finds the module for them; they do not.
+      -- An unrestricted process finds the module for them; they do not.
       local pid = assert(process.spawn_monitored("spec.restricted:module", host))
       assert.equal("found", support.event_of(pid).result)
       local text = run(
@@ -183,7 +183,7 @@ describe("the code of a restricted process", function()
         if loadstring then
           said[#said + 1] = loadstring(chunk) == nil and "refused" or "loaded"
         end
-        -- Text is what it was.
+        -- Loading of text works as usual.
         local env = { answer = 42 }
         local parts, n = { "return ", "answer" }, 0
         local f = load(function() n = n + 1 return parts[n] end, "=x", "t", env)
@@ -214,7 +214,7 @@ describe("the code of a restricted process", function()
         local entry = "spec.restricted:file_" .. file
         assert(process.define(entry, { source = "file://" .. folder .. "/" .. file .. ".lua" }))
         fails(text:format(entry), "INVALID", process.spawn(entry, host))
-        -- Also when others have run it, so that it is known already.
+        -- Even if others have run it, so that it is known already.
         assert.equal("ran", support.event_of(assert(process.spawn_monitored(entry, support.host))).result)
         fails(text:format(entry), "INVALID", process.spawn(entry, host))
       end

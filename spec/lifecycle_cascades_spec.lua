@@ -6,7 +6,7 @@ local support = require "spec.support"
 
 local me = process.pid()
 
--- A is linked to each of these workers, who trap links, and fails.
+-- A is linked to each of these workers, which trap links, and fails.
 local function boss_of(workers)
   local play = {
     ids = "L-42", title = "a boss links ten workers who trap: the boss fails",
@@ -21,7 +21,7 @@ local function boss_of(workers)
 end
 
 -- set_up: "A links B", in this order; members are started when first named, B by A in "A spawn_linked B".
--- traps: who has trap_links on. event: what happens. outcome: who ends how, and what each survivor gets, numbered.
+-- traps: members with trap_links on. event: what happens. outcome: each end, and what each survivor gets, numbered.
 local plays = {
   {
     ids = "L-44 B-66", set_up = { "A link B", "B link C" }, traps = "", event = "B raise bad",
@@ -84,7 +84,7 @@ local plays = {
 describe("a cascade", function()
   local pids, names, traps, told
 
-  -- Takes a new member into the play: monitored, so that its end is seen; when it answers it has set its options.
+  -- Takes a new member into the play. It is monitored, so that its end is seen; its answer says its options are set.
   local function join(name, pid)
     assert(process.monitor(pid))
     pids[name], names[pid] = pid, name
@@ -100,7 +100,7 @@ describe("a cascade", function()
     return pids[name]
   end
 
-  -- Has a member obey a command, and gives what it answers.
+  -- Has a member obey a command, and returns its answer.
   local function tell(name, command, argument)
     assert(process.send(member(name), command, argument))
     return support.receive(process.listen("done"))
@@ -124,7 +124,7 @@ describe("a cascade", function()
     end
   end
 
-  -- One line for what has just been received: an EXIT, or an event that a member got and passed on.
+  -- One line for the thing just received: an EXIT, or an event that a member got and passed on.
   local function line(got, numbers)
     local value = got.value
     if got.channel == told then

@@ -1,8 +1,8 @@
--- What finalizers of the main state may do while it closes: everything but wait. Nothing they make outlives what it
--- points to.
+-- Finalizers of the main state may do everything but wait while it closes. Nothing that they make outlives the
+-- objects it points to.
 local support = require "spec.support"
 
--- A heap that notices: what was freed is filled with other bytes.
+-- A heap that reveals use after free: freed memory is filled with other bytes.
 local strict = "MALLOC_PERTURB_=165 MALLOC_CHECK_=3"
 
 local start = support.FINALIZER .. [[
@@ -47,7 +47,7 @@ describe("a finalizer of the main state", function()
     it("H-54 L-65 harms nothing while the state closes if it " .. name, function()
       for _, kind in ipairs({
         "keep = {} keep[1] = finalizer(use)",
-        -- One that makes the next, longer than LuaJIT follows.
+        -- A finalizer that makes the next one, more often than LuaJIT follows.
         [[
           keep = {}
           local function make(count)

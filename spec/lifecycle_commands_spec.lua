@@ -1,11 +1,11 @@
--- Programs that spawned processes start with os.execute and io.popen: as those that a plain script starts.
+-- Programs that spawned processes start with os.execute and io.popen: they run like those that a plain script starts.
 local support = require "spec.support"
 local native = require "spec.support.native"
 local process = require "process"
 
 after_each(support.finish)
 
--- A script that calls `probe` in the main process and in a child, and prints what each returns.
+-- A script that calls `probe` in the main process and in a child, and prints the result of each.
 local function twice(probe)
   return [[
     local process = require "process"
@@ -17,7 +17,7 @@ local function twice(probe)
   ]]
 end
 
--- Runs such a script: what the main process has printed, which is what the child has.
+-- Runs such a script: the output of the main process, which is also that of the child.
 local function same(probe, environment, before)
   local out = support.output_of((before or "") .. twice(probe), 30, environment)
   local main, child = out:sub(1, #out / 2), out:sub(#out / 2 + 1)
@@ -113,7 +113,7 @@ describe("a program that a child starts", function()
       for line in io.lines("/proc/self/status") do
         before[#before + 1] = line:match("^SigIgn:.*")
       end
-      -- The shell is there when somebody reads.
+      -- The shell runs when somebody reads.
       local go_on = io.open(pipe, "w")
       local meanwhile = {}
       for line in io.lines("/proc/self/status") do
@@ -127,7 +127,7 @@ describe("a program that a child starts", function()
   end)
 end)
 
--- What a call returned, in one line.
+-- The results of a call, in one line.
 local shown = [[
   local function shown(...)
     local list = {}
@@ -301,7 +301,7 @@ describe("in a child", function()
         program:close()
         return line
       ]], pipe)
-      -- Opens when the program reads; its process is about to wait for a line.
+      -- Opens when the program reads; the process of that program is about to wait for a line.
       local write = assert(io.open(pipe, "w"))
       for _ = 1, 20 do
         local got = support.result_of([[

@@ -1,4 +1,4 @@
--- Deadlines and graces: what happens to processes that do not end when they are asked to.
+-- Deadlines and graces: the fate of processes that do not end when they are asked to.
 local process = require "process"
 local errors = require "process.errors"
 local time = require "process.time"

@@ -4,9 +4,9 @@ local support = require "spec.support"
 
 local vm = support.jit and "luajit" or "lua54"
 
--- Runs one of its cases: exit code, and what it printed, errors included.
+-- Runs one of its cases: exit code, and its output, errors included.
 local function embed(case)
-  -- With one arena what the C library keeps for other threads does not look like growth.
+  -- With one arena, memory that the C library keeps for other threads does not look like growth.
   local command = "MALLOC_ARENA_MAX=1 timeout -s KILL 60 build/%s/embed %s 2>&1; echo code $?"
   local pipe = assert(io.popen(command:format(vm, case)))
   local text, code = pipe:read("*a"):match("^(.*)code (%d+)\n$")
@@ -38,7 +38,7 @@ describe("a program that embeds Lua", function()
     local threads, more_threads = figures("threads")
     local descriptors, more_descriptors = figures("descriptors")
     assert.is_true(more_memory <= 1.25 * memory, text)
-    -- The thread of a child that has told its end may still be on its way out.
+    -- The thread of a child that has reported its end may not have ended yet.
     assert.is_true(more_threads <= threads + 4, text)
     assert.are.equal(descriptors, more_descriptors)
   end)

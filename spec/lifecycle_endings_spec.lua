@@ -1,4 +1,4 @@
--- Ending code that computes: whatever the loop, terminate ends it soon, and the child costs nothing more.
+-- Ending computing code: whatever the loop, terminate ends it soon, and the child costs nothing more.
 local process = require "process"
 local time = require "process.time"
 local support = require "spec.support"

@@ -1,7 +1,7 @@
--- The end of a process that begins in a finalizer, or wherever else the VM is in the middle of something.
+-- The end of a process that begins in a finalizer, or at any other place where the VM is in the middle of something.
 local support = require "spec.support"
 
--- What a child begins with: `finalizer(fn)` makes a value whose finalizer is fn, `collect()` runs what is due,
+-- The start of a child: `finalizer(fn)` makes a value whose finalizer is fn, `collect()` runs all that are due,
 -- `stop()` ends the child.
 local start = support.FINALIZER .. [[
   local function collect() collectgarbage() collectgarbage() end
@@ -60,7 +60,7 @@ else
     assert(load("local stop = ... local x <close> = setmetatable({}, { __close = stop })"))(stop)]]
 end
 
--- What exits there are of `count` children with this body, each as "error, abandoned", in a program of their own.
+-- The exits of `count` children with this body, each as "error, abandoned", in a program of their own.
 local function exits(body, count, options)
   return support.output_of(([[
     local process = require "process"
@@ -127,7 +127,7 @@ describe("a finalizer that computes without end", function()
   local workers = support.workers > 0 and "workers = 2, " or ""
   local options = 'process.define_host("app:processes", { ' .. workers ..
     'terminate_grace = "100ms", report = false })'
-  -- Compiled before, so that LuaJIT runs it compiled in a finalizer as well.
+  -- Compiled before, so that LuaJIT also runs it compiled in a finalizer.
   local spin = "local function spin(count) for _ = 1, count do end end for _ = 1, 5 do spin(1000) end\n"
   for name, body in pairs({
     ["as it is"] = "spin(1e18)",

@@ -1,4 +1,4 @@
--- Coroutines that a C module has resumed are never left by a jump: its records of them stand on the C stack.
+-- A jump never leaves coroutines that a C module has resumed: its records of them are on the C stack.
 local native = require "spec.support.native"
 local support = require "spec.support"
 

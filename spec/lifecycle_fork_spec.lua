@@ -1,10 +1,10 @@
--- After a bare fork while something spawned is alive the library is not available in the child; a second copy of it is
--- refused. What goes on after a fork is in lifecycle_prefork_spec.lua.
+-- After a bare fork while something spawned is alive, the library is not available in the child; a second copy of it is
+-- refused. lifecycle_prefork_spec.lua has the things that go on after a fork.
 local support = require "spec.support"
 local native = require "spec.support.native"
 
--- A script's beginning, with a process that lives when it forks; in_child(fn) runs fn in the child of a fork, tells its
--- exit code, and ends the parent.
+-- A script's beginning, with a process that lives when it forks. in_child(fn) runs fn in the child of a fork, prints
+-- its exit code, and ends the parent.
 local function prelude(folder)
   return native.source(folder) .. [[
     local process = require "process"

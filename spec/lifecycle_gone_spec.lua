@@ -1,4 +1,4 @@
--- When the end of a process can be known, it is gone in every respect, whoever asks and however he has learnt of it.
+-- As soon as anybody can know of the end of a process, it is gone in every respect, however they know of it.
 local process = require "process"
 local channel = require "process.channel"
 local time = require "process.time"
@@ -36,7 +36,7 @@ describe("a process whose end is known", function()
     local builder = process.with_options({}):with_name("spec.gone")
     local events = process.events()
     for _ = 1, 5000 do
-      -- The place and the name of the one before are free.
+      -- The place and the name of the previous process are free.
       local pid = assert(builder:spawn_monitored(nothing, narrow))
       assert.equal(pid, support.receive(events).from)
       assert.is_true(process.wait(0))

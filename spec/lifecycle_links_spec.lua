@@ -1,4 +1,4 @@
--- Links between two processes, and what terminate and a broken link end.
+-- Links between two processes, and the effects of terminate and of a broken link.
 local process = require "process"
 local support = require "spec.support"
 local waiting = require "life.waiting"
@@ -9,13 +9,13 @@ local function next_event()
   return support.receive(process.events())
 end
 
--- Fails if another event than a CANCEL sent now comes first: events arrive in order.
+-- Fails if an event other than a CANCEL sent now comes first: events arrive in order.
 local function no_more_events()
   process.cancel(me, "nothing before this")
   assert.are.equal("nothing before this", next_event().reason)
 end
 
--- A child that links itself to `partner` and tells us when it has; then it runs `body`.
+-- A child that links itself to `partner` and says when it has; then it runs `body`.
 local function linked_to(partner, body, ...)
   local pid = support.spawn_monitored([[
     local parent, partner = ...

@@ -1,4 +1,4 @@
--- The main process: a script is a process too. Its failures and its end are shown by scripts of their own.
+-- The main process: a script is a process too. Scripts of their own show its failures and its end.
 local process = require "process"
 local channel = require "process.channel"
 local time = require "process.time"
@@ -279,7 +279,7 @@ describe("the end of the main process", function()
     assert.is_true(script.seconds < bound)
   end)
 
-  -- How scripts end: what they do last, their exit code, and what the interpreter says about it.
+  -- How scripts end: their last statement, their exit code, and the interpreter's message.
   local ends = {
     { "L-65 the end of the script", "", 0 },
     { "L-65 return", "do return end", 0 },
@@ -303,7 +303,7 @@ describe("the end of the main process", function()
     end)
   end
 
-  -- A child that would tell of a CANCEL, and one that would go on for long.
+  -- A child that would report a CANCEL, and one that would go on for long.
   local witness = [[
     spawn_ready("local events = process.events() process.send(parent, 'ready') "
       .. "local ev = events:receive() io.write(ev.kind, '\\n') process.time.sleep('1h')")

@@ -9,7 +9,7 @@ local function next_event()
   return support.receive(process.events())
 end
 
--- Fails if another event than a CANCEL sent now comes first: events arrive in order.
+-- Fails if an event other than a CANCEL sent now comes first: events arrive in order.
 local function no_more_events()
   process.cancel(me, "nothing before this")
   assert.are.equal("nothing before this", next_event().reason)

@@ -1,8 +1,8 @@
--- A bare fork while nothing spawned is alive: both sides go on as programs of their own.
+-- A bare fork while nothing spawned is alive: both sides go on, each as a program of its own.
 local support = require "spec.support"
 local native = require "spec.support.native"
 
--- A script's beginning. forked(fn, ...) runs fn in the child of a fork, which ends then, and tells its exit code; in
+-- A script's beginning. forked(fn, ...) runs fn in the child of a fork, which then ends, and returns its exit code; in
 -- between, the parent calls `meanwhile`. `works()` fails unless everything that needs a thread of the library works.
 local beginning = [[
   local process = require "process"
@@ -63,7 +63,7 @@ local beginning = [[
   end
 ]]
 
--- What a script prints that begins so.
+-- The output of a script that begins with these lines.
 local function output(script)
   local out
   support.with_folder({ ["keep"] = "" }, function(folder)

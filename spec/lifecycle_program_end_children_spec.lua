@@ -1,5 +1,5 @@
--- The end of the program, whatever its children do: run many times, at random moments, with the state closed and
--- without. No crash, no hang, the right code, and nothing is written but what the children themselves write.
+-- The end of the program, whatever its children do. It runs many times, at random moments, with the state closed and
+-- without. There is no crash, no hang, the right code, and only the children themselves write anything.
 local ends = require "spec.support.ends"
 
 -- Whether the text consists of these whole lines, each any number of times.
@@ -36,8 +36,8 @@ local function anything()
   return true
 end
 
--- What the children do when the script leaves: [1] starts them; `before` and `after` surround it; `out` tells what they
--- write when the state is closed, `out_at_once` what they write when it is not.
+-- The children's work when the script leaves: [1] starts them; `before` and `after` surround it; `out` is the text they
+-- write when the state is closed, `out_at_once` the text they write when it is not.
 local works = {
   ["sleep"] = { "for _ = 1, 5 do spawn([[ ready(parent) time.sleep('1h') ]]) end" },
   ["wait for each other"] = { [[

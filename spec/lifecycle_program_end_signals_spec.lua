@@ -1,13 +1,13 @@
--- The end of the program by a signal: sent by another program, many times, at random moments, among children of all
--- kinds. Nothing is written but what the interpreter itself has to say.
+-- The end of the program by a signal. Another program sends it, many times, at random moments, among children of all
+-- kinds. Only the interpreter's own messages are written.
 local ends = require "spec.support.ends"
 
--- A child that would tell of a CANCEL.
+-- A child that would report a CANCEL.
 local witness = [[
   spawn("local events = process.events() ready(parent) io.write(events:receive().kind, '\\n')")
 ]]
 
--- What the script does when the signal comes, and the signal with its number.
+-- The script's reaction when the signal comes, and the signal with its number.
 local signals = {
   { "waits", "time.sleep('20s')", "TERM", 15 },
   { "computes", "while true do end", "TERM", 15 },
@@ -39,7 +39,7 @@ describe("a signal", function()
     })
   end)
 
-  -- Compiled code of LuaJIT does not notice its interpreter's Ctrl-C.
+  -- LuaJIT's compiled code does not notice the interpreter's Ctrl-C.
   it("L-68 INT raises in the script that computes, and the program ends with it", function()
     ends.check("L-68 INT while the script computes", {
       source = ends.children .. "if jit then jit.off() end signal('INT') while true do local _ = {} end",

@@ -1,8 +1,8 @@
--- The end of the program, in every way in which a script can leave: run many times, at random moments, among children
--- of all kinds. No crash, no hang, the right code, and nothing is written but what the interpreter itself has to say.
+-- The end of the program, in every way in which a script can leave. Each runs many times, at random moments, among
+-- children of all kinds. There is no crash, no hang, the right code, and only the interpreter's own messages.
 local ends = require "spec.support.ends"
 
--- How a script leaves when it is its turn.
+-- The ways in which a script leaves when it is its turn.
 local ways = {
   { "L-65 at its end", "" },
   { "L-65 by return", "do return 1 end" },
@@ -46,7 +46,7 @@ describe("a script leaves", function()
   end
 end)
 
--- Children that begin together: each by a message of its own, so that all are spawned before the first one is through.
+-- Children that begin together. Each is told by a message of its own, so all are spawned before the first has ended.
 local together = [[
   local pids = {}
   local function together(body, ...) pids[#pids + 1] = spawn("process.inbox():receive() " .. body, ...) end

@@ -1,7 +1,7 @@
 -- The one report that a crash writes to standard error when nobody else would learn of it.
 local support = require "spec.support"
 
--- Starts the entry "spec:subject" with this source; `gone` waits until the subject's main is over and its state closed.
+-- Starts the entry "spec:subject" with this source; `gone` waits until its main is over and its state closed.
 local prelude = [[
   local process = require "process"
   local time = require "process.time"
@@ -14,7 +14,7 @@ local prelude = [[
   end
 ]]
 
--- What a script writes that starts such a subject and goes on as `rest` says.
+-- The output of a script that starts such a subject and goes on as `rest` says.
 local function run(source, rest)
   local script = support.run(prelude:format(source) .. rest)
   assert.are.equal(0, script.code, script.err)
@@ -33,7 +33,7 @@ local spawned = [[
 describe("the report of a crash", function()
   local no_stock = "error(errors.new({ message = 'no stock', kind = errors.NOT_FOUND }))"
 
-  -- Sources, the text they fail with, and whether Lua code raised it, so that there is a traceback.
+  -- Sources, the text they fail with, and whether Lua code raised it: then there is a traceback.
   local crashes = {
     { "(f) an error", main("error('no stock')"), "no stock", true },
     { "(f) a mistake", main("local shelf; return shelf.stock"), "attempt to index", true },

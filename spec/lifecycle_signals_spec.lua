@@ -1,4 +1,4 @@
--- Signals: Ctrl-C ends a wait of the main script; the library itself uses one signal. Shown by scripts of their own.
+-- Signals: Ctrl-C ends a wait of the main script; the library itself uses one signal. Scripts of their own show it.
 local support = require "spec.support"
 local native = require "spec.support.native"
 
@@ -27,7 +27,7 @@ local prelude = [[
     os.execute(("(sleep %s; kill -INT %d) >/dev/null 2>&1 &"):format(seconds, self))
   end
 
-  -- What is raised out of a call, without position.
+  -- The error raised out of a call, without position.
   local function raised(call, ...)
     local ok, err = pcall(call, ...)
     return not ok and tostring(err):match("[^ ]*$") or "nothing was raised"
@@ -106,7 +106,7 @@ describe("Ctrl-C", function()
         for _ = 1, 10 do process.time.sleep("2ms") end
         return "slept"
       end)
-      -- Stopping and going on interrupts the wait without a handler.
+      -- A stop and a continue interrupt the wait without a handler.
       os.execute(("(sleep 0.005; kill -STOP %d; kill -CONT %d) >/dev/null 2>&1 &"):format(self, self))
       print(coroutine.resume(co))
       print(debug.gethook() == hook, calls)
@@ -185,7 +185,7 @@ local function after(command)
   return ("sh -c '%s; exec \"$@\"' -"):format(command)
 end
 
--- A script in which a child writes to a program that has ended, and tells what came of it.
+-- A script in which a child writes to a program that has ended, and prints the outcome.
 local into_nothing = [[
   local process = require "process"
   local child = [=[

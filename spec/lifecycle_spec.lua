@@ -1,4 +1,4 @@
--- The life of a process: its states, the order of its end, what counts as which exit.
+-- The life of a process: its states, the order of its end, and which end counts as which exit.
 local process = require "process"
 local errors = require "process.errors"
 local support = require "spec.support"
@@ -62,7 +62,7 @@ describe("the states of a process", function()
     return process.registry.register("spec.subject.too", pid)
   end
 
-  -- What each operation gives by state: true, the owner's PID, or an error (B-11 if it is a destination).
+  -- The result of each operation by state: true, the owner's PID, or an error (B-11 if it is a destination).
   local operations = {
     { name = "send", call = send, alive = true, ending = false, gone = false },
     { name = "cancel", call = process.cancel, alive = true, ending = false, gone = false },
@@ -168,7 +168,7 @@ describe("an exit", function()
   local position = "^.+:%d+: "
   local no_stock = "errors.new({ message = 'no stock', kind = errors.NOT_FOUND, details = { sku = 17 } })"
 
-  -- Bodies of `main` that end abnormally: pattern of the error's text, its kind, its details, what its stack tells.
+  -- Bodies of `main` that end abnormally: pattern of the error's text, its kind, its details, and text of its stack.
   local abnormal = {
     { "(d) returns nil and a string", "return nil, 'no stock'", "^no stock$", "INTERNAL", also = "L-13 " },
     { "(d) returns false and a string", "return false, 'no stock', 3", "^no stock$", "INTERNAL", also = "L-13 " },

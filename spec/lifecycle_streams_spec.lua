@@ -1,9 +1,9 @@
--- The end of the program while its threads sit inside the streams of the C library: bounded, with the right code, and
--- with all that was written. Each script has a standard input on which nothing ever comes.
+-- The end of the program while its threads are inside streams of the C library. It takes bounded time, has the right
+-- code, and loses nothing that was written. Each script has a standard input on which nothing ever comes.
 local support = require "spec.support"
 local native = require "spec.support.native"
 
--- What the scripts begin with: `reader()` spawns a child and returns when that waits for a line of standard input.
+-- The start of the scripts: `reader()` spawns a child, and returns when the child waits for a line of standard input.
 local prelude = [[
   local process = require "process"
   local function define(name, body)
@@ -26,14 +26,14 @@ local prelude = [[
   end
 ]]
 
--- Runs such a script in a new folder, which is `folder` there. `first(folder)` is run before the library is loaded.
+-- Runs such a script in a new folder, which it knows as `folder`. `first(folder)` runs before the library is loaded.
 local function run(source, fn, first)
   support.with_folder({ ["keep"] = "" }, function(folder)
     local pipe = folder .. "/pipe"
     os.execute(("mkfifo '%s'"):format(pipe))
     local text = ("local folder = %q\n"):format(folder) .. (first and first(folder) or "")
       .. support.prelude .. prelude .. source(folder)
-    -- Who opens both ends waits for a line for ever.
+    -- A process that opens both ends waits for a line for ever.
     local ran = support.run(text, 30, ("<>'%s'"):format(pipe), true)
     fn(ran, folder)
   end)
@@ -105,7 +105,7 @@ describe("the program ends", function()
     ends([[
       reader()
       define("spec:exit", [=[
-        -- The main process is to hold the list of open streams and wait for one of them: no file can be opened then.
+        -- The main process is to hold the list of open streams and wait for one of them. Then no file can be opened.
         local main, pid = ...
         local file = io.open("/proc/self/task/" .. main .. "/syscall")
         file:setvbuf("no")

@@ -1,4 +1,4 @@
--- Misuse of channels: what raises, in which words.
+-- Misuse of channels: which calls raise, and with which texts.
 local process = require "process"
 local channel = require "process.channel"
 local time = require "process.time"

@@ -1,5 +1,5 @@
 -- luacheck: no max line length
--- What happens when the system has no memory left: each script runs in an interpreter whose address space is limited.
+-- What happens when the system has no memory left. Each script runs in an interpreter whose address space is limited.
 local support = require "spec.support"
 
 -- Enough for the interpreter, the library and a few processes; LuaJIT's have stacks of 64 MiB.
@@ -66,7 +66,7 @@ describe("memory of the system", function()
     assert.equal("fine!", ran.out:match("\n(.*)$"))
   end)
 
-  -- What is defined stays, so that there need not be memory for anything else afterwards.
+  -- Definitions stay, so there need not be memory for anything else afterwards.
   for what, body in pairs({
     ["entries"] = "assert(process.define('a:e' .. n, '-- ' .. s .. '\\nreturn { main = function() end }'))",
     ["hosts"] = "assert(process.define_host('a:h' .. n .. s:sub(1, 200), {}))",
@@ -90,7 +90,7 @@ describe("memory of the system", function()
         local time = process.time
         process.define("spec:parked", "return { main = function() return process.inbox():receive():payload() end }")
         local pids = {}
-        -- The main process may itself find no memory, as any program.
+        -- The main process may find no memory itself, like any program.
         pcall(function()
           local last
           for _ = 1, 5000 do

@@ -1,4 +1,4 @@
--- Bad input to the functions of `process`: what raises, what returns which error.
+-- Bad input to the functions of `process`: which calls raise, and which return which error.
 local process = require "process"
 local channel = require "process.channel"
 local support = require "spec.support"
@@ -17,7 +17,7 @@ for _, name in ipairs({ "terminate", "cancel", "monitor", "unmonitor", "link", "
   to[name] = process[name]
 end
 
--- Checks that a call returned this error, which no retry will cure.
+-- Checks that a call returned this error, which is not retryable.
 local function refused(text, kind, ...)
   local err = support.fails(text, kind, ...)
   assert.is_false(err:retryable())

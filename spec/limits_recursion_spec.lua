@@ -1,4 +1,4 @@
--- Recursion without end is a Lua error in the process where it happens, and nothing else.
+-- Endless recursion is a Lua error in the process where it happens, and nothing else.
 local process = require "process"
 local support = require "spec.support"
 

@@ -1,4 +1,4 @@
--- limits.md, bad input: exec, wait, functions as entries, the spawn builder, process.ctx. Nothing is half done.
+-- limits.md, bad input: exec, wait, functions as entries, the spawn builder, process.ctx. Nothing is left half done.
 local process = require "process"
 local channel = require "process.channel"
 local support = require "spec.support"

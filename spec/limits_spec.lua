@@ -41,7 +41,7 @@ describe("bad input", function()
       { "spawn", 1, "function", of = coroutine },
     }
     local values = { 5, "5", true, {}, print, coroutine.create(print) }
-    -- Besides a string they take a function.
+    -- These take a function besides a string.
     local take_functions = { spawn = process, spawn_monitored = process, spawn_linked = process,
       spawn_linked_monitored = process }
 
@@ -54,7 +54,7 @@ describe("bad input", function()
           local taken = type(value) == "function" and position == 1 and take_functions[name] == (row.of or process)
           if type(value) ~= expected and not taken then
             lead[position] = value
-            -- Too few arguments are another matter (B-2): never fewer than two.
+            -- Too few arguments are another matter (B-2), so there are never fewer than two.
             lead[2] = lead[2] or "second"
             local text = ("#%d (%s expected, got %s)"):format(position, expected, type(value))
             assert.equal(text, support.bad_argument(f, support.unpack(lead, 1, math.max(position, 2))))

@@ -1,4 +1,4 @@
--- What `time` refuses: who, in which words, and that nothing of the call is done.
+-- Input that `time` refuses: which function, with which text, and that a refused call does nothing.
 local process = require "process"
 local time = require "process.time"
 local support = require "spec.support"

@@ -10,7 +10,7 @@ local function message()
   return support.receive(process.inbox())
 end
 
--- What refuses to cross, by the name that its refusal gives it: functions that make one.
+-- Values that refuse to cross, by the name in their refusal: functions that make one.
 local refused = {
   ["function"] = {
     ["a C function that is not of the standard library"] = function() return ("x"):gmatch("x") end,
@@ -51,8 +51,8 @@ if support.jit then
   }
 end
 
--- Where a value may stand: the place that the error names, and function(value) that returns nil, err. It gets the
--- "source" of a value where a child returns it; the details of an error are "raised" as a string.
+-- Places where a value may stand: the place that the error names, and function(value) that returns nil, err. It gets
+-- the "source" of a value where a child returns it; the details of an error are "raised" as a string.
 local places = {
   { "argument 3", function(v) return process.send(process.pid(), "limits", v) end },
   { "argument 5", function(v) return process.send(process.pid(), "limits", nil, "x", v) end },

@@ -1,4 +1,4 @@
--- process.md: the context that a process hands on to what it spawns.
+-- process.md: the context that a process hands on to its children.
 local process = require "process"
 local ctx = require "process.ctx"
 local support = require "spec.support"

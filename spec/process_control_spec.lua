@@ -4,7 +4,7 @@ local support = require "spec.support"
 
 local me = process.pid()
 
--- What is left of a process: the text of its exit error.
+-- The trace that a process leaves: the text of its exit error.
 local function exit_error(pid)
   return tostring(support.event_of(pid).error)
 end

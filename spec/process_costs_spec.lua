@@ -1,10 +1,10 @@
--- What a call costs does not depend on what waits, or on how much of anything there is.
+-- The cost of a call does not depend on the number of waiting messages, nor on the number of anything else.
 local process = require "process"
 local support = require "spec.support"
 
 local me = process.pid()
 
--- Processor time of fn(...), of the whole program; nothing else runs meanwhile.
+-- Processor time that the whole program spends in fn(...); nothing else runs meanwhile.
 local function cost(fn, ...)
   collectgarbage()
   local start = os.clock()
@@ -12,7 +12,7 @@ local function cost(fn, ...)
   return os.clock() - start
 end
 
--- Fails unless `many` is at most so many times `few`.
+-- Fails unless `many` is at most this many times `few`.
 local function at_most(times, few, many)
   if many > times * few then
     error(("%.6f s have become %.6f s"):format(few, many), 2)
@@ -36,7 +36,7 @@ local function calls(count)
   end
 end
 
--- Opens a topic and closes it again, so often; takes one message each time.
+-- Opens a topic and closes it again, this often; takes one message each time.
 local function toggle(topic, times)
   for i = 1, times do
     local ch = assert(process.listen(topic))
@@ -62,7 +62,7 @@ local function open_and_close(count)
   end
 end
 
--- Starts children in this way and lets them fail; their PIDs when all are over.
+-- Starts children in this way and lets them fail; returns their PIDs when all of them are over.
 local function failed(way, count)
   local entry, pids = support.entry("return nil, 'bad'"), {}
   for i = 1, count do
@@ -126,7 +126,7 @@ describe("costs:", function()
       process.set_options({ trap_links = true })
       undo(how, failed(way, 200))
       local few = cost(undo, how, failed(way, 500))
-      -- Of eight times as many, at most 24 times as much.
+      -- For eight times as many, at most 24 times as much.
       at_most(24, few, cost(undo, how, failed(way, 4000)))
       assert.is_nil(support.waiting(process.events()))
     end)

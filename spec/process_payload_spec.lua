@@ -15,7 +15,7 @@ local function payload_of(value)
   return message_of(value):payload()
 end
 
--- What arrives when these values are sent, as the receiver sees it without `wrapped`.
+-- The values as the receiver sees them without `wrapped`, when they are sent.
 local function arrived(...)
   local msg = message_of(...)
   process.set_options({ wrapped = false })

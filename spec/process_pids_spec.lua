@@ -1,8 +1,8 @@
--- One way of reading a PID: the whole text decides, for every function that takes one.
+-- There is one way of reading a PID: the whole text decides, in every function that takes one.
 local process = require "process"
 local support = require "spec.support"
 
--- Texts that hold the number of a PID, or nearly, and are no PID of anybody.
+-- Texts that hold the number of a PID, or nearly, and are nobody's PID.
 local forgeries = {
   function(pid) return (pid:gsub("^{.-|", "{x:y|")) end,
   function(pid) return (pid:gsub("^{.-|", "{|")) end,

@@ -5,7 +5,7 @@ local support = require "spec.support"
 local registry = process.registry
 local me = process.pid()
 
--- What a live child answers to one registry call; it stays alive, and keeps its names, until the end of the test.
+-- A live child's answer to one registry call. The child stays alive, and keeps its names, until the end of the test.
 local clerk = [[
   while true do
     local msg = process.inbox():receive()

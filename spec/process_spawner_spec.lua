@@ -1,4 +1,4 @@
--- process.md: the spawn builder: options, names and first messages of what is going to be spawned.
+-- process.md: the spawn builder: options, names and first messages for later spawns.
 local process = require "process"
 local support = require "spec.support"
 local code = support.code
@@ -22,7 +22,7 @@ local listening = code(function()
   end
 end)
 
--- How many messages a process takes until its mailbox is full.
+-- The number of messages that a process takes until its mailbox is full.
 local function room(pid)
   local count = 0
   while process.send(pid, "x") do
@@ -136,7 +136,7 @@ describe("options of the builder", function()
     assert.are.equal(20000000, (process.exec(big, host)))
   end)
 
-  -- Whether the program has a piece of memory of so many bytes, such as the stack of a thread.
+  -- Whether the program has a piece of memory of this size in bytes, such as the stack of a thread.
   local has_piece = [[
     local wanted = ...
     for line in io.lines("/proc/self/maps") do

@@ -7,7 +7,7 @@ local spawn, report, result = upgrade.spawn, upgrade.report, upgrade.result
 local code = support.code
 local host = support.host
 
--- A piece of Lua source: calls fn when what it returns is collected, at the latest when the state closes.
+-- Lua source: calls fn when its value is collected, at the latest when the state closes.
 local finalized = [[
   local function finalized(fn)
     if not newproxy then
@@ -196,7 +196,7 @@ describe("process.upgrade", function()
   end)
 
   it("B-96 P-56 grows by nothing in 1,000 upgrades", function()
-    -- Memory of the program, in KiB: file, and where it stands there.
+    -- Memory of the program, in KiB: the file, and the place in it.
     local function resident()
       local file = io.open("/proc/self/statm")
       if not file then
@@ -226,7 +226,7 @@ describe("an upgrade that fails", function()
   before_each(support.reset)
   after_each(support.finish)
 
-  -- A child that tries this upgrade: { error text, kind, entry afterwards, whether its globals are still there }.
+  -- A child that tries this upgrade: { error text, kind, entry afterwards, whether its globals still exist }.
   local function attempt(arguments)
     return support.result_of([[
       still_here = true

@@ -1,4 +1,4 @@
--- process.md: what survives an upgrade, and what does not.
+-- process.md: the parts of a process that survive an upgrade, and those that do not.
 local process = require "process"
 local time = require "process.time"
 local support = require "spec.support"
@@ -217,7 +217,7 @@ describe("an upgrade", function()
       end)
       process.listen("ending"):receive()
       process.wait()
-      -- Looks at the mailbox without a turn for the other coroutine.
+      -- Looks at the mailbox, and gives the other coroutine no turn.
       channel.select({ process.inbox():case_receive(), default = true })
       process.upgrade("spec.upgrade:next", parent)
     ]])

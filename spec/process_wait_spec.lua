@@ -1,4 +1,4 @@
--- process.md: process.wait, for the end of all children.
+-- process.md: process.wait waits for the end of all children.
 local process = require "process"
 local channel = require "process.channel"
 local time = require "process.time"

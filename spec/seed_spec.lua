@@ -3,7 +3,7 @@ local support = require "spec.support"
 
 local page = "../shared/seed/processes-and-messaging.ko.txt"
 
--- Stands before every script. The block under test is the entry "page:block".
+-- The text before every script. The block under test is the entry "page:block".
 local preamble = [[
 package.path = "./spec/entries/?.lua;" .. package.path
 local process = require "process"
@@ -29,12 +29,12 @@ local function run(...) return exit_of(start(...)) end
 
 -- One entry for each block, in the order of the page:
 --   line        a line that only this block has, without its indentation
---   name        what the test proves
+--   name        the claim that the test proves
 --   parameters  a fragment: it becomes the body of a `main` with these parameters ...
 --   before      ... and this code before it
---   after       ... and this after it (for a program: what it lacks)
---   script      runs the block and asserts what it did
---   out         what the block prints (default: nothing); `unordered`: in any order of lines
+--   after       ... and this after it (for a program: the code it lacks)
+--   script      runs the block and asserts its effects
+--   out         the output of the block (default: nothing); `unordered`: in any order of lines
 local surroundings = {
   {
     line = [[local pid, err = process.spawn("app.test.process:echo_worker", "app:processes", "hello")]],

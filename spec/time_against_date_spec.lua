@@ -1,4 +1,4 @@
--- Dates and zones against the system's own `date`: what is expected is not written here but computed by GNU date, in
+-- Dates and zones against the system's own `date`. The expected values are not written here: GNU date computes them, in
 -- one shell script for all cases.
 require "process"
 local time = require "process.time"
@@ -31,7 +31,7 @@ local instants = {
   253402214400, -- 9999-12-31
 }
 
--- One line for each instant. GNU date lacks nothing of our layouts but the way of writing.
+-- One line for each instant. GNU date has everything in our layouts, but writes it differently.
 local everything = {
   date = "%Y-%m-%d %H:%M:%S %z %Z|%w %j|%a, %d %b %y %I:%M %p|%A %B %e %-d %-m %-I|%s",
   layout = "2006-01-02 15:04:05 -0700 MST|W 002|Mon, 02 Jan 06 03:04 PM|Monday January _2 2 1 3|",
@@ -156,7 +156,7 @@ end
 
 local fields = "^(%d+)-(%d+)-(%d+) (%d+):(%d+):(%d+)$"
 
--- The Time at which clocks of the zone show this.
+-- The Time at which the clocks of the zone show this.
 local function at(clock, zone)
   local year, month, day, hour, minute, second = clock:match(fields)
   local location = assert(time.load_location(zone))

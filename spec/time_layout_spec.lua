@@ -1,4 +1,4 @@
--- Times as text: layouts, and what is read by them.
+-- Times as text: layouts for writing and for reading.
 require "process"
 local time = require "process.time"
 local support = require "spec.support"

@@ -1,4 +1,4 @@
--- Points in time: what a program needs that measures how long it waited.
+-- Points in time, as a program needs them to measure how long it waited.
 require "process"
 local time = require "process.time"
 local support = require "spec.support"

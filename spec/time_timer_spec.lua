@@ -1,4 +1,4 @@
--- Timers and tickers: channels that yield the time later, with control over it.
+-- Timers and tickers: channels that yield the time later, and can be controlled.
 require "process"
 local channel = require "process.channel"
 local time = require "process.time"
@@ -12,7 +12,7 @@ local function compute(milliseconds)
   until time.now():sub(start):milliseconds() >= milliseconds
 end
 
--- Lets what is due fire without giving other coroutines a turn: a receive that need not wait.
+-- Lets due timers fire without giving other coroutines a turn: a receive that need not wait.
 local function fire()
   local ready = channel.new(1)
   ready:send(true)
@@ -164,7 +164,7 @@ describe("time.timer", function()
   end)
 end)
 
--- How often the threads of the program have gone to sleep so far: each wake-up costs one.
+-- The number of times that threads of the program have gone to sleep so far: each wake-up costs one.
 local switches = [[
   local function switches()
     local list, all = io.popen("ls /proc/$PPID/task"), 0
@@ -232,7 +232,7 @@ describe("time.ticker", function()
       ticks[i] = support.receive(ticker:channel()):sub(start):milliseconds()
     end
     ticker:stop()
-    -- The first waited from 10 ms on; the next is the first that was due after it was taken.
+    -- The first waited from 10 ms on; the next one is the first that was due after the first was taken.
     assert.is_true(ticks[1] >= 10 and ticks[2] >= 40 and ticks[3] >= 50, table.concat(ticks, " "))
   end)
 

@@ -1,4 +1,4 @@
--- Zones: the local one, those of the system's files, fixed ones; and Times seen in them.
+-- Zones: the local one, those of the system's files, fixed ones; and Times in them.
 local process = require "process"
 local time = require "process.time"
 local support = require "spec.support"

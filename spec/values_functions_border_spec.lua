@@ -113,7 +113,7 @@ describe("functions of restricted processes", function()
   before_each(support.reset)
   after_each(support.finish)
 
-  -- A process on the host that calls what it gets and sends back the result.
+  -- A process on the host that calls the function it gets, and sends back the result.
   local function caller(host)
     return assert(process.spawn(
       support.entry [[
@@ -126,7 +126,7 @@ describe("functions of restricted processes", function()
     ))
   end
 
-  -- Runs a body on the host that sends something to `pid` as `sent` says: the text of the error, or true.
+  -- Runs a body on the host that sends something to `pid`, as `sent` says: the text of the error, or true.
   local function sends(host, pid, sent)
     return run(host, "local ok, err = process.send(..., 't', " .. sent .. ") return ok or tostring(err)", pid)
   end
@@ -197,7 +197,7 @@ describe("functions of restricted processes", function()
     fails("cannot send a function (argument 3, local open)", "INVALID", process.send(pid, "t", function()
       return open
     end))
-    -- What it has comes as its own.
+    -- Functions that the receiver has too arrive as its own.
     local upper = string.upper
     assert.is_true(process.send(pid, "t", function()
       return upper "own"
@@ -280,7 +280,7 @@ describe("functions of restricted processes", function()
     for _, said in ipairs(run(host, body, process.pid(), holding(function() end))) do
       assert.is_truthy(said:find(" to host main", 1, true), said)
     end
-    -- The trusted one alone may go back.
+    -- Only the trusted one may go back.
     assert.is_true(run(host, "local to, err = ... return process.send(to, 't', err)", process.pid(), holding(print)))
     assert.equal(print, support.receive(process.inbox()):payload():details()[1])
   end)
@@ -304,7 +304,7 @@ describe("functions of restricted processes", function()
   end)
 
   it("V-23 are code of a process, which nobody outside the program can send", function()
-    -- Bytes with a binary chunk in them are a string, and stay one.
+    -- Bytes that contain a binary chunk are a string, and stay one.
     local chunk = string.dump(function() end)
     assert.is_true(run(restricted(), "local to, chunk = ... return process.send(to, 't', chunk)", process.pid(), chunk))
     assert.equal(chunk, support.receive(process.inbox()):payload())

@@ -1,4 +1,4 @@
--- values.md and convenience.md: what sending and keeping a function costs besides its bytes.
+-- values.md and convenience.md: the cost of sending and keeping a function, besides its bytes.
 local process = require "process"
 local support = require "spec.support"
 local code = support.code
@@ -113,7 +113,7 @@ describe("what a process was started from", function()
   before_each(support.reset)
   after_each(support.finish)
 
-  -- How many MiB more the program has while a process started so lives. Runs in a program of its own.
+  -- How many MiB more the program has while a process started in this way lives. Runs in a program of its own.
   local function kept(before, start)
     local script = [[
       local process = require "process"

@@ -1,4 +1,4 @@
--- values.md, functions: those of the standard library and of this one cross by name.
+-- values.md, functions: functions of the standard library and of this one cross by name.
 local process = require "process"
 local channel = require "process.channel"
 local time = require "process.time"
@@ -8,7 +8,7 @@ local support = require "spec.support"
 local code = support.code
 local host = support.host
 
--- Sends the values to this process and returns what arrives as one payload.
+-- Sends the values to this process, and returns the arrived ones as one payload.
 local function across(...)
   assert(process.send(process.pid(), "across", ...))
   return support.receive(process.inbox()):payload()
@@ -18,7 +18,7 @@ describe("functions and tables of the standard library and of this one", functio
   before_each(support.reset)
   after_each(support.finish)
 
-  -- Whether this is a function of the interpreter or of the library under its own name; other modules add some.
+  -- Whether this is a function of the interpreter or of the library under its own name; other modules add some to them.
   local function is_native(value)
     return type(value) == "function"
       and value ~= rawget(_G, "unpack")

@@ -1,4 +1,4 @@
--- values.md, functions: what crosses by name arrives as the receiver's own, on every kind of host.
+-- values.md, functions: a function that crosses by name arrives as the receiver's own, on every kind of host.
 local process = require "process"
 local channel = require "process.channel"
 local time = require "process.time"
@@ -10,7 +10,7 @@ local fails, code = support.fails, support.code
 local libraries = "string table math utf8 coroutine io os debug package bit jit ffi"
 local with_package = { dofile = true, loadfile = true, module = true }
 
--- Whether this is a function of the interpreter's or a table.
+-- Whether this is a function of the interpreter, or a table.
 local function is_named(value)
   return type(value) == "function" and debug.getinfo(value, "S").short_src:find("^%[") ~= nil
 end
@@ -26,7 +26,7 @@ local function standard()
     if ok then
       add(library, fields, library)
       for name, value in pairs(fields) do
-        -- Others put `unpack` into `table`, and LuaJIT what was required.
+        -- Other modules put `unpack` into `table`, and LuaJIT puts required functions there.
         local foreign = library == "table" and (value == rawget(_G, "unpack") or name == "new" or name == "clear")
         if is_named(value) and not foreign then
           add(library .. "." .. name, value, library)
@@ -43,7 +43,7 @@ local function standard()
   return list
 end
 
--- Globals that are functions of the interpreter's but were put there by others.
+-- Globals that are functions of the interpreter but were put there by others.
 support.busted = {}
 for name in pairs(_G) do
   support.busted[name] = true
@@ -54,7 +54,7 @@ for name in ("assert error getmetatable ipairs load loadstring next pairs pcall 
   support.busted[name] = nil
 end
 
--- Compares what arrives under names with what stands under them: the names that differ.
+-- Compares the values that arrive under names with the values under these names here: the names that differ.
 local COMPARE = [[
   local list = ...
   local wrong = {}
@@ -123,8 +123,8 @@ describe("a receiver with few libraries", function()
   end)
   local loaders = { load = load, loadstring = rawget(_G, "loadstring") }
 
-  -- How a function comes to a restricted process: each tells whether it is the receiver's own,
-  -- as far as that can be seen, and what it has made of a binary chunk.
+  -- The ways in which a function comes to a restricted process. Each says whether it is the receiver's own,
+  -- as far as that can be seen, and how it treated a binary chunk.
   local ways = {
     argument = function(host, f)
       local body = "local f, bytes = ... return { rawequal(f, load) or rawequal(f, loadstring), (f(bytes)) }"

@@ -1,4 +1,4 @@
--- values.md, functions: those that cannot cross, and what makes them so is named.
+-- values.md, functions: some cannot cross, and the error names the reason.
 local process = require "process"
 local channel = require "process.channel"
 local time = require "process.time"

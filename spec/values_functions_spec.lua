@@ -1,4 +1,4 @@
--- values.md, functions: how their code crosses, and what they have captured with it.
+-- values.md, functions: how their code and their captured locals cross.
 local process = require "process"
 local errors = require "process.errors"
 local support = require "spec.support"
@@ -7,7 +7,7 @@ local host = support.host
 local in_environment = support.in_environment
 local load = loadstring or load
 
--- Sends the values to this process and returns what arrives as one payload.
+-- Sends the values to this process, and returns the arrived ones as one payload.
 local function across(...)
   assert(process.send(process.pid(), "across", ...))
   return support.receive(process.inbox()):payload()

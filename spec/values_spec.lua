@@ -1,4 +1,4 @@
--- What may cross from one process to another, and how it arrives.
+-- Which values may cross from one process to another, and how they arrive.
 local process = require "process"
 local time = require "process.time"
 local errors = require "process.errors"
@@ -41,7 +41,7 @@ local function partners()
   return a
 end
 
--- ids, what it is, a function that makes it: every one of them arrives as it was.
+-- ids, a name, a function that makes the value: every one of them arrives unchanged.
 local crossing = {
   { "V-1", "booleans and nil", function() return true, nil, false, nil end },
   { "V-2", "numbers", function() return 0, 1, -1, 1.5, -2.25, 2 ^ 31, 2 ^ 53, -2 ^ 53, 1e300, 5e-324, 0.1 end },
@@ -249,7 +249,7 @@ describe("copying", function()
   after_each(support.finish)
 
   it("V-13 without memory raises in the sender and leaves the receiver untouched", function()
-    -- The script lets itself have 40 MiB more than it uses, then sends 120.
+    -- The script allows itself 40 MiB more than it uses, then sends 120.
     local got = support.run([[
       local process = require "process"
       process.define("spec:echo", "return { main = function(parent)" ..

@@ -1,6 +1,6 @@
-/* A program that embeds Lua: it opens, uses and closes states that require the module, from several threads. What the
-   states do is in embed.lua. `embed CASE [COUNT]` runs one of the cases at the end of this file in the folder of the
-   project; it says what was wrong and ends with code 1 if anything was. LUA_CPATH tells where the module is. */
+/* A program that embeds Lua: it opens, uses and closes states that require the module, from several threads. The
+   code of the states is in embed.lua. `embed CASE [COUNT]` runs one of the cases at the end of this file in the folder of the
+   project. If anything is wrong it says so and ends with code 1. LUA_CPATH tells where the module is. */
 #include <dirent.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -28,7 +28,7 @@ static lua_State *open_state(void) {
   return L;
 }
 
-/* Calls a function of embed.lua; what it returns is good until the next call. */
+/* Calls a function of embed.lua; the result is valid until the next call. */
 static const char *run(lua_State *L, const char *function, const char *argument) {
   lua_settop(L, 0);
   lua_getglobal(L, "states");
@@ -52,9 +52,9 @@ static pthread_t start(void *(*body)(void *), void *argument) {
 
 static void join(pthread_t thread) { pthread_join(thread, NULL); }
 
-/* `many`: four threads share eight places for states. Each takes whatever stands at a random place: nothing, then it opens a
-   state; else it uses the state again, or closes it. So states live side by side, end in any order, and are used and closed
-   by other threads than those that opened them. In the end nothing has grown. */
+/* `many`: four threads share eight places for states. Each takes a random place. If the place is empty, the thread opens a
+   state; otherwise it uses the state again, or closes it. So states live side by side, end in any order, and are used and
+   closed by other threads than those that opened them. In the end nothing has grown. */
 enum { THREADS = 4, PLACES = 8 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -127,7 +127,7 @@ static long descriptors(void) {
   return count;
 }
 
-/* Prints what there was after the first fifth, and what there is in the end. */
+/* Prints the numbers after the first fifth, and those in the end. */
 static void many(int count) {
   use_many(count / 5);
   long memory = status("VmRSS"), threads = status("Threads"), open = descriptors();
@@ -172,7 +172,7 @@ static void talk(int count) {
   lua_close(L);
 }
 
-/* `deadlock`: a main process waits as long as there is another one, or a thread, and is told when it is the last. */
+/* `deadlock`: a main process waits as long as there is another one, or a thread, and gets an error when it is the last. */
 static atomic_int is_last;
 static int late;
 
@@ -196,7 +196,7 @@ static void deadlock(int count) {
   }
 }
 
-/* `outsider`: a main process that is alone waits for threads that load the module only when it waits already. */
+/* `outsider`: a main process that is alone waits for threads that load the module only after it has begun to wait. */
 static void *come_late(void *from) {
   lua_State *L = open_state();
   run(L, "call_in", from);

@@ -1,7 +1,7 @@
--- What the states of embed.c run: it loads this file into each, and calls these functions with one string.
+-- The code of the states of embed.c: it loads this file into each, and calls these functions with one string.
 local process, me
 
--- Older than the library, so that its finalizer runs after those of the library: it still answers.
+-- Older than the library, so its finalizer runs after those of the library; it still answers.
 local function last_words()
   if process.pid() ~= me or process.send(me, "lost") or pcall(process.time.sleep, 0) then
     os.exit(9)
@@ -27,7 +27,7 @@ end
 local time = require "process.time"
 local states = { oldest }
 
--- `main` spawns a process with one less of `depth`, tells the main process that it is there, and goes on with `ending`.
+-- `main` spawns a process with one less of `depth`, tells the main process that it exists, and goes on with `ending`.
 process.define("embed:member", [[
   local load = loadstring or load
   return { main = function(root, depth, ending)
@@ -41,7 +41,7 @@ process.define("embed:member", [[
 
 local born = process.listen("born")
 
--- Spawns a process that spawns a process, `depth` of them; their PIDs when all are there.
+-- Spawns a process that spawns a process, `depth` of them; returns their PIDs when all exist.
 local function family(depth, ending)
   local pids = {}
   assert(process.spawn("embed:member", "app:processes", me, depth, ending))
@@ -92,7 +92,7 @@ function states.survive()
   end
 end
 
--- Starts processes and sees them end; nothing is left of them.
+-- Starts processes and sees them end; nothing of them is left.
 function states.raise_family()
   local child = process.exec(function(name)
     return name
@@ -137,7 +137,7 @@ function states.answer()
   until question:payload() == "last"
 end
 
--- Found by name; it answers to the PID.
+-- Found by name; it answers to its PID.
 function states.ask(count)
   while not process.registry.lookup("embed.answers") do
     time.sleep("1ms")
@@ -180,7 +180,7 @@ function states.take_calls(count)
   end
 end
 
--- What children may be at when the state closes; the messages of some meet it as it does.
+-- The children's work when the state closes; messages of some arrive as it does.
 local doings = {
   computing,
   asleep,

@@ -1,4 +1,4 @@
-/* What the figures are compared to: the cost of the VM and of the system alone, by the plain C API of Lua. */
+/* The floors of the figures: the cost of the VM and of the system alone, by the plain C API of Lua. */
 
 #define _GNU_SOURCE
 #include <lauxlib.h>
@@ -27,12 +27,12 @@ void *must(void *pointer);
 /* A state with all libraries, opened while the collector rests. */
 lua_State *new_state(void);
 
-/* Runs the chunk; what it returns is on top. */
+/* Runs the chunk; its results are on top. */
 void run_chunk(lua_State *l, const char *source);
 
 int resume(lua_State *co, int arguments);
 
-/* Chunks that return what is thrown: the small message, t1k, strings of 64 KiB and of 1 MiB. */
+/* Chunks that return the balls: the small message, t1k, strings of 64 KiB and of 1 MiB. */
 extern const char small[], t1k[], string64k[], string1m[];
 
 /* ---- messages.c ------------------------------------------------------------------------------------------------- */

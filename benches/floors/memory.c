@@ -1,4 +1,4 @@
-/* What memory alone costs: two copies each way. */
+/* The cost of memory alone: two copies each way. */
 
 #include "floors.h"
 

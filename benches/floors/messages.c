@@ -1,4 +1,4 @@
-/* Values as bytes: no more than what every encoding has to ask the VM for, and no care for what else there may be. */
+/* Values as bytes: only the calls of the VM that every encoding needs, without care for other kinds of values. */
 
 #include "floors.h"
 
@@ -83,7 +83,7 @@ void encode(lua_State *l, Message *message) {
   lua_pop(l, 1);
 }
 
-/* Pushes the value that is written at a place: the place behind it. */
+/* Pushes the value that is written at a place; returns the place behind it. */
 static const char *get(lua_State *l, const char *at) {
   switch (*at++) {
   case INTEGER: {

@@ -1,4 +1,4 @@
-/* States: what one costs, and many on one thread, each resumed with what another has yielded. */
+/* States: the cost of one, and many on one thread, each resumed with the values that another has yielded. */
 
 #include "floors.h"
 

@@ -146,7 +146,7 @@ static int by_size(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* 99 of 100 echoes are back within so many milliseconds of when they were due, beside two threads that spin. */
+/* The milliseconds within which 99 of 100 echoes are back after they were due, beside two threads that spin. */
 static void threads_fairness(void) {
   Box boxes[2] = {NEW_BOX, NEW_BOX};
   pthread_t threads[3];
@@ -183,7 +183,7 @@ void threads(void) {
 
 enum { CROWD = 1000 };
 
-/* A thread that sends on what it receives, until that is nothing. */
+/* A thread that passes on every message, until an empty one comes. */
 typedef struct {
   End end;
   Box in;

@@ -1,7 +1,7 @@
-//! The parts that know no Lua, each for itself: `scripts/parts`.
+//! The parts that know no Lua, each by itself: `scripts/parts`.
 //!
-//! The module is a library that only an interpreter can load, so its sources are compiled here once more, as for the
-//! unit tests: without what needs a VM.
+//! The module is a library that only an interpreter can load. So its sources are compiled here once more, as for the
+//! unit tests: without the parts that need a VM.
 
 #[path = "../../src/calendar/mod.rs"]
 mod calendar;
@@ -40,7 +40,7 @@ fn message() -> Envelope {
     Envelope::message("{app:processes|123}", b"item", &PAYLOAD).expect("memory for a message")
 }
 
-/// Pushes, and takes until so many have come, while `producers` threads push.
+/// Pushes, and takes until this many have come, while `producers` threads push.
 fn mailbox(c: &mut Criterion) {
     let mut group = c.benchmark_group("mailbox");
     group.bench_function("envelope", |b| b.iter(|| black_box(message())));

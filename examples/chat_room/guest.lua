@@ -1,4 +1,4 @@
--- A guest: takes a name, joins a room, answers what it hears if it knows an answer, and leaves after a good night.
+-- A guest: takes a name, joins a room, answers every line it knows an answer to, and leaves after a good night.
 local process = require "process"
 
 local function main(name, room, answers)

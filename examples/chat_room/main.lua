@@ -16,7 +16,7 @@ local function print_until(last)
   until line == last
 end
 
--- `answers` is what the guest says when it hears something.
+-- `answers` has the guest's reply to each thing it hears.
 local function let_in(name, answers)
   assert(process.spawn("chat_room:guest", "app:processes", name, "tea room", answers))
 end

@@ -1,4 +1,4 @@
--- The room: tells everybody what one says, and who comes and leaves. Once it has been empty for a while it closes.
+-- The room: passes on each guest's words, and announces guests that come and leave. Once empty for a while, it closes.
 local process = require "process"
 local channel = require "process.channel"
 local time = require "process.time"
@@ -25,8 +25,8 @@ local function main(log)
     end
   end
 
-  -- A guest needs no goodbye: its EXIT is one, with or without an error. When that can be received, all that the guest
-  -- has said is in the inbox already, and is heard first.
+  -- A guest needs no goodbye: its EXIT is one, with or without an error. When the EXIT can be received, all the guest's
+  -- messages are in the inbox already, and are heard first.
   local function see_off(event)
     repeat
       local got = channel.select({ inbox:case_receive(), default = true })

@@ -1,4 +1,4 @@
--- Two processes play ping-pong: messages there and back, and what a process leaves behind when it ends.
+-- Two processes play ping-pong: messages there and back, and the result that a process leaves behind when it ends.
 --
 --   lua5.4 examples/ping_pong/main.lua
 local here = (arg[0] or ""):match("^(.*)/") or "."
@@ -15,12 +15,12 @@ for round = 1, 3 do
   print((pongs:receive()))
 end
 
--- Whoever monitors a process gets one EXIT event when it ends, with what its `main` has returned.
+-- If you monitor a process, you get one EXIT event when it ends, with the return value of its `main`.
 process.send(player, "stop")
 local exit = process.events():receive()
 assert(exit.kind == process.event.EXIT and exit.from == player)
 print("Ada went home after " .. exit.result .. " balls")
 
--- The process is gone now. A send never waits and never raises for that; it says so.
+-- The process is gone now. A send never waits, and never raises in this case; it returns an error.
 local _, err = process.send(player, "ping", 4)
 print("one more?", err:kind())

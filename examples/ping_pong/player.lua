@@ -1,4 +1,4 @@
--- A player: returns every ball to whoever has played it, until it is told to stop.
+-- A player: returns every ball to the sender, until it is told to stop.
 local process = require "process"
 
 local function main(name)

@@ -1,5 +1,5 @@
--- A pipeline: each stage is a process that knows only the next one. Text goes in as lines, is split into words, long
--- words pass, and the last stage counts them.
+-- A pipeline: each stage is a process that knows only the next one. Text goes in as lines. One stage splits it into
+-- words, the next lets long words pass, and the last counts them.
 --
 --   lua5.4 examples/pipeline/main.lua
 local here = (arg[0] or ""):match("^(.*)/") or "."
@@ -16,7 +16,7 @@ Complex is better than complicated.
 ]]
 
 -- Built from its end, so that every stage can be told the next one. The links make the stages fail together: if one
--- dies, none of the others, and not the main process either, waits for it for ever.
+-- dies, none of the others waits for it for ever, nor does the main process.
 local counted = process.listen("counted")
 local first = process.pid()
 for _, entry in ipairs({ "pipeline:count", "pipeline:long", "pipeline:split" }) do

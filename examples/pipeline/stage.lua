@@ -1,4 +1,4 @@
--- What the stages of a pipeline have in common. Items and the end arrive in one stream, in the order in which they were
+-- The shared code of the stages of a pipeline. Items and the end arrive in one stream, in the order in which they were
 -- sent, so a stage reads them from its inbox: two listeners would be two streams.
 local process = require "process"
 

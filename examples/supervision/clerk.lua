@@ -1,4 +1,4 @@
--- A clerk: registers under a name, tells the customer, sells what there is. Asked for anything else, it fails.
+-- A clerk: registers under a name, tells the customer, and sells its goods. Asked for anything else, it fails.
 local process = require "process"
 
 local function main(customer)

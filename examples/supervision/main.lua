@@ -1,4 +1,4 @@
--- Supervision: a clerk who fails over a bad order is replaced, until it happens too often; then the supervisor fails,
+-- Supervision: a clerk that fails over a bad order is replaced, until it happens too often. Then the supervisor fails,
 -- and the shop is closed. The customer never sends to a PID: the clerk of the day has a name.
 --
 --   lua5.4 examples/supervision/main.lua

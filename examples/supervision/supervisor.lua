@@ -1,5 +1,5 @@
--- A supervisor: keeps one linked child running. A child that ends well has done its work; one that fails is started
--- again, a limited number of times, for what fails for ever hides a bug.
+-- A supervisor: keeps one linked child running. A child that ends well has done its work. A child that fails is started
+-- again, a limited number of times, because restarting for ever would hide a bug.
 local process = require "process"
 
 -- `child` has the fields entry, argument (for its main), restarts (how many are allowed).

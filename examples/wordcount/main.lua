@@ -56,7 +56,7 @@ local function on_terminal()
   return ok == true or ok == 0 -- Lua 5.4 says true, LuaJIT gives the exit code
 end
 
--- A line that tells how far the work is, on a terminal only.
+-- A line that shows the progress, on a terminal only.
 local function new_progress(goal)
   local done, visible = 0, on_terminal()
   local progress = {}

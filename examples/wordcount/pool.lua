@@ -1,5 +1,5 @@
 -- A supervisor with its pool of monitored workers. It hands a task to every worker that asks for one, replaces a worker
--- that dies, and gives the task of the dead one out again.
+-- that dies, and hands out the task of the dead one again.
 --
 -- A worker is an entry whose `main` gets the PID of the supervisor. It sends "next" to ask for a task, and with it the
 -- result of the task before: a table with the `path` of that task. The answer comes on the topic "task"; no value in it
@@ -41,7 +41,7 @@ function pool.run(entry, size, tasks, on_result, on_failure)
       if process.send(pid, "task", queue[1]) then
         at_work[pid] = table.remove(queue, 1)
       end
-      -- Else it has died since it asked; its EXIT is on the way.
+      -- Otherwise it has died since it asked; its EXIT is on the way.
     end
   end
 
@@ -49,7 +49,7 @@ function pool.run(entry, size, tasks, on_result, on_failure)
     local pid, result = request:from(), request:payload()
     at_work[pid] = nil
     idle[#idle + 1] = pid
-    -- A worker that died right after it had handed in its result leaves a task that is done twice; it counts once.
+    -- If a worker dies right after it has handed in its result, its task is done twice; the result counts once.
     if result and missing[result.path] then
       missing[result.path] = nil
       on_result(result)

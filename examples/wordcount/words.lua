@@ -1,4 +1,4 @@
--- Counting words: what one worker does with one file, and what the whole program does with the tallies.
+-- Counting words: one worker's work on one file, and the whole program's work on the tallies.
 local words = {}
 
 -- Adds every word of a text to a tally (word = how often); a word is a run of letters, in lower case.

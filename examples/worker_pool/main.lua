@@ -1,5 +1,5 @@
--- A pool of monitored workers: three of them count primes, each asks for the next job when it is free. One job is
--- broken; the worker that gets it dies, its EXIT event tells, and another takes its place.
+-- A pool of monitored workers: three of them count primes, and each asks for the next job when it is free. One job is
+-- broken. The worker that gets it dies, its EXIT event reports that, and another worker takes its place.
 --
 --   lua5.4 examples/worker_pool/main.lua
 local here = (arg[0] or ""):match("^(.*)/") or "."
@@ -55,7 +55,7 @@ while finished < #jobs do
   end
 end
 
--- The order in which the answers came is up to the threads; the order of the jobs is ours.
+-- The threads decide the order of the answers; we decide the order of the jobs.
 for id, answer in ipairs(answers) do
   print("below " .. jobs[id], answer)
 end

@@ -1,4 +1,4 @@
--- A worker: asks for a job, counts the primes below its limit, asks for the next. When the program ends, so does it.
+-- A worker: asks for a job, counts the primes below its limit, and asks for the next. It ends when the program ends.
 local process = require "process"
 
 local function count_primes(limit)

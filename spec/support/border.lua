@@ -1,4 +1,4 @@
--- What the specs of restricted hosts share: hosts with few libraries, and code that runs on them.
+-- Shared by the specs of restricted hosts: hosts with few libraries, and code that runs on them.
 local support = require "spec.support"
 local process = require "process"
 local assert = require "luassert"
@@ -40,7 +40,7 @@ function border.exit_of(host, body, ...)
   return support.event_of(assert(process.spawn_monitored(support.entry(body), host, ...)))
 end
 
--- As exit_of: what it returns. A process that fails fails the test.
+-- As exit_of, but returns the result. A process that fails fails the test.
 function border.run(host, body, ...)
   local ev = border.exit_of(host, body, ...)
   if ev.error then
@@ -49,8 +49,8 @@ function border.run(host, body, ...)
   return ev.result
 end
 
--- What scripts of their own begin with: a restricted host with 16 MiB for a process, entries, and how much memory the
--- program has had at most, in MiB.
+-- The start of scripts of their own: a restricted host with 16 MiB for a process, entries, and the program's peak of
+-- memory, in MiB.
 local PRELUDE = [[
   local process = require "process"
   local libs = { "base", "string", "table", "math", "coroutine" }
@@ -70,7 +70,7 @@ local PRELUDE = [[
   end
 ]]
 
--- Runs this in a restricted process of a program of its own: how many MiB more that has needed, and what came of the
+-- Runs this in a restricted process of a program of its own: how many MiB more that has needed, and the fate of the
 -- process.
 function border.growth(body, limit)
   local script = PRELUDE:gsub("WORKERS", tostring(support.workers)) .. ([=[
@@ -91,10 +91,10 @@ function border.growth(body, limit)
   return tonumber(grown), result
 end
 
--- Some of it is the program's own, a few copies are under way at a time, and LuaJIT keeps what it has freed.
+-- Some of it is the program's own, a few copies are under way at a time, and LuaJIT keeps freed memory.
 border.MOST = support.jit and 90 or 60
 
--- Runs the body, which returns what one call has returned, on the host, and checks that this is B-100 for the function.
+-- Runs the body on the host; the body returns the results of one call. Checks that they are B-100 for the function.
 function border.is_refused(host, name, body, ...)
   local form = "local first, err = (function(...) %s end)(...) return { err:kind(), tostring(err), tostring(first) }"
   local kind, text, first = support.unpack(border.run(host, form:format(body), ...))

@@ -6,20 +6,20 @@ local ends = {}
 -- How often each script is run.
 ends.times = tonumber(os.getenv("PROCESS_TEST_ENDINGS") or 200)
 
--- What a run may take at most in seconds: then it hangs and is killed. Far beyond every bound that is checked.
+-- The longest time a run may take, in seconds: then it counts as hung and is killed. Far beyond every checked bound.
 local limit = 20
 
--- The most that half of the runs, and any run, may take in seconds: the short grace, one second more, and the start of
--- everything; on a machine that is busy with the other runs, and with whatever else.
+-- The longest time that half of the runs, and any run, may take in seconds: the short grace, one second more, and the
+-- start of everything, on a machine that is busy with the other runs and with other work.
 local median, longest = 1.5, 5
 
 -- How many run at once, unless they mostly wait.
 local width = 8
 
--- What scripts and children have at hand.
+-- Tools for scripts and children.
 local tools = support.FINALIZER
 
--- What every script begins with. `number` counts the runs, `delay` is a random number of nanoseconds.
+-- The start of every script. `number` counts the runs, `delay` is a random number of nanoseconds.
 -- spawn(body, ...) runs a child whose main(parent, ...) has this body, on `host`: spec:brief has short graces. A child
 -- calls ready(parent) or, where it may not wait, there(parent); ready() waits until all have done so and then lets
 -- those go on that wait in ready(parent). So all begin their work together, and none slows the start of others.
@@ -71,8 +71,8 @@ ends.children = [[
   for _ = 1, 3 do spawn("channel.new():receive()") end
 ]]
 
--- $1 folder, $2 interpreter, $3 how many runs, $4 how many at once, $5 limit in seconds. Prints for each run its
--- number, its code, when it began and when it was over.
+-- $1 folder, $2 interpreter, $3 number of runs, $4 runs at once, $5 limit in seconds. Prints for each run its
+-- number, its code, and when it began and ended.
 local driver = [[
   folder=$1 lua=$2 count=$3 width=$4 limit=$5
   now() { if [ -r /proc/uptime ]; then read -r now _ </proc/uptime; else now=$(date +%s); fi; }
@@ -179,7 +179,7 @@ function ends.check(name, way)
   end
 end
 
--- Judges what an interpreter writes when a script fails: this message (after any position), a traceback, nothing else.
+-- Judges the interpreter's message when a script fails: this message (after any position), a traceback, nothing else.
 function ends.traceback(message)
   return function(text)
     local said, trace = text:match("^(.-)\nstack traceback:\n(.*)$")

@@ -1,4 +1,4 @@
--- What the specs share: short-lived children, bounded waits, and scripts run by an interpreter of their own.
+-- Shared by the specs: short-lived children, bounded waits, and scripts run by an interpreter of their own.
 local process = require "process"
 local channel = require "process.channel"
 local time = require "process.time"
@@ -9,7 +9,7 @@ local support = {}
 
 support.host = "app:processes"
 
--- The kind of host under test: with PROCESS_TEST_WORKERS=n all that is spawned on support.host runs on a pool of n
+-- The kind of host under test: with PROCESS_TEST_WORKERS=n everything spawned on support.host runs on a pool of n
 -- workers, here and in the scripts of support.run.
 support.workers = tonumber(os.getenv("PROCESS_TEST_WORKERS")) or 0
 support.prelude = ""
@@ -25,7 +25,7 @@ support.pack = table.pack or function(...)
   return { n = select("#", ...), ... }
 end
 
--- The interpreter under test: `make test` names it; by hand the one that runs the specs is taken.
+-- The interpreter under test: `make test` names it; by hand it is the one that runs the specs.
 support.lua = os.getenv("PROCESS_TEST_LUA") or (support.jit and "luajit" or "lua5.4")
 
 local entries = 0
@@ -39,7 +39,7 @@ function support.entry(body)
 end
 
 -- A function as a script has it: its global names are the globals. busted puts a table of its own in their place, and a
--- function takes what it has captured along when it crosses to another process.
+-- function takes its captured values along when it crosses to another process.
 function support.code(fn)
   if setfenv then
     return setfenv(fn, _G)
@@ -76,7 +76,7 @@ end)
 
 local started = {}
 
--- For after_each: `support.finish` ends this process as well. Returns its PID, or what a failed spawn has returned.
+-- For after_each: `support.finish` ends this process as well. Returns its PID, or the results of a failed spawn.
 function support.keep(pid, err)
   started[#started + 1] = pid
   return pid, err
@@ -136,7 +136,7 @@ function support.answers(pid)
   return true
 end
 
--- Checks what a failing call returned: nil (or false) and an error of this text and kind, e.g. "NOT_FOUND".
+-- Checks the results of a failing call: nil (or false) and an error of this text and kind, e.g. "NOT_FOUND".
 function support.fails(text, kind, ...)
   local first, err = ...
   luassert.is_falsy(first)
@@ -153,7 +153,7 @@ function support.raises(text, f, ...)
   luassert.is_truthy(message:find(text, 1, true), ("%q is not in %q"):format(text, message))
 end
 
--- What can be received from ch at once: value, ok; nothing at all: nil, nil.
+-- The value that can be received from ch at once: value, ok; if there is nothing at all: nil, nil.
 function support.waiting(ch)
   local got = channel.select({ ch:case_receive(), default = true })
   if not got.default then
@@ -223,7 +223,7 @@ function support.raised(fn, ...)
   return (tostring(message):gsub("^.-:%d+: ", ""))
 end
 
--- What fn(...) says about an argument, e.g. "#1 (number expected, got nil)": the rest differs between interpreters.
+-- The complaint of fn(...) about an argument, e.g. "#1 (number expected, got nil)": interpreters differ in the rest.
 function support.bad_argument(fn, ...)
   return (support.raised(fn, ...):gsub("^bad argument (#%d+) to '[^']*' (%(.*%))$", "%1 %2"))
 end
@@ -262,7 +262,7 @@ function support.child()
   return msg:payload()
 end
 
--- Throws away whatever waits in the mailbox of the process that runs the specs.
+-- Throws away everything that waits in the mailbox of the process that runs the specs.
 function support.reset()
   process.set_options({ trap_links = false, wrapped = false })
   for _, ch in ipairs({ process.inbox(), process.events() }) do
@@ -288,8 +288,8 @@ local function slurp(name)
 end
 
 -- Runs Lua source as a script of its own: { code, out, err, seconds }. Killed after `limit` seconds (default 30): code
--- 137. The script finds what it has written to standard error so far in the file `arg[0] .. ".err"`. `environment` is
--- set for it, e.g. "NAME=value". Its processes run on the kind of host under test, unless it is `bare`: then nothing of
+-- 137. The script finds its own standard error so far in the file `arg[0] .. ".err"`. `environment` is
+-- set for it, e.g. "NAME=value". Its processes run on the kind of host under test, unless it is `bare`: then no part of
 -- the library is loaded before its own first line.
 function support.run(source, limit, environment, bare)
   local base = os.tmpname()
@@ -308,7 +308,7 @@ function support.run(source, limit, environment, bare)
   }
 end
 
--- Runs a script that must end well and write nothing to standard error; returns what it printed.
+-- Runs a script that must end well and write nothing to standard error; returns its output.
 function support.output_of(source, limit, environment, bare)
   local ran = support.run(source, limit, environment, bare)
   if ran.code ~= 0 or ran.err ~= "" then

@@ -1,4 +1,4 @@
-/* What a spec needs of the operating system and Lua does not offer. Each function is a lua_CFunction, loaded with
+/* Services of the operating system that a spec needs and Lua does not offer. Each function is a lua_CFunction, loaded with
    package.loadlib; the declarations stand in for the headers of either VM. */
 #include <signal.h>
 #include <stddef.h>
@@ -80,7 +80,7 @@ int native_at_exit(lua_State *L) {
   return 0;
 }
 
-/* A scheduler of coroutines as a C module has it (cqueues): what it resumes stands in a list of records on the C stack. If a
+/* A scheduler of coroutines as in a C module (cqueues): a list of records on the C stack has the coroutines it resumes. If a
    record is still in the list when the Lua state closes, its frame was jumped over. */
 void *lua_newuserdatauv(lua_State *L, size_t size, int values);
 void *lua_newuserdata(lua_State *L, size_t size);

@@ -1,6 +1,6 @@
 -- An independent judge of copies: same_shape(a, b) -> true | false, key at which they differ.
 --
--- The tables of both sides must correspond one to one: what is shared, cyclic or separate in `a` is so in `b`. Numbers
+-- The tables of both sides must correspond one to one: a table is shared, cyclic or separate in `b` as in `a`. Numbers
 -- agree in subtype (5.4), NaN and the sign of zero. Contents are read raw. Tables used as keys are told apart by their
 -- field `id`. The walk keeps a list of its own, so any depth can be compared.
 

@@ -1,6 +1,6 @@
--- A script of its own: calls every function, method and operator of the library with every one and two of many values,
--- right and wrong. It ends well only if no call crashes or hangs, each failure is an error object or a raised string,
--- and another process lives through it unharmed. Prints the number of calls.
+-- A script of its own: calls every function, method and operator of the library with one or two of many values, in all
+-- combinations, right and wrong. It ends well only if no call crashes or hangs, each failure is an error object or a
+-- raised string, and another process lives through it unharmed. Prints the number of calls.
 local process = require "process"
 local channel, time, errors = process.channel, process.time, process.errors
 

@@ -1,12 +1,12 @@
--- What the specs of process.upgrade share.
+-- Shared by the specs of process.upgrade.
 local process = require "process"
 local luassert = require "luassert"
 local support = require "spec.support"
 
 local upgrade = {}
 
--- What an upgraded process runs: it tells its parent its PID, its entry and its arguments, and returns what waits for
--- it: "topic payload" of messages in the order of arrival, then "kind reason-or-PID" of events.
+-- The code of an upgraded process: it tells its parent its PID, its entry and its arguments, and returns its waiting
+-- mail: "topic payload" of messages in the order of arrival, then "kind reason-or-PID" of events.
 assert(process.define(
   "spec.upgrade:next",
   [[
@@ -33,7 +33,7 @@ function upgrade.spawn(body)
   return support.spawn_monitored("local parent = ... " .. body, process.pid())
 end
 
--- What the upgraded child has sent: { pid, id, number of arguments, arguments… }.
+-- The report of the upgraded child: { pid, id, number of arguments, arguments… }.
 function upgrade.report()
   local msg = support.receive(process.inbox())
   luassert.are.equal("upgraded", msg:topic())

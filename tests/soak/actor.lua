@@ -1,4 +1,4 @@
--- A process of the soak: does what the main process orders, counts what others send, keeps its events, and reports.
+-- A process of the soak: obeys the main process, counts the messages of others, keeps its events, and reports.
 local own = {
   items = 0, -- received since it began
   last = {}, -- number of the last item by sender
@@ -18,7 +18,7 @@ end
 
 local sent = {} -- number of the last item by destination
 
--- Each takes the fields of its command; what it returns goes into the answer as `result`.
+-- Each takes the fields of its command; its result goes into the answer as `result`.
 local commands = {}
 
 function commands.send(command)
@@ -46,7 +46,7 @@ function commands.unregister(command)
   return assert(process.registry.unregister(command.name))
 end
 
--- The double of a number, by way of so many children.
+-- The double of a number, computed through this many children.
 function commands.children(command)
   local sum = 0
   for _ = 1, command.count do
@@ -55,7 +55,7 @@ function commands.children(command)
   return sum
 end
 
--- How many of so many timers fire when every other one is stopped.
+-- How many of this many timers fire when every other one is stopped.
 function commands.timers(command)
   local fired, running = 0, {}
   for i = 1, command.count do

@@ -1,5 +1,5 @@
--- What should be, told in the plainest way: who is alive, who is linked to whom, who watches whom, who has which name,
--- and what each has yet to receive. tests/soak/run.lua does everything twice, here and in the library, and compares.
+-- The expected state, told in the plainest way: the living, the links, the watchers, the names, and the mail that each
+-- has yet to receive. tests/soak/run.lua does everything twice, here and in the library, and compares.
 local Model = {}
 Model.__index = Model
 
@@ -37,7 +37,7 @@ function Model:relate(relation, from, to)
   end
 end
 
--- Takes a process away and tells those that are to know. Returns its names.
+-- Takes a process away and tells those that should know. Returns its names.
 local function bury(self, pid, abnormal, doomed)
   local dead = self.actors[pid]
   self.actors[pid] = nil
@@ -63,7 +63,7 @@ local function bury(self, pid, abnormal, doomed)
   return dead.names
 end
 
--- A process ends, with those that it takes along. Returns them as a set, and the names that are free now.
+-- A process ends, together with those that it takes along. Returns them as a set, and the names that become free.
 function Model:ended(pid, abnormal)
   local dead, names, doomed = {}, {}, { pid }
   while #doomed > 0 do

@@ -1,6 +1,6 @@
 -- Lives through random lives: spawns, messages, links, monitors, names, timers, children and endings of every kind, in
--- rounds that begin and end with nothing, for so many seconds. All that processes receive is compared with a model, and
--- what the program holds after a round (memory, threads, files) with what it held after the first ones.
+-- rounds that begin and end with nothing, for this many seconds. It compares the mail of the processes with a model,
+-- and the program's memory, threads and files after a round with those after the first rounds.
 -- Run as  run.lua SECONDS HOST [SEED]; prints one line at the end, and exits with 1 if anything was wrong.
 local process = require "process"
 local channel = require "process.channel"
@@ -60,7 +60,7 @@ local function pick(list)
   return list[random(#list)]
 end
 
--- Everybody has received what the model says, in the order of each sender, and nothing else.
+-- Everybody has received the mail that the model expects, in the order of each sender, and nothing else.
 local function compare()
   local by_pid, expected = {}, {}
   for _, pid in ipairs(model:living()) do
@@ -149,7 +149,7 @@ function acts.work()
   end
 end
 
--- Each ends the process; true if that is abnormal.
+-- Each way of ending the process; true if that is abnormal.
 local endings = {
   function(pid) return assert(process.terminate(pid)) end,
   function(pid) return assert(process.cancel(pid, "soak", random(10) .. "ms")) end,
@@ -193,7 +193,7 @@ local function round()
   counts.rounds = counts.rounds + 1
 end
 
--- What the program holds: KiB of resident memory, threads, open files.
+-- The resources of the program: KiB of resident memory, threads, open files.
 local function holdings()
   collectgarbage()
   collectgarbage()

@@ -1,4 +1,4 @@
--- Looks at one day, which it is told by a message: shop:audit.
+-- Looks at one day, which a message names: shop:audit.
 local ctx = require("process.ctx")
 
 return {

@@ -1,4 +1,4 @@
--- Takes sales until it is cancelled, and returns what they came to: shop:till.
+-- Takes sales until it is cancelled, and returns their sum: shop:till.
 return {
   main = function()
     local sales, events = process.listen("sale"), process.events()

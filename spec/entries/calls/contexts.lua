@@ -1,4 +1,4 @@
--- The places of a Lua program where a call may have to wait: name -> function(f) that calls f there and returns its
+-- The places of a Lua program where a call may have to wait: name -> function(f) that calls f there and returns f's
 -- first result, anything but nil.
 local channel = require "process.channel"
 

@@ -1,4 +1,4 @@
--- Every call that waits: name -> function that really has to wait, for another coroutine or a timer, and then returns
+-- Every call that waits: name -> function that has to wait, for another coroutine or a timer, and then returns
 -- "served". main(context) makes each of them inside one of calls.contexts.
 local process = require "process"
 local channel = require "process.channel"

@@ -1,4 +1,4 @@
--- Sends every message back to its sender, with the word it was started with.
+-- Sends every message back to its sender, with the word that it was started with.
 local function main(word)
   local inbox = process.inbox()
   while true do
