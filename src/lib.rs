@@ -38,18 +38,20 @@ static ALLOCATOR: platform::reserve::Allocator = platform::reserve::Allocator;
 /// What `require` calls.
 #[cfg(not(test))]
 mod entry_points {
-    use crate::lua::{error, install};
+    use crate::lua::{faces, install, modules};
     use crate::platform;
     use crate::runtime::failure::Failure;
     use crate::runtime::{fork, realm};
     use crate::vm::api::*;
     use crate::vm::context::Context;
     use crate::vm::main_state;
+    use crate::vm::raise::raise_failure;
     use crate::vm::standard;
     use std::ffi::c_int;
 
     /// Makes the state a main process if it is no process yet, and pins the library.
     unsafe fn open(l: *mut lua_State) {
+        crate::vm::faces::set(&faces::FACES);
         platform::pin_library();
         platform::reserve::open();
         platform::claim_data(crate::codec::encode::Encoder::rest);
@@ -57,15 +59,15 @@ mod entry_points {
         platform::at_exit(realm::stop_new_work, realm::has_threads);
         luaL_checkstack(l, 20, std::ptr::null());
         if let Err(text) = platform::signal::choose() {
-            error::raise_failure(l, 1, Failure::BadSignal(text));
+            raise_failure(l, 1, Failure::BadSignal(text));
         }
         if platform::fork::is_severed() {
-            error::raise_failure(l, 1, Failure::AfterFork);
+            raise_failure(l, 1, Failure::AfterFork);
         }
         install::refuse_second_copy(l);
         let known = Context::find(l).is_some();
         if let Err(error) = main_state::open(l) {
-            error::raise_failure(l, 1, Failure::CannotStart(error.to_string()));
+            raise_failure(l, 1, Failure::CannotStart(error.to_string()));
         }
         if !known {
             install::mark_copy(l);
@@ -81,7 +83,7 @@ mod entry_points {
     pub unsafe extern "C-unwind" fn luaopen_process(l: *mut lua_State) -> c_int {
         open(l);
         install::into_main(l);
-        install::push_process(l);
+        modules::push_process(l);
         1
     }
 
@@ -92,7 +94,7 @@ mod entry_points {
     #[unsafe(no_mangle)]
     pub unsafe extern "C-unwind" fn luaopen_process_core(l: *mut lua_State) -> c_int {
         open(l);
-        install::push_process(l);
+        modules::push_process(l);
         1
     }
 
@@ -105,7 +107,7 @@ mod entry_points {
             #[unsafe(no_mangle)]
             pub unsafe extern "C-unwind" fn $name(l: *mut lua_State) -> c_int {
                 open(l);
-                install::push_module(l, $field);
+                modules::push_module(l, $field);
                 1
             }
         };

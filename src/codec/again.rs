@@ -2,24 +2,18 @@
 //! locals as they were, without the arguments. Long strings are not kept a second time: they stand in a Lua table, where the
 //! captured local stands for the same string, and the bytes refer to them by number.
 
-use super::decode;
-use super::encode::{Encoder, Origin};
-use crate::executor::code::Started;
-use crate::lua::error::raise_failure;
+use super::encode::Encoder;
+use super::sequence::Origin;
+use super::{decode, kept_strings};
 use crate::runtime::failure::Failure;
 use crate::vm::api::*;
 use crate::vm::context::Context;
-use crate::wire::tag;
+use crate::vm::raise::raise_failure;
+use crate::vm::startup::Started;
 use std::ffi::c_int;
 
 /// A sequence up to this length, in bytes, is kept as it came, with the arguments.
 const SMALL: usize = 8 << 10;
-
-/// Strings from this length on, in bytes, are kept by number.
-const LONG: usize = 256;
-
-/// Where they stand.
-static STRINGS: u8 = 0;
 
 /// Keeps the function at `index`, which was just decoded from `sequence` and has not run. May raise.
 pub unsafe fn keep(l: *mut lua_State, context: &Context, index: c_int, sequence: Vec<u8>) {
@@ -27,8 +21,7 @@ pub unsafe fn keep(l: *mut lua_State, context: &Context, index: c_int, sequence:
         Ok(sequence)
     } else {
         drop(sequence);
-        push_own_table(l, &STRINGS);
-        lua_pop(l, 1);
+        kept_strings::make_place(l);
         context.encoder().encode_to_keep(l, index)
     };
     match kept {
@@ -55,25 +48,4 @@ impl Encoder {
         self.kept_strings = None;
         encoded
     }
-
-    /// Writes the long string at `index` by its number; `false` if it is not to be kept so.
-    pub(super) unsafe fn keep_string(&mut self, l: *mut lua_State, index: c_int, length: usize) -> bool {
-        let Some(count) = self.kept_strings.filter(|_| length >= LONG) else { return false };
-        let index = lua_absindex(l, index);
-        lua_checkstack(l, 4);
-        push_own_table(l, &STRINGS);
-        lua_pushvalue(l, index);
-        lua_rawseti(l, -2, lua_Integer::from(count) + 1);
-        lua_pop(l, 1);
-        self.kept_strings = Some(count + 1);
-        self.out.put_tagged(tag::KEPT_STRING, count + 1);
-        true
-    }
-}
-
-/// Pushes the string of this number.
-pub(super) unsafe fn push_string(l: *mut lua_State, number: u32) {
-    push_own_table(l, &STRINGS);
-    lua_rawgeti(l, -1, lua_Integer::from(number));
-    lua_remove(l, -2);
 }

@@ -1,16 +1,17 @@
 //! From bytes to the Lua stack (the format is described in [`super`]). Tables are made with their exact size.
 
 use super::FLAT;
-use super::encode::DEPTH;
 use super::error::read_error;
-use super::time::{read_time, read_zone};
-use crate::lua::error::{ErrorObject, raise_failure};
-use crate::lua::time::{DurationObject, LocationObject, TimeObject};
+use super::kept_strings;
 use crate::platform::reserve;
 use crate::runtime::failure::Failure;
 use crate::vm::api::*;
+use crate::vm::class::Crossing;
+use crate::vm::error::ErrorObject;
+use crate::vm::faces;
 use crate::vm::object;
-use crate::wire::{LEVELS, NEEDS, Reader, tag, unzigzag};
+use crate::vm::raise::raise_failure;
+use crate::wire::{DEPTH, LEVELS, NEEDS, Reader, tag, unzigzag};
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -305,6 +306,15 @@ impl<'a> Decoder<'a> {
         Some(())
     }
 
+    /// An object of the class whose objects cross with this tag.
+    unsafe fn object(&mut self, first: u8) -> Option<()> {
+        let take = faces::get().classes.iter().find_map(|class| match class.crossing {
+            Crossing::Value { tag, take, .. } if tag == first => Some(take),
+            _ => None,
+        });
+        take?(self.l, &mut self.reader)
+    }
+
     #[cold]
     unsafe fn rare(&mut self, first: u8) -> Option<()> {
         let l = self.l;
@@ -319,22 +329,11 @@ impl<'a> Decoder<'a> {
                 ptr::write(place, ErrorObject(Arc::new(error?)));
                 object::confirm::<ErrorObject>(l);
             }
-            tag::TIME => {
-                let place = object::reserve::<TimeObject>(l);
-                ptr::write(place, TimeObject(read_time(&mut self.reader)?));
-                object::confirm::<TimeObject>(l);
-            }
-            tag::DURATION => object::push(l, DurationObject(self.reader.i64()?)),
             tag::FUNCTION => self.function()?,
             tag::NAMED => self.named()?,
             tag::GLOBALS => push_globals(l),
-            tag::KEPT_STRING => super::again::push_string(l, self.reader.u32()?),
-            tag::LOCATION => {
-                let place = object::reserve::<LocationObject>(l);
-                ptr::write(place, LocationObject(read_zone(&mut self.reader)?));
-                object::confirm::<LocationObject>(l);
-            }
-            _ => return None,
+            tag::KEPT_STRING => kept_strings::push(l, self.reader.u32()?),
+            tag => return self.object(tag),
         }
         Some(())
     }

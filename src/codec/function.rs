@@ -12,7 +12,8 @@ use crate::runtime::libraries::Libraries;
 use crate::runtime::needs::Needs;
 use crate::vm::api::*;
 use crate::vm::context::Context;
-use crate::vm::standard::{self, Kept};
+use crate::vm::kind::Kept;
+use crate::vm::standard;
 use crate::wire::{put_bytes, tag};
 use std::ffi::{CStr, c_int};
 
@@ -83,7 +84,7 @@ impl Encoder {
             return Ok(false);
         };
         self.refuse_function(l, place)?;
-        if self.receiver.as_ref().is_some_and(|receiver| !receiver.settings.libraries.contain(library)) {
+        if self.receiver.as_ref().is_some_and(|receiver| !receiver.libraries.contain(library)) {
             let what = if lua_type(l, index) == LUA_TTABLE { "table" } else { "function" };
             return Err(Refusal::Type(what).failure(place()));
         }
@@ -121,9 +122,9 @@ impl Encoder {
     /// Refuses a function that the receiver does not take, if this encoding is made to find out why.
     unsafe fn refuse_function(&self, l: *mut lua_State, place: &impl Fn() -> String) -> Result<(), Failure> {
         match &self.receiver {
-            Some(host) if !host.takes(own_function(l, Libraries::NONE)) => {
+            Some(taker) if !taker.takes(own_function(l, Libraries::NONE)) => {
                 let place = shown(place().as_bytes());
-                Err(Failure::CannotSendTo { what: "function", place, host: host.name.to_string() })
+                Err(Failure::CannotSendTo { what: "function", place, host: taker.name.to_string() })
             }
             _ => Ok(()),
         }
@@ -178,7 +179,7 @@ impl Encoder {
 
 /// What a function of the process that encodes needs, if it names these libraries.
 unsafe fn own_function(l: *mut lua_State, libraries: Libraries) -> Needs {
-    Needs { functions: true, libraries, origin: Context::of_state(l).process.host.origin() }
+    Needs { functions: true, libraries, origin: Context::of_state(l).process.taker().origin() }
 }
 
 /// Whether a function has anything to be filled in.
@@ -266,9 +267,9 @@ impl Decoder<'_> {
 /// # Errors
 /// They need what its host does not give.
 pub fn check_taken(context: &Context, bytes: &[u8], place: &'static str) -> Result<(), Failure> {
-    let host = &context.process.host;
-    if host.takes(crate::runtime::needs::Needs::of(bytes)) {
+    let taker = context.process.taker();
+    if taker.takes(Needs::of(bytes)) {
         return Ok(());
     }
-    Err(Failure::CannotSendTo { what: "function", place: place.into(), host: host.name.to_string() })
+    Err(Failure::CannotSendTo { what: "function", place: place.into(), host: taker.name.to_string() })
 }

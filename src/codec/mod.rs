@@ -13,9 +13,13 @@ pub mod error;
 #[cfg(not(test))]
 pub mod function;
 #[cfg(not(test))]
+mod kept_strings;
+#[cfg(not(test))]
 mod place;
 #[cfg(not(test))]
 mod scalar;
+#[cfg(not(test))]
+pub mod sequence;
 pub mod time;
 #[cfg(not(test))]
 mod walk;

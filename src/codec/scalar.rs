@@ -2,18 +2,15 @@
 
 use super::encode::Encoder;
 use super::error::put_error;
-use super::time::{put_time, put_zone};
-use crate::lua::error::ErrorObject;
-use crate::lua::field::FIELD;
-use crate::lua::time::{DurationObject, LocationObject, TimeObject};
 use crate::runtime::failure::{Failure, shown};
 use crate::runtime::needs::Needs;
 use crate::vm::api::*;
+use crate::vm::class::Crossing;
+use crate::vm::error::ErrorObject;
 use crate::vm::object;
 use crate::wire::strings::{Met, SHORT};
 use crate::wire::{put_varint, tag, zigzag};
 use std::ffi::c_int;
-use std::ptr;
 
 /// Why a value cannot be encoded.
 pub(super) enum Refusal {
@@ -34,7 +31,7 @@ impl Refusal {
             Refusal::Type(what) => Failure::CannotSend { what, place: shown(place.as_bytes()) },
             Refusal::Field => Failure::UncalledField { place: shown(place.as_bytes()) },
             Refusal::Memory => Failure::OutOfMemory,
-            Refusal::Again => Failure::FunctionMet,
+            Refusal::Again => Failure::CannotSend { what: "function", place: shown(place.as_bytes()) },
         }
     }
 }
@@ -123,7 +120,7 @@ impl Encoder {
 
     #[inline(always)]
     fn string(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
-        match self.strings.meet(bytes.as_ptr() as usize, self.out.len()) {
+        match self.strings.meet(bytes.as_ptr() as usize, self.out.written()) {
             Met::New => {
                 // Room for all of it at once.
                 if self.out.has_room(SHORT + 3) {
@@ -163,21 +160,16 @@ impl Encoder {
             }
             bytes.push(tag::ERROR);
             put_error(&mut bytes, &error.0);
-        } else if let Some(time) = object::get::<TimeObject>(l, index) {
-            bytes.push(tag::TIME);
-            put_time(&mut bytes, &time.0);
-        } else if let Some(duration) = object::get::<DurationObject>(l, index) {
-            bytes.push(tag::DURATION);
-            bytes.extend_from_slice(&duration.0.to_le_bytes());
-        } else if let Some(location) = object::get::<LocationObject>(l, index) {
-            bytes.push(tag::LOCATION);
-            put_zone(&mut bytes, &location.0);
         } else {
-            return Err(match object::class_of(l, index) {
-                Some(class) if ptr::eq(class, &FIELD) => Refusal::Field,
-                Some(class) => Refusal::Type(class.name),
-                None => Refusal::Type("userdata"),
-            });
+            let Some(class) = object::class_of(l, index) else { return Err(Refusal::Type("userdata")) };
+            match class.crossing {
+                Crossing::Value { tag, put, .. } => {
+                    bytes.push(tag);
+                    put(l, index, &mut bytes);
+                }
+                Crossing::Uncalled => return Err(Refusal::Field),
+                Crossing::Never | Crossing::Wrapped(_) => return Err(Refusal::Type(class.name)),
+            }
         }
         self.out.put_slice(&bytes);
         if self.out.has_failed() { Err(Refusal::Memory) } else { Ok(()) }

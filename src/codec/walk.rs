@@ -2,28 +2,20 @@
 //! worked on for each level. What stands deeper than [`DEPTH`] is put aside and written behind the values.
 
 use super::FLAT;
-use super::encode::{DEPTH, Encoder};
+use super::encode::{Encoder, Level};
 use super::place::{self, Place};
 use super::scalar::Refusal;
-use crate::lua::payload::{self, PayloadObject};
 use crate::runtime::failure::Failure;
 use crate::vm::api::*;
+use crate::vm::class::Crossing;
 use crate::vm::context::Context;
 use crate::vm::object;
 use crate::vm::standard;
-use crate::wire::tag;
+use crate::wire::{DEPTH, tag};
 use std::ffi::{c_int, c_void};
 
 /// [`FLAT`] levels are walked before the Lua stack is asked for more room: a table and a key for each, and some to work with.
 const ROOM_FOR_LEVELS: c_int = 2 * FLAT as c_int + 8;
-
-/// A table that is being written.
-pub(super) struct Level {
-    /// Where its counts stand.
-    counts: usize,
-    items: u32,
-    pairs: u32,
-}
 
 impl Encoder {
     /// Encodes the value at `index` and everything in it.
@@ -37,9 +29,7 @@ impl Encoder {
         match lua_type(l, index) {
             LUA_TTABLE => {}
             LUA_TFUNCTION if self.functions => return self.function(l, index, || start().text),
-            LUA_TUSERDATA if object::get::<PayloadObject>(l, index).is_some() => {
-                return self.wrapped(l, index, &start);
-            }
+            LUA_TUSERDATA if wrapping(l, index).is_some() => return self.wrapped(l, index, &start),
             kind => {
                 return self.scalar(l, index, kind).map_err(|refusal| refusal.failure(start().text));
             }
@@ -76,10 +66,10 @@ impl Encoder {
                 *self.plain_tables.insert(tables)
             }
         };
-        if plain.contains(&(address as usize)) { Err(Failure::FunctionMet) } else { Ok(false) }
+        if plain.contains(&(address as usize)) { Err(Refusal::Again.failure(place())) } else { Ok(false) }
     }
 
-    /// Encodes what the Payload object at `index` wraps.
+    /// Encodes what the object at `index` wraps.
     #[cold]
     unsafe fn wrapped(
         &mut self,
@@ -91,7 +81,8 @@ impl Encoder {
             return Err(Failure::OutOfMemory);
         }
         lua_pushvalue(l, index);
-        match payload::unwrap(l) {
+        let Some(unwrap) = wrapping(l, index) else { return Ok(()) };
+        match unwrap(l) {
             LUA_TUSERDATA => {
                 self.scalar(l, -1, LUA_TUSERDATA).map_err(|refusal| refusal.failure(start().text))?;
             }
@@ -149,7 +140,7 @@ impl Encoder {
             }
             let mut kind = lua_type(l, -1);
             if kind == LUA_TUSERDATA {
-                kind = payload::unwrap(l);
+                kind = unwrapped(l);
             }
             if kind != LUA_TTABLE {
                 if self.functions && kind == LUA_TFUNCTION {
@@ -198,7 +189,7 @@ impl Encoder {
         }
         // The key itself stays where it is: the walk through the table goes on from it.
         lua_pushvalue(l, -2);
-        let kind = payload::unwrap(l);
+        let kind = unwrapped(l);
         let impossible = match kind {
             LUA_TNIL => Some("nil"),
             LUA_TNUMBER if lua_tonumber(l, -1).is_nan() => Some("NaN"),
@@ -236,7 +227,7 @@ impl Encoder {
     /// Writes a reference if the table at this address was written before; else remembers that it is written now.
     #[inline(always)]
     pub(super) fn reference(&mut self, address: *const c_void) -> bool {
-        let at = self.out.len();
+        let at = self.out.written();
         match self.tables.find_or_insert(address, at) {
             None => false,
             Some(known) => {
@@ -259,7 +250,7 @@ impl Encoder {
 
     #[inline(always)]
     fn begin_table(&mut self) -> Level {
-        let counts = self.out.len() + 1;
+        let counts = self.out.written() + 1;
         self.out.put([tag::TABLE, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
         Level { counts, items: 0, pairs: 0 }
     }
@@ -273,4 +264,21 @@ unsafe fn is_whole(l: *mut lua_State, index: c_int, whole: u32) -> bool {
     return lua_tointegerx(l, index, std::ptr::null_mut()) == lua_Integer::from(whole);
     #[cfg(feature = "luajit")]
     return lua_tonumber(l, index) == f64::from(whole);
+}
+
+/// How the value of the userdata at `index` is had, if it is one of ours that crosses as the value it wraps.
+#[cold]
+unsafe fn wrapping(l: *mut lua_State, index: c_int) -> Option<unsafe fn(*mut lua_State) -> c_int> {
+    match object::class_of(l, index)?.crossing {
+        Crossing::Wrapped(unwrap) => Some(unwrap),
+        _ => None,
+    }
+}
+
+/// Puts what it wraps in the place of an object on top that crosses so; any other value stays. The type of what is there then.
+///
+/// Needs two free slots. Runs no Lua code and does not raise.
+#[cold]
+unsafe fn unwrapped(l: *mut lua_State) -> c_int {
+    wrapping(l, -1).map_or_else(|| lua_type(l, -1), |unwrap| unwrap(l))
 }

@@ -4,9 +4,8 @@
 use crate::platform::{bytes_to_path, reason, reserve};
 use crate::runtime::entry::{self, DEFAULT_METHOD, Definition, Source};
 use crate::runtime::failure::{Failure, shown};
-use crate::runtime::libraries::Libraries;
-use crate::runtime::needs::Needs;
 use crate::vm::api::*;
+use crate::vm::startup::{Code, Program};
 use once_cell::sync::Lazy;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -15,65 +14,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 use std::{fs, io};
-
-/// What a process runs.
-#[derive(Clone)]
-pub enum Program {
-    /// A binary chunk, which gives the function to call.
-    Chunk(Arc<[u8]>),
-    /// An encoded function; what the sequence has behind it is passed over.
-    Function(Arc<[u8]>),
-    /// The function that is the first of the arguments.
-    FirstArgument,
-}
-
-/// The function that a process was started from, in front of a sequence.
-#[derive(Clone)]
-pub enum Started {
-    /// That of a definition, which has it too.
-    Defined(Arc<[u8]>),
-    /// Its own (see [`crate::codec::again`]).
-    Own(Box<[u8]>),
-}
-
-/// What an entry runs.
-#[derive(Clone)]
-pub struct Code {
-    /// Module name, the first argument of the chunk.
-    pub module: String,
-    /// File name, the second argument of the chunk; none for source text.
-    pub file: Option<Vec<u8>>,
-    /// The code itself.
-    pub program: Program,
-    /// The function of the chunk's table to call.
-    pub method: String,
-    /// Alias and entry: what `require(alias)` gives.
-    pub imports: Vec<(String, String)>,
-}
-
-impl Code {
-    /// A function that comes with the arguments.
-    pub fn of_first_argument() -> Self {
-        Code::of_function(String::new(), Program::FirstArgument)
-    }
-
-    /// The function of a definition that a process was started from.
-    pub fn of_defined_function(function: Arc<[u8]>) -> Self {
-        Code::of_function(String::new(), Program::Function(function))
-    }
-
-    fn of_function(module: String, program: Program) -> Self {
-        Code { module, file: None, program, method: DEFAULT_METHOD.into(), imports: Vec::new() }
-    }
-
-    /// The libraries that the code names.
-    pub fn needs(&self) -> Libraries {
-        match &self.program {
-            Program::Function(bytes) => Needs::of(bytes).libraries,
-            _ => Libraries::NONE,
-        }
-    }
-}
 
 /// `SOURCE:LINE` of the Lua function at `index`.
 ///

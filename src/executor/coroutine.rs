@@ -1,12 +1,8 @@
-//! The coroutines of a process in Lua: resuming those that the scheduler manages, and the library's own
-//! `coroutine.resume`, `wrap` and `close` for spawned processes, which pass a wait outwards, so that a plain coroutine may
-//! wait as well.
+//! The managed coroutines of a process: making them, resuming them, and what they have yielded for.
 
-#[cfg(feature = "lua54")]
-use super::traceback;
+use super::outcome;
 #[cfg(feature = "luajit")]
 use super::xpcall;
-use super::{outcome, wait};
 use crate::scheduling::TaskId;
 use crate::vm::api::*;
 use crate::vm::context::{Context, Coroutine};
@@ -14,6 +10,11 @@ use std::ffi::c_int;
 
 /// How deep coroutines may resume each other (B-98).
 pub const NESTED_COROUTINES: u32 = 190;
+
+#[cfg(feature = "luajit")]
+/// The deepest recursion through C functions that one coroutine can reach needs less than this (measured: callbacks of
+/// `string.gsub`, 5,982 levels in 48 to 49 MiB).
+pub const FOR_ONE_COROUTINE: usize = 52 << 20;
 
 /// True if the coroutine yielded because it waits in a call of the library: the mark is on top of it until it is resumed.
 pub unsafe fn is_waiting(co: *mut lua_State) -> bool {
@@ -27,7 +28,7 @@ pub unsafe fn passes_wait(context: &Context, co: *mut lua_State, count: c_int) -
 }
 
 /// Whether the last of the `count` values on the coroutine is the waiting mark.
-unsafe fn holds_mark(co: *mut lua_State, count: c_int) -> bool {
+pub unsafe fn holds_mark(co: *mut lua_State, count: c_int) -> bool {
     count > 0 && lua_touserdata(co, -1) == waiting_mark()
 }
 
@@ -46,7 +47,7 @@ pub unsafe fn may_yield_to_library(l: *mut lua_State, context: &Context) -> bool
             .is_some_and(|coroutine| coroutine.thread == l);
     }
     // What a C module has resumed would yield to that. LuaJIT lets coroutines yield inside finalizers.
-    context.running.get() == l && (cfg!(feature = "lua54") || !wait::runs_finalizer(l, context))
+    context.chain.running() == l && (cfg!(feature = "lua54") || !context.runs_finalizer(l))
 }
 
 /// Makes a managed coroutine of the function and the arguments that are the top `count` values, and pops these.
@@ -100,16 +101,16 @@ pub unsafe fn run(from: *mut lua_State, context: &Context, task: TaskId) -> bool
         end(from, context, task);
         return false;
     };
-    let link = context.link(from, co);
-    context.enter(&link);
+    let link = context.chain.link(from, co);
+    context.chain.enter(&link);
     context.served.set(0);
     // A hook may run others while a wait passes.
     let passes = context.wait_passes.replace(false);
     let (status, results) = resume(co, level_of(from), args);
     context.wait_passes.set(passes);
-    context.back(&link);
+    context.chain.back(&link);
     // From here on the signal handler must not set a hook on `co`, which may be gone soon.
-    context.running.set(context.main_thread.get());
+    context.chain.set_running(context.chain.main());
     context.pause.unhook();
     match status {
         LUA_YIELD if context.pause.is_passing() => {
@@ -189,7 +190,7 @@ fn level_of(from: *mut lua_State) -> *mut lua_State {
 /// interpreter's own limits apply, and Lua 5.4 counts by itself.
 pub fn stack_is_short(context: &Context) -> bool {
     #[cfg(feature = "luajit")]
-    return !context.process.is_main() && super::resume_luajit::stack_is_short(context);
+    return !context.process.is_main() && (context.stack.get().remaining() < FOR_ONE_COROUTINE);
     #[cfg(feature = "lua54")]
     {
         let _ = context;
@@ -221,248 +222,4 @@ unsafe fn end(l: *mut lua_State, context: &Context, task: TaskId) {
         lua_pop(l, 1);
     }
     context.scheduler.borrow_mut().end_task(task);
-}
-
-/// Puts the library's functions into the table `coroutine`, which is on top, of a spawned process.
-#[cfg(feature = "lua54")]
-pub unsafe fn replace_functions(l: *mut lua_State) {
-    set_function(l, c"resume", lua54::resume_coroutine);
-    set_function(l, c"wrap", lua54::wrap_coroutine);
-    raw_field(l, -1, c"close");
-    lua_pushcclosure(l, lua54::close_coroutine, 1);
-    set_raw_field(l, -2, c"close");
-}
-
-#[cfg(feature = "lua54")]
-pub use lua54::call_wrapped;
-
-/// `coroutine.resume`, `wrap` and `close` in C, with continuations, after those of `lcorolib.c` of Lua 5.4.
-#[cfg(feature = "lua54")]
-mod lua54 {
-    use super::*;
-
-    /// How a coroutine came back.
-    enum Back {
-        /// So many results stand on top of the resumer.
-        Results(c_int),
-        /// The error value stands on top of the resumer.
-        Error,
-        /// It waits or is paused, and so has its resumer to.
-        Waits,
-    }
-
-    /// Moves the arguments over: how many `co` is to be resumed with. `None`, with a message on `l`, if it cannot be resumed.
-    unsafe fn hand_over(l: *mut lua_State, co: *mut lua_State, given: c_int) -> Option<c_int> {
-        let status = lua_status(co);
-        let refusal = match status {
-            LUA_YIELD if holds_mark(co, lua_gettop(co)) => Some(c"cannot resume non-suspended coroutine"),
-            LUA_YIELD => None,
-            LUA_OK => {
-                let mut debug = std::mem::zeroed::<lua_Debug>();
-                if co == l || lua_getstack(co, 0, &mut debug) != 0 {
-                    Some(c"cannot resume non-suspended coroutine")
-                } else if lua_gettop(co) == 0 {
-                    Some(c"cannot resume dead coroutine")
-                } else {
-                    None
-                }
-            }
-            _ => Some(c"cannot resume dead coroutine"),
-        };
-        let refusal =
-            refusal.or_else(|| (lua_checkstack(co, given) == 0).then_some(c"too many arguments to resume"));
-        if let Some(text) = refusal {
-            lua_pushstring(l, text.as_ptr());
-            return None;
-        }
-        lua_xmove(l, co, given);
-        Some(if status == LUA_YIELD { given } else { lua_gettop(co) - 1 })
-    }
-
-    unsafe fn go(l: *mut lua_State, co: *mut lua_State, args: c_int) -> Back {
-        let context = Context::of_state(l);
-        let mut args = args;
-        let depth = context.nested_coroutines.get();
-        if depth >= NESTED_COROUTINES {
-            lua_settop(co, -args - 1);
-            lua_pushstring(l, c"C stack overflow".as_ptr());
-            return Back::Error;
-        }
-        loop {
-            let link = context.link(l, co);
-            context.enter(&link);
-            context.nested_coroutines.set(depth + 1);
-            let (status, results) = resume(co, l, args);
-            context.nested_coroutines.set(depth);
-            context.back(&link);
-            context.pause.left(co);
-            wait::leave_if_over(l, context);
-            let passes_outwards = can_yield(l) && context.running.get() == l;
-            match status {
-                LUA_YIELD if context.pause.is_passing() => {
-                    if passes_outwards {
-                        return Back::Waits;
-                    }
-                    context.pause.arrive();
-                    prepare(context, co);
-                    args = 0;
-                }
-                LUA_YIELD if passes_wait(context, co, results) => {
-                    if passes_outwards {
-                        return Back::Waits;
-                    }
-                    wait::hold(l, context);
-                    lua_pop(co, 1);
-                    args = 0;
-                }
-                LUA_OK | LUA_YIELD => {
-                    if lua_checkstack(l, results + 1) == 0 {
-                        lua_settop(co, -results - 1);
-                        lua_pushstring(l, c"too many results to resume".as_ptr());
-                        return Back::Error;
-                    }
-                    lua_xmove(co, l, results);
-                    return Back::Results(results);
-                }
-                _ => {
-                    lua_xmove(co, l, 1);
-                    return Back::Error;
-                }
-            }
-        }
-    }
-
-    /// Before a coroutine that waited, or was paused, goes on: takes the mark off it.
-    unsafe fn prepare(context: &Context, co: *mut lua_State) {
-        if !context.pause.goes_on(co) {
-            lua_pop(co, 1);
-        }
-    }
-
-    /// Passes a wait outwards; when it is over, `next` runs.
-    unsafe fn pass_outwards(l: *mut lua_State, next: lua_KFunction) -> c_int {
-        lua_pushlightuserdata(l, waiting_mark());
-        yield_with(l, 1, 0, next)
-    }
-
-    pub unsafe extern "C-unwind" fn resume_coroutine(l: *mut lua_State) -> c_int {
-        let Some(co) = thread_at(l, 1) else {
-            luaL_checktype(l, 1, LUA_TTHREAD);
-            return 0;
-        };
-        let given = lua_gettop(l) - 1;
-        match hand_over(l, co, given) {
-            Some(args) => resumed(l, co, args),
-            None => failed(l),
-        }
-    }
-
-    unsafe fn resumed(l: *mut lua_State, co: *mut lua_State, args: c_int) -> c_int {
-        match go(l, co, args) {
-            Back::Results(count) => {
-                lua_pushboolean(l, 1);
-                lua_insert(l, -count - 1);
-                count + 1
-            }
-            Back::Error => failed(l),
-            Back::Waits => pass_outwards(l, resume_again),
-        }
-    }
-
-    unsafe fn failed(l: *mut lua_State) -> c_int {
-        lua_pushboolean(l, 0);
-        lua_insert(l, -2);
-        2
-    }
-
-    unsafe extern "C-unwind" fn resume_again(l: *mut lua_State, _: c_int, _: lua_KContext) -> c_int {
-        let co = lua_tothread(l, 1);
-        prepare(Context::of_state(l), co);
-        resumed(l, co, 0)
-    }
-
-    pub unsafe extern "C-unwind" fn wrap_coroutine(l: *mut lua_State) -> c_int {
-        luaL_checktype(l, 1, LUA_TFUNCTION);
-        let co = lua_newthread(l);
-        lua_pushvalue(l, 1);
-        lua_xmove(l, co, 1);
-        lua_pushcclosure(l, call_wrapped, 1);
-        1
-    }
-
-    /// What `coroutine.wrap` gives.
-    pub unsafe extern "C-unwind" fn call_wrapped(l: *mut lua_State) -> c_int {
-        let co = lua_tothread(l, lua_upvalueindex(1));
-        match hand_over(l, co, lua_gettop(l)) {
-            Some(args) => called(l, co, args),
-            None => raise_wrapped(l, co),
-        }
-    }
-
-    unsafe fn called(l: *mut lua_State, co: *mut lua_State, args: c_int) -> c_int {
-        match go(l, co, args) {
-            Back::Results(count) => count,
-            Back::Error => raise_wrapped(l, co),
-            Back::Waits => pass_outwards(l, call_again),
-        }
-    }
-
-    unsafe extern "C-unwind" fn call_again(l: *mut lua_State, _: c_int, _: lua_KContext) -> c_int {
-        let co = lua_tothread(l, lua_upvalueindex(1));
-        prepare(Context::of_state(l), co);
-        called(l, co, 0)
-    }
-
-    unsafe fn raise_wrapped(l: *mut lua_State, co: *mut lua_State) -> c_int {
-        let status = lua_status(co);
-        let context = Context::of_state(l);
-        if status == LUA_OK || status == LUA_YIELD {
-            traceback::keep_none(context);
-        } else {
-            traceback::keep_failed(l, context, co);
-            // Closes what the coroutine left open, by its own code; a new error takes the place of the old one.
-            let link = context.link(l, co);
-            context.enter(&link);
-            lua_resetthread(co);
-            context.back(&link);
-            context.pause.left(co);
-            lua_xmove(co, l, 1);
-        }
-        if status != LUA_ERRMEM && lua_type(l, -1) == LUA_TSTRING {
-            luaL_where(l, 1);
-            lua_insert(l, -2);
-            lua_concat(l, 2);
-        }
-        lua_error(l)
-    }
-
-    /// The stock `close` for everything but a coroutine that waits in the library: that one is not suspended for others.
-    pub unsafe extern "C-unwind" fn close_coroutine(l: *mut lua_State) -> c_int {
-        let context = Context::of_state(l);
-        let given = lua_gettop(l);
-        let closed = thread_at(l, 1);
-        if closed.is_some_and(|co| is_waiting(co)) {
-            luaL_error(l, c"cannot close a running coroutine".as_ptr());
-        }
-        lua_pushvalue(l, lua_upvalueindex(1));
-        lua_insert(l, 1);
-        // What a coroutine left open is closed by its own code.
-        let link = context.link(l, closed.unwrap_or(l));
-        context.enter(&link);
-        let status = lua_pcall(l, given, LUA_MULTRET, 0);
-        context.back(&link);
-        if let Some(closed) = closed
-            && closed != l
-        {
-            context.pause.left(closed);
-        }
-        if status != LUA_OK {
-            lua_error(l);
-        }
-        lua_gettop(l)
-    }
-
-    unsafe fn thread_at(l: *mut lua_State, index: c_int) -> Option<*mut lua_State> {
-        (lua_type(l, index) == LUA_TTHREAD).then(|| lua_tothread(l, index))
-    }
 }

@@ -1,6 +1,6 @@
 //! The life of a spawned process, in steps, whoever runs them: birth, steps, end.
 //!
-//! 1. The first step makes the state and fills it ([`crate::lua::birth`]), under `lua_pcall`.
+//! 1. The first step makes the state and fills it ([`crate::vm::faces::Faces::set_up`]), under `lua_pcall`.
 //! 2. Each step resumes coroutines while any can go on, and ends when all wait, when it has used up its turns, or when the
 //!    process is over. Code that waits where nothing can yield sleeps inside (see [`super::wait`]). When somebody ends the
 //!    process the step is left by a jump.
@@ -10,7 +10,6 @@
 
 use super::coroutine;
 use super::outcome::{self, end_as};
-use crate::lua::birth::{self, Startup};
 use crate::platform;
 use crate::platform::reserve;
 use crate::runtime::error::{ErrorData, Kind};
@@ -20,6 +19,8 @@ use crate::runtime::pool::Step;
 use crate::runtime::process::Process;
 use crate::vm::api::*;
 use crate::vm::context::Context;
+use crate::vm::faces;
+use crate::vm::startup::Startup;
 use crate::vm::{frame, interrupt, state};
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -145,9 +146,9 @@ struct Run<'a> {
 unsafe extern "C-unwind" fn run_body(data: *mut c_void) {
     let run = &mut *data.cast::<Run>();
     let context = run.context;
-    let l = context.main_thread.get();
+    let l = context.chain.main();
     if !run.born {
-        match protected(l, birth::set_up) {
+        match protected(l, faces::get().set_up) {
             LUA_OK => {}
             LUA_ERRMEM => return end_as(context, Failure::OutOfMemory.into()),
             _ => {
@@ -183,7 +184,7 @@ unsafe fn run_coroutines(l: *mut lua_State, context: &Context, mut turns: usize)
                 context.interruptible.set(false);
                 context.pause.unhook();
                 context.scheduler.borrow_mut().set_current(None);
-                context.running.set(l);
+                context.chain.set_running(l);
                 if paused {
                     return Step::Ready;
                 }

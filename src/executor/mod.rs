@@ -1,15 +1,15 @@
 //! Running a process: its code, its coroutines, how a call waits, and how the process ends.
 
-pub mod boot;
 pub mod code;
 pub mod coroutine;
 pub mod ctrl_c;
 pub mod execution;
 pub mod outcome;
+#[cfg(feature = "lua54")]
+pub mod resume_lua54;
 #[cfg(feature = "luajit")]
 pub mod resume_luajit;
 pub mod start;
-pub mod traceback;
 pub mod wait;
 #[cfg(feature = "luajit")]
 pub mod xpcall;

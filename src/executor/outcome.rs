@@ -1,9 +1,6 @@
 //! What the end of a coroutine means for its process: a result, a failure with its traceback, a report on standard error.
 
-use super::traceback;
-use crate::codec::encode::Origin;
-use crate::lua::arguments::copyable;
-use crate::lua::error::ErrorObject;
+use crate::codec::sequence::Origin;
 use crate::platform::reserve;
 use crate::runtime::error::{ErrorData, Kind};
 use crate::runtime::failure::Failure;
@@ -11,7 +8,10 @@ use crate::runtime::process::Process;
 use crate::scheduling::TaskId;
 use crate::vm::api::*;
 use crate::vm::context::Context;
+use crate::vm::error::ErrorObject;
+use crate::vm::raise::copyable;
 use crate::vm::state;
+use crate::vm::traceback;
 use std::ffi::{CString, c_int};
 use std::io;
 use std::ptr;
@@ -107,7 +107,7 @@ unsafe extern "C-unwind" fn take_error(l: *mut lua_State) -> c_int {
         lua_xmove(co, l, 1);
     }
     let mut error = match crate::vm::object::get::<ErrorObject>(l, -1) {
-        Some(error) => crate::lua::error::copied(l, error),
+        Some(error) => crate::vm::error::copied(l, error),
         None => error_of_value(l, context),
     };
     #[cfg(feature = "luajit")]
@@ -129,7 +129,7 @@ unsafe fn error_of_value(l: *mut lua_State, context: &Context) -> ErrorData {
         return ErrorData::new(Kind::Internal, copyable(l, text));
     }
     push_description(l, -1);
-    let details = crate::codec::encode::encode_value_detail(context, l, -2);
+    let details = crate::codec::sequence::encode_value_detail(context, l, -2);
     let mut error = ErrorData::new(Kind::Internal, copyable(l, to_bytes(l, -1).unwrap_or_default()));
     error.details = details;
     error

@@ -5,15 +5,11 @@
 //! what one coroutine can use up of the C stack by that fits into [`FOR_ONE_COROUTINE`]. So a resume is refused when less is
 //! left, and the thread cannot run out of stack.
 
-use super::coroutine::{NESTED_COROUTINES, is_waiting, passes_wait};
-use super::traceback;
+use super::coroutine::{FOR_ONE_COROUTINE, NESTED_COROUTINES, is_waiting, passes_wait};
 use crate::vm::api::*;
 use crate::vm::context::Context;
+use crate::vm::traceback;
 use std::ffi::{CStr, c_int};
-
-/// The deepest recursion through C functions that one coroutine can reach needs less than this (measured: callbacks of
-/// `string.gsub`, 5,982 levels in 48 to 49 MiB).
-const FOR_ONE_COROUTINE: usize = 52 << 20;
 
 /// The fourth result of `resume` and `again` if the coroutine waits in the library or is paused.
 pub const WAITS: lua_Integer = -1;
@@ -88,11 +84,6 @@ pub unsafe extern "C-unwind" fn raise_passed(l: *mut lua_State) -> c_int {
     lua_error(l)
 }
 
-/// Whether a coroutine resumed here could use up the C stack.
-pub fn stack_is_short(context: &Context) -> bool {
-    context.stack.get().remaining() < FOR_ONE_COROUTINE
-}
-
 /// Whether it is a coroutine that has yielded, other than by waiting: what it yielded was taken off, while the mark stays.
 unsafe fn has_yielded(co: *mut lua_State) -> bool {
     !co.is_null() && lua_status(co) == LUA_YIELD && lua_gettop(co) == 0
@@ -121,15 +112,15 @@ unsafe fn is_running(l: *mut lua_State, co: *mut lua_State) -> bool {
 unsafe fn go(l: *mut lua_State, co: *mut lua_State, args: c_int) -> c_int {
     let context = Context::of_state(l);
     let depth = context.nested_coroutines.get();
-    if depth >= NESTED_COROUTINES || stack_is_short(context) {
+    if depth >= NESTED_COROUTINES || context.stack.get().remaining() < FOR_ONE_COROUTINE {
         lua_settop(co, -args - 1);
         return refused(l, c"C stack overflow");
     }
-    let link = context.link(l, co);
+    let link = context.chain.link(l, co);
     context.nested_coroutines.set(depth + 1);
-    context.enter(&link);
+    context.chain.enter(&link);
     let (status, results) = resume(co, l, args);
-    context.back(&link);
+    context.chain.back(&link);
     context.nested_coroutines.set(depth);
     match status {
         LUA_YIELD if context.pause.is_passing() || passes_wait(context, co, results) => tell(l, WAITS),

@@ -3,13 +3,13 @@
 
 use super::execution::Life;
 use super::wait;
-use crate::lua::birth::Startup;
 use crate::platform;
 use crate::runtime::exit;
 use crate::runtime::pool::{Step, Task};
 use crate::runtime::process::Process;
 use crate::runtime::threads;
 use crate::vm::interrupt;
+use crate::vm::startup::Startup;
 use std::io;
 use std::sync::Arc;
 

@@ -28,8 +28,10 @@ use crate::runtime::signal::Signal;
 use crate::runtime::{exit, live};
 use crate::scheduling::{Cases, Completion, Finish, Owner, Received, TaskId, Ticket, WaiterId};
 use crate::vm::api::*;
-use crate::vm::chain;
+#[cfg(feature = "luajit")]
+use crate::vm::collector;
 use crate::vm::context::Context;
+use crate::vm::interrupt;
 use std::ffi::c_int;
 use std::time::{Duration, Instant};
 
@@ -120,7 +122,7 @@ unsafe fn raise_pending(l: *mut lua_State, context: &Context) {
         _ => None,
     });
     if let Some(failure) = failure {
-        crate::lua::error::raise_failure(l, BLOCKING_LEVEL, failure);
+        crate::vm::raise::raise_failure(l, BLOCKING_LEVEL, failure);
     }
 }
 
@@ -204,30 +206,21 @@ pub unsafe fn check(l: *mut lua_State, context: &Context) {
     if yielding_task(l, context).is_none()
         && let Some(failure) = refuse_frame(l, context)
     {
-        crate::lua::error::raise_failure(l, BLOCKING_LEVEL, failure);
+        crate::vm::raise::raise_failure(l, BLOCKING_LEVEL, failure);
     }
 }
 
 unsafe fn refuse_frame(l: *mut lua_State, context: &Context) -> Option<Failure> {
-    if context.closing.get() || runs_finalizer(l, context) {
+    if context.closing.get() || context.runs_finalizer(l) {
         return Some(Failure::WaitInFinalizer);
     }
     // LuaJIT has one mark for all coroutines that a hook runs: a yield of another one would be taken for one of the hook.
     #[cfg(feature = "luajit")]
-    if context.scheduler.borrow().has_others() && !hooks_are_called(l) {
+    if context.scheduler.borrow().has_others() && !collector::hooks_are_called(l) {
         return Some(Failure::WaitInHook);
     }
     let nested = context.scheduler.borrow().frame_count();
     (nested >= NESTED_WAITS || coroutine::stack_is_short(context)).then_some(Failure::TooManyWaits)
-}
-
-/// Whether a finalizer runs. In a spawned process on LuaJIT a collector that stands still is enough to know, unless its own
-/// code has stopped it: an error inside a coroutine makes LuaJIT forget that it is in a finalizer.
-pub unsafe fn runs_finalizer(l: *mut lua_State, context: &Context) -> bool {
-    if cfg!(feature = "luajit") && !context.process.is_main() && !context.collector_stopped.get() {
-        return collector_runs(l) != 1;
-    }
-    in_finalizer(l)
 }
 
 /// Yields the waiting mark, which is passed outwards up to the scheduler.
@@ -285,7 +278,7 @@ pub unsafe fn go_on(
 /// Raises why a wait has failed. For second halves, when they have put everything away.
 pub unsafe fn raise_failure(l: *mut lua_State, context: &Context) -> ! {
     let failure = context.failure.borrow_mut().take().unwrap_or(Failure::Terminated);
-    crate::lua::error::raise_failure(l, BLOCKING_LEVEL, failure)
+    crate::vm::raise::raise_failure(l, BLOCKING_LEVEL, failure)
 }
 
 /// The wait of the running coroutine cannot be passed outwards any further: this call keeps the OS thread for it.
@@ -324,7 +317,7 @@ unsafe fn run_others(l: *mut lua_State, context: &Context, waiter: WaiterId) {
         Pending::End => {
             context.scheduler.borrow_mut().forget(waiter);
             // SAFETY: only spawned processes are over while they run, inside a step.
-            chain::leave(l, context);
+            interrupt::leave(l, context);
         }
         Pending::ForMainScript => {
             context.scheduler.borrow_mut().forget(waiter);
@@ -351,7 +344,7 @@ enum Pending {
 
 unsafe fn run_until(l: *mut lua_State, context: &Context, waiter: WaiterId, mut turns: usize) -> Pending {
     let current = context.scheduler.borrow().current();
-    let running = context.running.get();
+    let running = context.chain.running();
     let mut hooks = ctrl_c::Watch::begin(context);
     let mut doubt = SHORTEST_DOUBT;
     context.stays.set(false);
@@ -386,7 +379,7 @@ unsafe fn run_until(l: *mut lua_State, context: &Context, waiter: WaiterId, mut 
                     context.scheduler.borrow_mut().next_task();
                 }
                 context.scheduler.borrow_mut().set_current(current);
-                context.running.set(running);
+                context.chain.set_running(running);
             }
             None if turns > 0 => turns = 0,
             None => sleep_inside(context, waiter, &hooks, &mut doubt),
@@ -399,7 +392,7 @@ unsafe fn run_until(l: *mut lua_State, context: &Context, waiter: WaiterId, mut 
 pub unsafe fn leave_if_over(l: *mut lua_State, context: &Context) {
     if must_leave(context) {
         // SAFETY: only spawned processes are over while they run, and what they run is inside a step.
-        chain::leave(l, context);
+        interrupt::leave(l, context);
     }
 }
 
@@ -462,3 +455,37 @@ pub fn sleep(context: &Context, deadline: Option<Instant>, signalled: impl Fn() 
         false => sleep(),
     }
 }
+
+/// Declares what Lua calls when a blocking function goes on: a continuation on Lua 5.4, an ordinary function on LuaJIT.
+macro_rules! second_half {
+    ($name:ident, $half:path) => {
+        #[cfg(feature = "lua54")]
+        pub(crate) unsafe extern "C-unwind" fn $name(
+            l: *mut lua_State,
+            _: c_int,
+            waiter: lua_KContext,
+        ) -> c_int {
+            let context = $crate::vm::context::Context::of(l);
+            $crate::executor::wait::go_on(
+                l,
+                context,
+                $crate::executor::wait::waiter_of(context, waiter),
+                $name,
+                $half,
+            )
+        }
+
+        #[cfg(feature = "luajit")]
+        pub(crate) unsafe extern "C-unwind" fn $name(l: *mut lua_State) -> c_int {
+            let context = $crate::vm::context::Context::of(l);
+            $crate::executor::wait::go_on(
+                l,
+                context,
+                $crate::executor::wait::waiter_of(context, 0),
+                $name,
+                $half,
+            )
+        }
+    };
+}
+pub(crate) use second_half;

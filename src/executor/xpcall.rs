@@ -1,10 +1,10 @@
 //! Managed coroutines of spawned processes on LuaJIT run under the stock `xpcall`, whose handler notes the stack of an error
-//! ([`super::traceback`]): when LuaJIT has unwound a coroutine, most of it cannot be told any more. A wait passes through
+//! ([`crate::vm::traceback`]): when LuaJIT has unwound a coroutine, most of it cannot be told any more. A wait passes through
 //! `xpcall`.
 
-use super::traceback;
 use crate::vm::api::*;
 use crate::vm::context::Context;
+use crate::vm::traceback;
 use std::ffi::c_int;
 
 /// Where the stock `xpcall` is kept.

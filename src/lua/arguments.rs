@@ -1,11 +1,8 @@
 //! Reading arguments, and the stock messages for wrong ones (B-1).
 
-use super::error::raise_failure;
-use crate::platform::reserve;
-use crate::runtime::failure::Failure;
 use crate::vm::api::*;
-use crate::vm::headroom;
 use crate::vm::object::{self, Object};
+use crate::vm::raise::{copyable, raise_text};
 use std::ffi::{CStr, c_int};
 use std::fmt::Display;
 
@@ -45,15 +42,6 @@ pub unsafe fn bad_self(l: *mut lua_State, level: c_int, name: &str, wanted: &str
     raise_text(l, level, format!("calling '{name}' on bad self ({wanted} expected, got {})", type_name(l, 1)))
 }
 
-/// Raises a text that was made for it.
-pub unsafe fn raise_text(l: *mut lua_State, level: c_int, text: impl AsRef<[u8]>) -> ! {
-    headroom::push_owned(l, text);
-    luaL_where(l, level);
-    lua_insert(l, -2);
-    lua_concat(l, 2);
-    lua_error(l)
-}
-
 /// What stock messages call the value at `index`.
 unsafe fn type_name(l: *mut lua_State, index: c_int) -> String {
     if lua_type(l, index) == LUA_TUSERDATA && lua_getmetatable(l, index) != 0 {
@@ -68,17 +56,6 @@ unsafe fn type_name(l: *mut lua_State, index: c_int) -> String {
         return "light userdata".into();
     }
     CStr::from_ptr(lua_typename(l, lua_type(l, index))).to_string_lossy().into_owned()
-}
-
-/// The bytes, of which Rust may make some copies. Raises if there is no memory for that.
-#[inline]
-pub unsafe fn copyable(l: *mut lua_State, bytes: &[u8]) -> &[u8] {
-    /// How many there are at a time: in the value, in a text, in an error.
-    const COPIES: usize = 4;
-    if bytes.len() >= reserve::LARGE && !reserve::has_room_for(bytes.len().saturating_mul(COPIES)) {
-        raise_failure(l, 1, Failure::OutOfMemory);
-    }
-    bytes
 }
 
 /// The string at `index`; numbers are not taken for strings.

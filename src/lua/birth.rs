@@ -2,28 +2,19 @@
 
 use super::{install, restricted};
 use crate::codec::{again, decode};
-use crate::executor::boot::BOOT;
-use crate::executor::code::{Code, Program, Started};
 use crate::executor::coroutine;
 use crate::vm::api::*;
+use crate::vm::collector::CollectorHeld;
+#[cfg(feature = "lua54")]
+use crate::vm::collector::collector_runs;
 use crate::vm::context::Context;
-use crate::vm::state;
+use crate::vm::headroom;
+use crate::vm::lua_parts::BOOT;
+use crate::vm::startup::{Code, Program, Started, Startup};
 #[cfg(feature = "luajit")]
 use crate::vm::{compiled, interrupt};
 use std::ffi::c_int;
 use std::sync::Arc;
-
-/// Everything a new process begins with.
-pub struct Startup {
-    /// Its code.
-    pub code: Code,
-    /// `package.path` and `package.cpath`, as the spawner has them.
-    pub path: Option<Vec<u8>>,
-    /// See `path`.
-    pub cpath: Option<Vec<u8>>,
-    /// Encoded arguments of `main`; before them the function itself if the code says so.
-    pub arguments: Vec<u8>,
-}
 
 /// Fills the new state; called by Lua, may raise.
 pub unsafe extern "C-unwind" fn set_up(l: *mut lua_State) -> c_int {
@@ -31,7 +22,7 @@ pub unsafe extern "C-unwind" fn set_up(l: *mut lua_State) -> c_int {
     #[cfg(feature = "luajit")]
     compiled::learn(l);
     context.memory.set_limit(context.process.limits.memory);
-    context.memory.ask_by(state::ask_for_collection);
+    context.memory.ask_by(headroom::on_memory_asks);
     context.weigh_charges();
     begin_collecting(l);
     let held = CollectorHeld::hold(l);

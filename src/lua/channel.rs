@@ -1,17 +1,14 @@
-//! Channels (C-1 to C-9, P-36): their objects, `send`, `receive`, `close`.
+//! Channels (C-1 to C-10, P-36): their objects and cases. What may wait is in `send_receive.rs` and `select.rs`.
 
-use super::arguments::{bad_argument, bad_self, raise_text};
-use super::select::{case_receive, case_send, select};
-use super::{Functions, event, message, set_functions, time};
-use crate::codec::decode;
-use crate::executor::wait::{self, Done};
-use crate::runtime::clock::instant_after;
-use crate::scheduling::{Case, ChannelId, Scheduler, Sending, Ticket};
+use super::arguments::{bad_argument, bad_self, wrong_type};
+use crate::scheduling::{ChannelId, Scheduler, Ticket};
 use crate::vm::api::*;
+use crate::vm::class::{Class, Crossing};
 use crate::vm::context::{Context, Held};
 use crate::vm::fields::{self, Field};
-use crate::vm::headroom;
-use crate::vm::object::{self, Class, Object};
+use crate::vm::object::{self, Object};
+use crate::vm::raise::raise_text;
+use crate::vm::{faces, headroom};
 use std::cell::Cell;
 use std::ffi::c_int;
 
@@ -26,7 +23,7 @@ pub struct ChannelObject {
 }
 
 /// Its class.
-pub static CHANNEL: Class = Class { name: "channel", type_name: c"channel", fill };
+pub static CHANNEL: Class = Class { name: "channel", type_name: c"channel", fill, crossing: Crossing::Never };
 
 impl Object for ChannelObject {
     const CLASS: &'static Class = &CHANNEL;
@@ -52,9 +49,9 @@ pub const OPERATORS: Functions = &[(c"__tostring", to_string)];
 unsafe fn fill(l: *mut lua_State) {
     lua_createtable(l, 0, METHODS.len() as c_int + 2);
     set_functions(l, METHODS);
-    push_blocking(l, c"receive");
+    (faces::get().push_blocking)(l, c"receive");
     set_raw_field(l, -2, c"receive");
-    push_blocking(l, c"send");
+    (faces::get().push_blocking)(l, c"send");
     set_raw_field(l, -2, c"send");
     set_raw_field(l, -2, c"__index");
     set_functions(l, OPERATORS);
@@ -72,131 +69,6 @@ pub fn functions() -> impl Iterator<Item = (&'static std::ffi::CStr, Function)> 
 pub unsafe fn push_module(l: *mut lua_State) {
     fields::push_filled(l, &FIELDS, 0);
 }
-
-/// A function that may wait: on Lua 5.4 it is the C function itself.
-#[cfg(feature = "lua54")]
-pub fn blocking_function(name: &std::ffi::CStr) -> Function {
-    match name.to_bytes() {
-        b"receive" => receive,
-        b"send" => send,
-        b"select" => select,
-        b"exec" => super::exec::exec,
-        b"exec_as" => super::spawner::exec_as,
-        b"wait" => super::exec::wait_for_children,
-        _ => super::time::sleep,
-    }
-}
-
-/// Pushes a function that may wait.
-#[cfg(feature = "lua54")]
-pub unsafe fn push_blocking(l: *mut lua_State, name: &std::ffi::CStr) {
-    lua_pushcclosure(l, blocking_function(name), 0);
-}
-
-/// Where a state has those that were made.
-#[cfg(feature = "luajit")]
-static MADE: u8 = 0;
-
-/// Pushes a function that may wait: on LuaJIT it is put together from two halves by `blocking.lua`, once for each state.
-#[cfg(feature = "luajit")]
-pub unsafe fn push_blocking(l: *mut lua_State, name: &std::ffi::CStr) {
-    if lua_rawgetp(l, LUA_REGISTRYINDEX, (&raw const MADE).cast()) != LUA_TTABLE {
-        lua_pop(l, 1);
-        luaL_checkstack(l, 24, c"no room for the library".as_ptr());
-        headroom::unlimited(l, || {
-            let (hook, mask, count) = (lua_gethook(l), lua_gethookmask(l), lua_gethookcount(l));
-            lua_sethook(l, None, 0, 0);
-            make_blocking(l);
-            lua_sethook(l, hook, mask, count);
-        });
-        // A finalizer may have been faster: what was made first stays.
-        if lua_rawgetp(l, LUA_REGISTRYINDEX, (&raw const MADE).cast()) == LUA_TTABLE {
-            lua_remove(l, -2);
-        } else {
-            lua_pop(l, 1);
-            lua_pushvalue(l, -1);
-            lua_rawsetp(l, LUA_REGISTRYINDEX, (&raw const MADE).cast());
-        }
-    }
-    let place = BLOCKING.iter().position(|known| *known == name).unwrap_or_default();
-    lua_rawgeti(l, -1, place as lua_Integer + 1);
-    lua_remove(l, -2);
-}
-
-/// Which of them is at an index, if any. Allocates nothing in the state.
-#[cfg(feature = "luajit")]
-pub unsafe fn blocking_at(l: *mut lua_State, index: c_int) -> Option<&'static std::ffi::CStr> {
-    let index = lua_absindex(l, index);
-    let made = lua_rawgetp(l, LUA_REGISTRYINDEX, (&raw const MADE).cast()) == LUA_TTABLE;
-    let found = BLOCKING.iter().zip(1..).find(|(_, position)| {
-        made && {
-            lua_rawgeti(l, -1, *position);
-            let same = lua_rawequal(l, -1, index) != 0;
-            lua_pop(l, 1);
-            same
-        }
-    });
-    lua_pop(l, 1);
-    found.map(|(name, _)| *name)
-}
-
-#[cfg(feature = "luajit")]
-const BLOCKING: [&std::ffi::CStr; 7] =
-    [c"receive", c"send", c"select", c"sleep", c"exec", c"exec_as", c"wait"];
-
-/// Pushes a table of the functions that may wait.
-#[cfg(feature = "luajit")]
-unsafe fn make_blocking(l: *mut lua_State) {
-    lua_createtable(l, BLOCKING.len() as c_int, 0);
-    let table = lua_gettop(l);
-    crate::executor::boot::BLOCKING.push(l);
-    lua_pushlightuserdata(l, again_mark());
-    lua_createtable(l, 0, 2 * BLOCKING.len() as c_int);
-    set_functions(
-        l,
-        &[
-            (c"receive", receive),
-            (c"receive_again", receive_again),
-            (c"send", send),
-            (c"send_again", send_again),
-            (c"select", select),
-            (c"select_again", super::select::select_again),
-            (c"sleep", super::time::sleep),
-            (c"sleep_again", super::time::sleep_again),
-            (c"exec", super::exec::exec),
-            (c"exec_as", super::spawner::exec_as),
-            (c"exec_again", super::exec::exec_again),
-            (c"wait", super::exec::wait_for_children),
-            (c"wait_again", super::exec::wait_again),
-        ],
-    );
-    lua_call(l, 2, BLOCKING.len() as c_int);
-    for position in (1..=BLOCKING.len()).rev() {
-        lua_rawseti(l, table, position as lua_Integer);
-    }
-}
-
-/// Declares what Lua calls when a blocking function goes on: a continuation on Lua 5.4, an ordinary function on LuaJIT.
-macro_rules! second_half {
-    ($name:ident, $half:path) => {
-        #[cfg(feature = "lua54")]
-        pub(crate) unsafe extern "C-unwind" fn $name(
-            l: *mut lua_State,
-            _: c_int,
-            waiter: lua_KContext,
-        ) -> c_int {
-            let context = Context::of(l);
-            wait::go_on(l, context, wait::waiter_of(context, waiter), $name, $half)
-        }
-
-        #[cfg(feature = "luajit")]
-        pub(crate) unsafe extern "C-unwind" fn $name(l: *mut lua_State) -> c_int {
-            let context = Context::of(l);
-            wait::go_on(l, context, wait::waiter_of(context, 0), $name, $half)
-        }
-    };
-}
-pub(crate) use second_half;
 
 /// Pushes a channel object for the channel of the scheduler that `open` gives. It is opened when all is there that a raise could
 /// leave behind; for `extra` bytes more than any channel takes.
@@ -267,7 +139,7 @@ pub unsafe fn store(
 }
 
 /// Pushes the value under `ticket` of the channel at `index`, and forgets it there.
-unsafe fn push_stored(l: *mut lua_State, index: c_int, ticket: Ticket) {
+pub unsafe fn push_stored(l: *mut lua_State, index: c_int, ticket: Ticket) {
     push_companion(l, index);
     lua_rawgeti(l, -1, lua_Integer::from(ticket));
     if lua_type(l, -1) != LUA_TNIL {
@@ -283,33 +155,6 @@ pub unsafe fn forget(l: *mut lua_State, index: c_int, ticket: Ticket) {
     lua_pop(l, 1);
 }
 
-/// Pushes what a receive from the channel at `index` took; `false` if the channel is closed and nil was pushed.
-pub unsafe fn push_received(l: *mut lua_State, context: &Context, index: c_int, done: Done) -> bool {
-    match done {
-        Done::Stored(ticket) => {
-            push_stored(l, index, ticket);
-            if let Some(channel) = object::get::<ChannelObject>(l, index) {
-                context.scheduler.borrow_mut().release(channel.id, ticket);
-            }
-        }
-        Done::Fired(at) => time::push(l, at),
-        Done::Message(place) => message::push(l, context, place),
-        Done::Payload(place) => {
-            match context.kept(place) {
-                Some(envelope) => decode::push_packed(l, envelope.payload()),
-                None => lua_pushnil(l),
-            }
-            context.take_kept(place);
-        }
-        Done::Event(place) => event::push(l, context, place),
-        _ => {
-            lua_pushnil(l);
-            return false;
-        }
-    }
-    true
-}
-
 /// `channel.new([capacity])` (C-1, C-2).
 unsafe extern "C-unwind" fn new(l: *mut lua_State) -> c_int {
     let context = Context::with_memory(l);
@@ -319,7 +164,7 @@ unsafe extern "C-unwind" fn new(l: *mut lua_State) -> c_int {
             Some(capacity) => capacity,
             None => bad_argument(l, 1, 1, "new", "whole number of at least 0 expected"),
         },
-        _ => super::arguments::wrong_type(l, 1, 1, "new", "number"),
+        _ => wrong_type(l, 1, 1, "new", "number"),
     };
     push(l, context, 0, |scheduler| scheduler.open_channel(capacity));
     1
@@ -341,124 +186,56 @@ unsafe extern "C-unwind" fn close(l: *mut lua_State) -> c_int {
     0
 }
 
-/// `ch:receive([timeout])` (C-6, C-7, C-41), first half.
-unsafe extern "C-unwind" fn receive(l: *mut lua_State) -> c_int {
-    let context = Context::of(l);
-    let channel = own(l, BLOCKING_LEVEL, "receive").id;
-    let span = time::time_out_at(l, lua_gettop(l), 2, "channel:receive");
-    wait::enter(l, context);
-    match wait::give_turn(l, context, receive_again, received_one) {
-        Some(results) => results,
-        None => receive_now(l, context, channel, span),
-    }
+// ---- cases
+
+/// A case as Lua holds it. Its companion holds the channel and the value to send.
+pub struct CaseObject {
+    /// The case sends.
+    pub sends: bool,
 }
 
-#[inline(always)]
-unsafe fn receive_now(l: *mut lua_State, context: &Context, channel: ChannelId, span: Option<i64>) -> c_int {
-    let mut received = context.scheduler.borrow_mut().try_receive(channel);
-    if received.is_none() && context.process.mailbox.has_mail() {
-        context.sort_mail();
-        received = context.scheduler.borrow_mut().try_receive(channel);
-    }
-    match received {
-        Some(received) => {
-            let done = wait::settle(context, crate::scheduling::Finish::Received(received));
-            received_one(l, context, 0, done)
-        }
-        None => receive_later(l, context, channel, span),
-    }
+/// Its class.
+pub static CASE: Class =
+    Class { name: "select case", type_name: c"channel.case", fill: |_| {}, crossing: Crossing::Never };
+
+impl Object for CaseObject {
+    const CLASS: &'static Class = &CASE;
 }
 
-/// Waits for a value, apart from the way that most calls take.
-#[inline(never)]
-unsafe fn receive_later(l: *mut lua_State, context: &Context, id: ChannelId, span: Option<i64>) -> c_int {
-    if span == Some(0) {
-        return received_one(l, context, 0, Done::Elapsed);
-    }
-    let deadline = span.and_then(instant_after);
-    wait::wait(l, context, [Case::Receive(id)].into(), deadline, receive_again, received_one)
-}
+/// Place of the channel in the companion.
+pub const CASE_CHANNEL: lua_Integer = 1;
 
-second_half!(receive_again, received_one);
+/// Place of the value in the companion.
+pub const CASE_VALUE: lua_Integer = 2;
 
-unsafe fn received_one(l: *mut lua_State, context: &Context, _: usize, done: Done) -> c_int {
-    if matches!(done, Done::Failed | Done::Elapsed | Done::HadTurn) {
-        return not_received(l, context, done);
-    }
-    let ok = push_received(l, context, 1, done);
-    lua_pushboolean(l, c_int::from(ok));
-    2
-}
-
-#[cold]
-#[inline(never)]
-unsafe fn not_received(l: *mut lua_State, context: &Context, done: Done) -> c_int {
-    match done {
-        Done::Elapsed => lua_settop(l, lua_gettop(l) + 2),
-        Done::HadTurn => {
-            let channel = own(l, BLOCKING_LEVEL, "receive").id;
-            let span = time::time_out_at(l, lua_gettop(l), 2, "channel:receive");
-            return receive_now(l, context, channel, span);
-        }
-        _ => wait::raise_failure(l, context),
-    }
-    2
-}
-
-/// `ch:send(value [, timeout])` (C-4, C-5, C-42), first half.
-unsafe extern "C-unwind" fn send(l: *mut lua_State) -> c_int {
-    let context = Context::with_memory(l);
-    let channel = own(l, BLOCKING_LEVEL, "send");
-    refuse_mailbox(l, context, BLOCKING_LEVEL, channel, "send");
-    let count = lua_gettop(l);
-    if count < 2 {
-        bad_argument(l, BLOCKING_LEVEL, 1, "send", "value expected");
-    }
-    let span = time::time_out_at(l, count, 3, "channel:send");
-    wait::enter(l, context);
-    let ticket = store(l, context, 1, channel, 2);
-    let sending = context.scheduler.borrow_mut().try_send(channel.id, ticket);
-    match sending {
-        Sending::Done => sent(l, context, 0, Done::Sent),
-        Sending::MustWait if span != Some(0) => send_later(l, context, channel.id, ticket, span),
-        refused => {
-            forget(l, 1, ticket);
-            context.scheduler.borrow_mut().release(channel.id, ticket);
-            context.finished_cases.borrow_mut().clear();
-            let closed = refused == Sending::Closed;
-            sent(l, context, 0, if closed { Done::SendOnClosed } else { Done::Elapsed })
-        }
-    }
-}
-
-/// Waits until the value is taken, apart from the way that most calls take.
-#[inline(never)]
-unsafe fn send_later(
-    l: *mut lua_State,
-    context: &Context,
-    id: ChannelId,
-    ticket: Ticket,
-    span: Option<i64>,
-) -> c_int {
-    let deadline = span.and_then(instant_after);
-    wait::wait(l, context, [Case::Send(id, ticket)].into(), deadline, send_again, sent)
-}
-
-second_half!(send_again, sent);
-
-unsafe fn sent(l: *mut lua_State, context: &Context, _: usize, done: Done) -> c_int {
-    if !matches!(done, Done::Sent) {
-        // Only a send that has waited has a case, and its value is still with the channel.
-        let waited = context.finished_cases.borrow_mut().pop();
-        if let Some(Case::Send(_, ticket)) = waited {
-            forget(l, 1, ticket);
-        }
-    }
-    match done {
-        Done::SendOnClosed => raise(l, BLOCKING_LEVEL, b"send on closed channel"),
-        Done::Failed => wait::raise_failure(l, context),
-        _ => {}
-    }
-    lua_pushboolean(l, c_int::from(matches!(done, Done::Sent)));
+/// `ch:case_receive()` (C-10).
+unsafe extern "C-unwind" fn case_receive(l: *mut lua_State) -> c_int {
+    // Like every call it raises in the severed child of a fork.
+    Context::of(l);
+    own(l, 1, "case_receive");
+    push_case(l, false);
     1
+}
+
+/// `ch:case_send(value)` (C-10).
+unsafe extern "C-unwind" fn case_send(l: *mut lua_State) -> c_int {
+    let channel = own(l, 1, "case_send");
+    refuse_mailbox(l, Context::of(l), 1, channel, "case_send");
+    if lua_gettop(l) < 2 {
+        bad_argument(l, 1, 1, "case_send", "value expected");
+    }
+    push_case(l, true);
+    1
+}
+
+unsafe fn push_case(l: *mut lua_State, sends: bool) {
+    object::push(l, CaseObject { sends });
+    lua_createtable(l, 2, 0);
+    lua_pushvalue(l, 1);
+    lua_rawseti(l, -2, CASE_CHANNEL);
+    if sends {
+        lua_pushvalue(l, 2);
+        lua_rawseti(l, -2, CASE_VALUE);
+    }
+    set_companion(l, -2);
 }

@@ -1,9 +1,7 @@
 //! Ending, watching and linking other processes (P-50 to P-54, P-58).
 
 use super::arguments::{optional_string, string};
-use super::error::{return_done, return_failure};
-use super::messages::raise_no_memory;
-use super::restricted::allowed_on;
+use super::permissions::allowed_on;
 use super::time;
 use crate::executor::wait;
 use crate::runtime::clock::Timestamp;
@@ -15,6 +13,8 @@ use crate::runtime::relations;
 use crate::runtime::signal::{CancelRequest, Signal};
 use crate::vm::api::*;
 use crate::vm::context::Context;
+use crate::vm::error::{return_done, return_failure};
+use crate::vm::raise::raise_no_memory;
 use std::ffi::c_int;
 use std::time::{Duration, Instant};
 

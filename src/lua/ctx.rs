@@ -1,12 +1,13 @@
 //! `process.ctx` (P-81): the context values of a process.
 
 use super::arguments::string;
-use super::error::return_failure;
-use super::{Functions, or_failure, set_functions};
+use super::guarded::or_failure;
 use crate::codec::decode;
 use crate::runtime::failure::Failure;
 use crate::vm::api::*;
+use crate::vm::api::{Functions, set_functions};
 use crate::vm::context::Context;
+use crate::vm::error::return_failure;
 use std::ffi::c_int;
 
 /// The functions of the module.

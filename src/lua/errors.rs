@@ -1,16 +1,17 @@
 //! The module `errors` (E-10 to E-16).
 
 use super::arguments;
-use super::error::{self, ErrorObject};
-use super::or_raise;
-use crate::codec::encode::{Origin, encode_one};
-use crate::executor::traceback;
+use super::guarded::or_raise;
+use crate::codec::sequence::{Origin, encode_one};
 use crate::runtime::error::{ErrorData, Kind};
 use crate::runtime::traceback::frames;
 use crate::vm::api::*;
 use crate::vm::context::Context;
+use crate::vm::error::{ErrorObject, copied, push};
 use crate::vm::fields::{self, Field};
 use crate::vm::object;
+use crate::vm::raise::{copyable, raise_failure};
+use crate::vm::traceback;
 use std::borrow::Cow;
 use std::ffi::{CStr, c_int};
 use std::sync::Arc;
@@ -107,13 +108,13 @@ unsafe fn finish(
 ) -> c_int {
     let context = Context::with_memory(l);
     for index in [Some(message), kind].into_iter().flatten() {
-        arguments::copyable(l, to_bytes(l, index).unwrap_or_default());
+        copyable(l, to_bytes(l, index).unwrap_or_default());
     }
     let details = match details {
         None => None,
         Some(index) => match encode_one(context.encoder(), l, index, Origin::Details) {
             Ok(bytes) => Some(bytes),
-            Err(failure) => error::raise_failure(l, 1, failure),
+            Err(failure) => raise_failure(l, 1, failure),
         },
     };
     let text = |index| to_bytes(l, index).unwrap_or_default().to_vec();
@@ -125,7 +126,7 @@ unsafe fn finish(
         ..ErrorData::default()
     };
     error.set_stack(&context.process.pid, traceback::of(l, 1));
-    error::push(l, Arc::new(error));
+    push(l, Arc::new(error));
     1
 }
 
@@ -138,16 +139,16 @@ unsafe extern "C-unwind" fn wrap(l: *mut lua_State) -> c_int {
     arguments::string(l, 2, "wrap");
     let context = Context::with_memory(l);
     let mut error = match object::get::<ErrorObject>(l, 1) {
-        Some(error) => error::copied(l, error),
+        Some(error) => copied(l, error),
         None => {
-            let message = arguments::copyable(l, to_bytes(l, 1).unwrap_or_default()).to_vec();
+            let message = copyable(l, to_bytes(l, 1).unwrap_or_default()).to_vec();
             let mut error = ErrorData { message, ..ErrorData::default() };
             error.set_stack(&context.process.pid, traceback::of(l, 1));
             error
         }
     };
     error.contexts.push(to_bytes(l, 2).unwrap_or_default().to_vec());
-    error::push(l, Arc::new(error));
+    push(l, Arc::new(error));
     1
 }
 

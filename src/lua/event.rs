@@ -1,6 +1,5 @@
 //! Event tables (L-30 to L-34).
 
-use super::error;
 use super::time;
 use crate::codec::decode;
 use crate::codec::function::check_taken;
@@ -10,6 +9,7 @@ use crate::runtime::signal::ExitRecord;
 use crate::runtime::signal::Signal;
 use crate::vm::api::*;
 use crate::vm::context::Context;
+use crate::vm::error::push as push_error;
 use std::ffi::{CStr, c_int};
 use std::sync::Arc;
 
@@ -75,7 +75,7 @@ unsafe fn set_result(l: *mut lua_State, wrapped: bool) {
 
 /// Sets `error` of the event on top, and in the wrapped form `result` as well (L-33).
 unsafe fn set_error(l: *mut lua_State, wrapped: bool, data: Arc<ErrorData>) {
-    error::push(l, data);
+    push_error(l, data);
     if wrapped {
         lua_pushvalue(l, -1);
         put_into_record(l, c"error");

@@ -1,12 +1,11 @@
 //! `process.exec` and `process.wait` (P-55, P-19): waiting for the end of children.
 
-use super::channel::second_half;
-use super::error::{self, return_failure};
+use super::plan::Plan;
 use super::spawn::{self, Way};
-use super::spawner::Plan;
 use super::time::limit_at;
 use crate::codec::decode;
 use crate::codec::function::check_taken;
+use crate::executor::wait::second_half;
 use crate::executor::wait::{self, Done};
 use crate::runtime::clock::instant_after;
 use crate::runtime::envelope::Envelope;
@@ -14,6 +13,8 @@ use crate::runtime::signal::Signal;
 use crate::scheduling::Case;
 use crate::vm::api::*;
 use crate::vm::context::Context;
+use crate::vm::error::push as push_error;
+use crate::vm::error::return_failure;
 use std::ffi::c_int;
 use std::sync::Arc;
 
@@ -61,7 +62,7 @@ unsafe fn executed(l: *mut lua_State, context: &Context, _: usize, done: Done) -
             },
             Err(data) => {
                 lua_pushnil(l);
-                error::push(l, Arc::clone(data));
+                push_error(l, Arc::clone(data));
                 2
             }
         },

@@ -1,11 +1,9 @@
 //! Defining entries and hosts (H-6 to H-9, H-20 to H-29).
 
 use super::arguments::{shown_value, string, table, wrong_type};
-use super::error::{return_done, return_failure};
-use super::messages::raise_no_memory;
-use super::restricted::allowed;
+use super::permissions::allowed;
 use super::time::{self, DurationObject};
-use crate::codec::encode::Origin;
+use crate::codec::sequence::Origin;
 use crate::executor::code;
 use crate::platform::reserve;
 use crate::runtime::entry::{self, DEFAULT_METHOD, Definition, Source, is_reference};
@@ -14,6 +12,8 @@ use crate::runtime::host::{self, LEAST_STACK, Settings};
 use crate::runtime::libraries::{self, Libraries};
 use crate::vm::api::*;
 use crate::vm::context::Context;
+use crate::vm::error::{return_done, return_failure};
+use crate::vm::raise::raise_no_memory;
 use crate::vm::{object, standard};
 use std::ffi::{CStr, c_int};
 use std::time::Duration;

@@ -1,14 +1,15 @@
 //! The imports of an entry: what `require` gives under the names that its definition lists (H-8), with the library `package` and
 //! without (H-31).
 
-use super::install::{push_loaded, push_module, short_name};
+use super::modules::{push_module, short_name};
 use crate::codec::decode;
-use crate::executor::code::{self, Code, Program};
+use crate::executor::code;
 use crate::runtime::entry;
 use crate::runtime::failure::Failure;
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::headroom;
+use crate::vm::startup::{Code, Program};
 use std::ffi::c_int;
 use std::ptr;
 
@@ -24,7 +25,7 @@ pub unsafe fn push_own(l: *mut lua_State) {
 /// short name. `false`, and nothing pushed, for any other name.
 pub unsafe fn push_required(l: *mut lua_State, name: &[u8]) -> bool {
     luaL_checkstack(l, 8, ptr::null());
-    push_loaded(l);
+    push_loaded_modules(l);
     push_bytes(l, name);
     if lua_rawget(l, -2) != LUA_TNIL {
         return true;
@@ -55,7 +56,7 @@ pub unsafe fn push_required(l: *mut lua_State, name: &[u8]) -> bool {
 
 /// Puts loaders of the entry's imports into the table on top (H-8).
 pub unsafe fn set(l: *mut lua_State, context: &Context) {
-    let startup: &Option<super::birth::Startup> = &*context.startup.as_ptr();
+    let startup: &Option<crate::vm::startup::Startup> = &*context.startup.as_ptr();
     let Some(startup) = startup else { return };
     if startup.code.imports.is_empty() || lua_type(l, -1) != LUA_TTABLE {
         return;
@@ -77,7 +78,7 @@ unsafe extern "C-unwind" fn load_import(l: *mut lua_State) -> c_int {
         headroom::unlimited(l, || entry::checked(target).and_then(|target| import(l, target, text_only)));
     let code = match found {
         Ok(code) => code,
-        Err(failure) => super::error::raise_failure(l, 1, failure),
+        Err(failure) => crate::vm::raise::raise_failure(l, 1, failure),
     };
     // The code lives in the context while Lua may raise.
     let context = Context::of_state(l);

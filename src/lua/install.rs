@@ -1,123 +1,14 @@
-//! The module tables, and where a state finds them: `package.loaded`, `package.preload`, globals (H-40 to H-46, H-50).
+//! Where a state finds the module tables: `package.loaded`, `package.preload`, globals (H-40 to H-46, H-50).
 
-use super::{
-    channel, control, coroutine, ctx, errors, event, hosts, imports, messages, options, or_failure, registry,
-    stock,
-};
-use super::{spawn, spawner, time, upgrade};
+use super::modules::{MODULES, SHORT_NAMES, push_module, push_process, short_name};
+use super::{coroutine, imports, stock};
 use crate::executor::code;
 use crate::vm::api::*;
 use crate::vm::context::Context;
-use crate::vm::fields::{self, Field, Fields};
-use crate::vm::headroom;
 use crate::vm::standard;
+use crate::vm::startup::Startup;
 use std::ffi::{CStr, c_int, c_void};
 use std::ptr;
-
-static PROCESS: Fields = Fields(&[FUNCTIONS, OTHERS]);
-
-const FUNCTIONS: &[(&CStr, Field)] = &[
-    (c"pid", Field::Function(pid)),
-    (c"spawn", Field::Function(or_failure!(spawn::spawn))),
-    (c"spawn_monitored", Field::Function(or_failure!(spawn::spawn_monitored))),
-    (c"spawn_linked", Field::Function(or_failure!(spawn::spawn_linked))),
-    (c"spawn_linked_monitored", Field::Function(or_failure!(spawn::spawn_linked_monitored))),
-    (c"send", Field::Function(or_failure!(messages::send))),
-    (c"listen", Field::Function(or_failure!(messages::listen))),
-    (c"unlisten", Field::Function(or_failure!(messages::unlisten, return_false))),
-    (c"inbox", Field::Function(messages::inbox)),
-    (c"events", Field::Function(messages::events)),
-    (c"terminate", Field::Function(or_failure!(control::terminate))),
-    (c"cancel", Field::Function(or_failure!(control::cancel))),
-    (c"monitor", Field::Function(or_failure!(control::monitor))),
-    (c"unmonitor", Field::Function(or_failure!(control::unmonitor))),
-    (c"link", Field::Function(or_failure!(control::link))),
-    (c"unlink", Field::Function(or_failure!(control::unlink))),
-    (c"get_options", Field::Function(options::get_options)),
-    (c"set_options", Field::Function(or_failure!(options::set_options, return_false))),
-    (c"id", Field::Function(id)),
-    (c"upgrade", Field::Function(or_failure!(upgrade::upgrade))),
-    (c"with_context", Field::Function(spawner::with_context)),
-    (c"with_options", Field::Function(spawner::with_options)),
-    (c"define", Field::Function(or_failure!(hosts::define))),
-    (c"define_host", Field::Function(or_failure!(hosts::define_host))),
-    (c"host_info", Field::Function(or_failure!(hosts::host_info))),
-    #[cfg(feature = "yaml")]
-    (c"load", Field::Function(or_failure!(super::load::load))),
-];
-
-const OTHERS: &[(&CStr, Field)] = &[
-    (c"exec", Field::Blocking),
-    (c"wait", Field::Blocking),
-    (c"_VERSION", Field::Text(env!("CARGO_PKG_VERSION"))),
-];
-
-/// The C functions of our modules, with what stands before their names.
-pub fn module_functions() -> Vec<(&'static str, &'static CStr, Function)> {
-    let ctx = ctx::FUNCTIONS.iter().map(|(name, function)| ("process.ctx.", *name, *function));
-    ctx.chain(channel::functions().map(|(name, function)| ("process.channel.", name, function)))
-        .chain(PROCESS.functions().map(|(name, function)| ("process.", name, function)))
-        .chain(registry::functions().map(|(name, function)| ("process.registry.", name, function)))
-        .chain(time::functions().map(|(name, function)| ("process.time.", name, function)))
-        .chain(errors::functions().map(|(name, function)| ("process.errors.", name, function)))
-        .collect()
-}
-
-/// A module beside `process`: short name, long name, the function that pushes its table.
-type Module = (&'static CStr, &'static CStr, unsafe fn(*mut lua_State));
-
-const MODULES: [Module; 4] = [
-    (c"channel", c"process.channel", channel::push_module),
-    (c"time", c"process.time", time::push_module),
-    (c"errors", c"process.errors", errors::push_module),
-    (c"ctx", c"process.ctx", ctx::push_module),
-];
-
-/// How many of them, from the first on, have a short name that `require` knows and a global (H-40, H-43).
-const SHORT_NAMES: usize = 3;
-
-/// The module that `require` knows under a short name.
-pub fn short_name(name: &[u8]) -> Option<&'static CStr> {
-    MODULES[..SHORT_NAMES].iter().map(|(short, ..)| *short).find(|short| short.to_bytes() == name)
-}
-
-/// `process.pid()` (P-5).
-unsafe extern "C-unwind" fn pid(l: *mut lua_State) -> c_int {
-    push_bytes(l, Context::of(l).process.pid.as_bytes());
-    1
-}
-
-/// `process.id()` (P-8).
-unsafe extern "C-unwind" fn id(l: *mut lua_State) -> c_int {
-    let entry = Context::of(l).process.entry();
-    headroom::unlimited(l, || push_bytes(l, entry.as_bytes()));
-    1
-}
-
-/// Pushes the table `process`; made once for each state, so that everybody has the same one.
-pub unsafe fn push_process(l: *mut lua_State) {
-    static KEY: u8 = 0;
-    let key = ptr::from_ref(&KEY).cast();
-    if lua_rawgetp(l, LUA_REGISTRYINDEX, key) == LUA_TTABLE {
-        return;
-    }
-    lua_pop(l, 1);
-    fields::push_filled(l, &PROCESS, (2 + MODULES.len()) as c_int);
-    lua_createtable(l, 0, event::KINDS.len() as c_int);
-    for (name, kind) in event::KINDS {
-        lua_pushstring(l, kind.as_ptr());
-        set_raw_field(l, -2, name);
-    }
-    set_raw_field(l, -2, c"event");
-    registry::push_module(l);
-    set_raw_field(l, -2, c"registry");
-    for (name, _, push) in MODULES {
-        push(l);
-        set_raw_field(l, -2, name);
-    }
-    lua_pushvalue(l, -1);
-    lua_rawsetp(l, LUA_REGISTRYINDEX, key);
-}
 
 /// Where a state says which copy of the library it belongs to.
 const COPY: &CStr = c"process.copy";
@@ -141,27 +32,6 @@ pub unsafe fn refuse_second_copy(l: *mut lua_State) {
     lua_pop(l, 1);
     if taken {
         raise(l, 1, b"another copy of the process module is loaded in this state already");
-    }
-}
-
-/// Pushes one of the tables beside `process`.
-pub unsafe fn push_module(l: *mut lua_State, name: &CStr) {
-    push_process(l);
-    raw_field(l, -1, name);
-    lua_remove(l, -2);
-}
-
-/// Pushes the table of loaded modules, or another field of the table `package`.
-pub(super) unsafe fn push_loaded(l: *mut lua_State) {
-    raw_field(l, LUA_REGISTRYINDEX, c"_LOADED");
-}
-
-/// Pushes the library `name` as `require` knows it; nil if there is none.
-pub(super) unsafe fn push_library(l: *mut lua_State, name: &CStr) {
-    push_loaded(l);
-    if lua_type(l, -1) == LUA_TTABLE {
-        raw_field(l, -1, name);
-        lua_remove(l, -2);
     }
 }
 
@@ -243,7 +113,7 @@ unsafe extern "C-unwind" fn search_short(l: *mut lua_State) -> c_int {
 /// What a spawned process finds (H-40, H-50 to H-53).
 pub unsafe fn into_spawned(l: *mut lua_State, context: &Context) {
     mark_copy(l);
-    push_loaded(l);
+    push_loaded_modules(l);
     push_process(l);
     for name in [c"process", c"process.core"] {
         lua_pushvalue(l, -1);
@@ -286,7 +156,7 @@ pub unsafe fn into_spawned(l: *mut lua_State, context: &Context) {
 
 /// Gives `package`, which is on top, the paths of the spawner (H-5).
 unsafe fn set_paths(l: *mut lua_State, context: &Context) {
-    let startup: &Option<super::birth::Startup> = &*context.startup.as_ptr();
+    let startup: &Option<Startup> = &*context.startup.as_ptr();
     let Some(startup) = startup else { return };
     for (name, path) in [(c"path", &startup.path), (c"cpath", &startup.cpath)] {
         if let Some(path) = path {

@@ -1,8 +1,6 @@
 //! `process.load`: defining what index files say (H-10 to H-12, H-28).
 
 use super::arguments::string;
-use super::error::return_failure;
-use super::messages::raise_no_memory;
 use crate::executor::code;
 use crate::platform::bytes_to_path;
 use crate::runtime::entry::{self, Definition, Source};
@@ -11,6 +9,8 @@ use crate::runtime::host;
 use crate::runtime::index::{self, Code, Entry, Host, Place};
 use crate::vm::api::*;
 use crate::vm::context::Context;
+use crate::vm::error::return_failure;
+use crate::vm::raise::raise_no_memory;
 use std::ffi::c_int;
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ struct Summary {
 pub unsafe extern "C-unwind" fn load(l: *mut lua_State) -> c_int {
     let path = string(l, 1, "load");
     luaL_checkstack(l, 8, std::ptr::null());
-    if let Err(failure) = super::restricted::allowed(Context::with_memory(l), "load") {
+    if let Err(failure) = super::permissions::allowed(Context::with_memory(l), "load") {
         return return_failure(l, failure);
     }
     let result = define(l, path);

@@ -1,14 +1,15 @@
-//! Message objects (P-42 to P-45).
+//! Message objects and their fields (P-42 to P-45).
 
-use super::field::{FieldObject, Part};
-use super::{Functions, arguments, payload, set_functions};
+use super::{arguments, payload};
 use crate::codec::decode;
 use crate::runtime::envelope::Envelope;
 use crate::runtime::failure::shown;
 use crate::vm::api::*;
+use crate::vm::api::{Functions, set_functions};
+use crate::vm::class::{Class, Crossing};
 use crate::vm::context::{Context, Held};
 use crate::vm::headroom;
-use crate::vm::object::{self, Class, Object};
+use crate::vm::object::{self, Object};
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::c_int;
 use std::ptr;
@@ -31,13 +32,14 @@ pub struct MessageObject {
 const PAYLOAD: lua_Integer = 1;
 
 /// Place of the message in the companion.
-pub const OWN_MESSAGE: lua_Integer = 2;
+const OWN_MESSAGE: lua_Integer = 2;
 
 /// Place of the wrapped payload in the companion, once it was asked for.
 const WRAPPED: lua_Integer = 3;
 
 /// Its class.
-pub static MESSAGE: Class = Class { name: "message", type_name: c"process.Message", fill };
+pub static MESSAGE: Class =
+    Class { name: "message", type_name: c"process.Message", fill, crossing: Crossing::Never };
 
 impl Object for MessageObject {
     const CLASS: &'static Class = &MESSAGE;
@@ -188,4 +190,85 @@ unsafe extern "C-unwind" fn to_string(l: *mut lua_State) -> c_int {
     let text = format!("process.Message{{topic={}}}", shown(message.envelope().topic()));
     headroom::push_owned(l, text);
     1
+}
+
+// ---- fields: the uncalled `msg.topic`, `msg.payload`, `msg.from` (P-44), which can be called, and show as their value
+
+/// Which part of the message.
+#[derive(Clone, Copy)]
+pub enum Part {
+    From,
+    Topic,
+    Payload,
+}
+
+/// A view of a message. Its companion is that of the message.
+pub struct FieldObject(pub Part);
+
+/// Its class.
+pub static FIELD: Class = Class {
+    name: "message field",
+    type_name: c"process.MessageField",
+    fill: fill_field,
+    crossing: Crossing::Uncalled,
+};
+
+impl Object for FieldObject {
+    const CLASS: &'static Class = &FIELD;
+}
+
+/// Its operators.
+pub const FIELD_OPERATORS: Functions =
+    &[(c"__call", call_field), (c"__tostring", field_to_string), (c"__concat", concat_field)];
+
+unsafe fn fill_field(l: *mut lua_State) {
+    set_functions(l, FIELD_OPERATORS);
+}
+
+/// Pushes the value that the field at `index` stands for, a payload by `push_payload`; `false` and nothing if it is no field.
+unsafe fn push_field(
+    l: *mut lua_State,
+    index: c_int,
+    push_payload: unsafe fn(*mut lua_State, &MessageObject, c_int),
+) -> bool {
+    let Some(FieldObject(part)) = object::get::<FieldObject>(l, index) else {
+        return false;
+    };
+    push_companion(l, index);
+    lua_rawgeti(l, -1, OWN_MESSAGE);
+    lua_remove(l, -2);
+    let message = lua_gettop(l);
+    match (part, object::get::<MessageObject>(l, message)) {
+        (Part::From, Some(object)) => push_bytes(l, object.envelope().sender()),
+        (Part::Topic, Some(object)) => push_bytes(l, object.envelope().topic()),
+        (Part::Payload, Some(object)) => push_payload(l, object, message),
+        (_, None) => lua_pushnil(l),
+    }
+    lua_remove(l, message);
+    true
+}
+
+unsafe extern "C-unwind" fn call_field(l: *mut lua_State) -> c_int {
+    if !push_field(l, 1, push_result) {
+        arguments::bad_self(l, 1, "message field", FIELD.name);
+    }
+    1
+}
+
+unsafe extern "C-unwind" fn field_to_string(l: *mut lua_State) -> c_int {
+    if !push_field(l, 1, push_payload) {
+        arguments::bad_self(l, 1, "tostring", FIELD.name);
+    }
+    luaL_tolstring(l, -1, ptr::null_mut());
+    1
+}
+
+unsafe extern "C-unwind" fn concat_field(l: *mut lua_State) -> c_int {
+    lua_settop(l, 2);
+    for index in 1..=2 {
+        if push_field(l, index, push_payload) {
+            lua_replace(l, index);
+        }
+    }
+    arguments::concat_operands(l)
 }

@@ -1,18 +1,19 @@
 //! Sending and the views of the mailbox (P-20 to P-41).
 
-use super::arguments::{bad_argument, raise_text, shown_value, string, wrong_type};
+use super::arguments::{bad_argument, shown_value, string, wrong_type};
 use super::channel::{self, CHANNEL, ChannelObject};
-use super::error::{return_done, return_failure, return_false};
-use crate::codec::encode::Origin;
+use crate::codec::sequence::Origin;
 use crate::runtime::envelope::Envelope;
 use crate::runtime::failure::{Failure, shown};
 use crate::runtime::needs::Needs;
 use crate::scheduling::{ChannelId, Listening};
 use crate::vm::api::*;
 use crate::vm::context::Context;
+use crate::vm::error::{return_done, return_failure, return_false};
 use crate::vm::object;
+use crate::vm::raise::raise_no_memory;
+use crate::vm::raise::raise_text;
 use std::ffi::c_int;
-use std::sync::Arc;
 
 /// Longest topic, in bytes.
 const TOPIC_LIMIT: usize = 65_535;
@@ -40,35 +41,25 @@ pub unsafe extern "C-unwind" fn send(l: *mut lua_State) -> c_int {
     let destination = string(l, 1, "send");
     let topic = string(l, 2, "send");
     let context = Context::with_memory(l);
-    let mut refusing = None;
     let result = check_topic(topic).and_then(|()| {
         // Encoding may raise; nothing is borrowed meanwhile.
         let payload = context.encoder().encode(l, 3, count - 2, Origin::Argument(3))?;
         let needs = Needs::of(&payload);
         context.with_destination(destination, |process| {
-            if !process.host.takes(needs) {
-                refusing = Some(Arc::clone(&process.host));
-                return Err(Failure::FunctionMet);
+            if !process.taker().takes(needs) {
+                return Ok(Some(process.taker().clone()));
             }
             let message =
                 Envelope::message(&context.process.pid, topic, payload).map_err(|_| Failure::OutOfMemory)?;
-            process.deliver(message).map_err(|undelivered| process.failure(undelivered))
+            process.deliver(message).map(|()| None).map_err(|undelivered| process.failure(undelivered))
         })
     });
-    if let Some(host) = refusing {
-        let refusal = context.encoder().refusal_by(l, 3, count - 2, Origin::Argument(3), &host);
-        drop(host);
+    if let Ok(Some(taker)) = result {
+        let refusal = context.encoder().refusal_by(l, 3, count - 2, Origin::Argument(3), taker);
         return return_failure(l, refusal);
     }
     raise_no_memory(l, &result);
-    return_done(l, result)
-}
-
-/// Raises the VM's own error if there was no memory for copying (V-13).
-pub unsafe fn raise_no_memory<T>(l: *mut lua_State, result: &Result<T, Failure>) {
-    if matches!(result, Err(Failure::OutOfMemory)) {
-        super::error::raise_failure(l, 1, Failure::OutOfMemory);
-    }
+    return_done(l, result.map(|_| ()))
 }
 
 /// Places in the table of the mailbox's channels. Listeners stand behind these, as the scheduler numbers them.

@@ -1,9 +1,9 @@
 //! The options of a process (P-60 to P-64).
 
-use super::error::return_false;
 use crate::runtime::failure::{Failure, shown};
 use crate::vm::api::*;
 use crate::vm::context::Context;
+use crate::vm::error::return_false;
 use std::ffi::c_int;
 
 /// `process.get_options()` (P-60).

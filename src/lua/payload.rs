@@ -1,10 +1,12 @@
 //! Payload objects: what `msg:payload()` gives under the option `wrapped` (P-43). Sent on, they are what they wrap (V-12).
 
-use super::{Functions, arguments, fill_metatable};
+use super::arguments;
 use crate::runtime::failure::shown;
 use crate::vm::api::*;
+use crate::vm::api::{Functions, fill_metatable};
+use crate::vm::class::{Class, Crossing};
 use crate::vm::headroom;
-use crate::vm::object::{self, Class, Object};
+use crate::vm::object::{self, Object};
 use std::ffi::c_int;
 use std::ptr;
 
@@ -15,7 +17,8 @@ pub struct PayloadObject;
 const VALUE: lua_Integer = 1;
 
 /// Its class.
-pub static PAYLOAD: Class = Class { name: "payload", type_name: c"process.Payload", fill };
+pub static PAYLOAD: Class =
+    Class { name: "payload", type_name: c"process.Payload", fill, crossing: Crossing::Wrapped(unwrap) };
 
 impl Object for PayloadObject {
     const CLASS: &'static Class = &PAYLOAD;
@@ -45,7 +48,7 @@ pub unsafe fn wrap(l: *mut lua_State) {
 ///
 /// Needs two free slots. Runs no Lua code and does not raise.
 #[cold]
-pub unsafe fn unwrap(l: *mut lua_State) -> c_int {
+unsafe fn unwrap(l: *mut lua_State) -> c_int {
     // No payload wraps one that wraps it, unless somebody does so by means of `debug`.
     const NESTED: usize = 100;
     for _ in 0..NESTED {

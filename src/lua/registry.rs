@@ -1,15 +1,15 @@
 //! `process.registry` (P-70 to P-77).
 
 use super::arguments::{optional_string, string, wrong_type};
-use super::error::{return_done, return_failure};
-use super::or_failure;
-use super::restricted::allowed_on;
+use super::guarded::or_failure;
+use super::permissions::allowed_on;
 use super::spawn::push_pid;
 use crate::runtime::failure::{Failure, shown};
 use crate::runtime::pid::looks_like_pid;
 use crate::runtime::{directory, registry};
 use crate::vm::api::*;
 use crate::vm::context::Context;
+use crate::vm::error::{return_done, return_failure};
 use crate::vm::fields::{self, Field};
 use std::ffi::{CStr, c_int};
 use std::sync::Arc;
@@ -80,7 +80,7 @@ unsafe extern "C-unwind" fn register(l: *mut lua_State) -> c_int {
         allowed_on(context, &process, "register")?;
         registry::register(name, &process)
     });
-    super::messages::raise_no_memory(l, &result);
+    crate::vm::raise::raise_no_memory(l, &result);
     return_done(l, result)
 }
 

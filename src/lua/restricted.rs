@@ -1,58 +1,16 @@
-//! What processes of restricted hosts may not do (H-31, B-100), and what they find instead of the full standard library.
+//! What processes of restricted hosts find instead of the full standard library (H-31).
 //!
 //! The border is drawn for code that is not trusted, on Lua 5.4: it gets no file that it names itself, no binary chunk, nothing of
 //! another process but messages, and memory within its limit. LuaJIT's own library can be crashed from Lua; there it is a
 //! convenience and no border.
 
 use super::arguments::shown_value;
-use crate::runtime::entry;
-use crate::runtime::failure::{Failure, shown};
+use crate::runtime::failure::shown;
 use crate::runtime::libraries::{self, Libraries};
-use crate::runtime::process::Process;
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::headroom;
 use std::ffi::c_int;
-use std::sync::Arc;
-
-fn refusal(context: &Context, function: &'static str) -> Failure {
-    Failure::NotAllowed { host: context.process.host.name.to_string(), function }
-}
-
-/// Whether the process may do this at all.
-///
-/// # Errors
-/// It is restricted.
-pub fn allowed(context: &Context, function: &'static str) -> Result<(), Failure> {
-    if context.process.host.settings.restricted { Err(refusal(context, function)) } else { Ok(()) }
-}
-
-/// Whether the process may do this to `target`: anything to itself and to what it has spawned.
-///
-/// # Errors
-/// It is restricted, and `target` is somebody else.
-pub fn allowed_on(context: &Context, target: &Arc<Process>, function: &'static str) -> Result<(), Failure> {
-    let own =
-        Arc::ptr_eq(target, &context.process) || target.parent.as_ptr() == Arc::as_ptr(&context.process);
-    if own { Ok(()) } else { allowed(context, function) }
-}
-
-/// Whether the process may run this entry on this host: what others have defined, on its own host.
-///
-/// # Errors
-/// It is restricted, and this is something else.
-pub fn allowed_to_run(
-    context: &Context,
-    reference: Option<&str>,
-    host: &str,
-    function: &'static str,
-) -> Result<(), Failure> {
-    let own_host = host == &*context.process.host.name;
-    if own_host && reference.is_some_and(|reference| entry::definition(reference).is_some()) {
-        return Ok(());
-    }
-    allowed(context, function)
-}
 
 /// Opens the libraries that the host grants, and no other.
 pub unsafe fn open_libraries(l: *mut lua_State, granted: Libraries) {
@@ -195,5 +153,5 @@ unsafe extern "C-unwind" fn require(l: *mut lua_State) -> c_int {
         return 1;
     }
     let name = shown(&shown_value(l, 1));
-    super::arguments::raise_text(l, 1, format!("module '{name}' not found: this host grants no others"))
+    crate::vm::raise::raise_text(l, 1, format!("module '{name}' not found: this host grants no others"))
 }

@@ -1,64 +1,16 @@
-//! Cases and `channel.select` (C-10, C-20 to C-28).
+//! `channel.select` (C-20 to C-28).
 
-use super::arguments::{bad_argument, raise_text, shown_value, wrong_type_at};
-use super::channel::{self, ChannelObject, second_half};
-use crate::executor::wait::{self, Done};
+use super::arguments::{shown_value, wrong_type_at};
+use super::channel::{self, CASE_CHANNEL, CASE_VALUE, CaseObject, ChannelObject};
+use super::send_receive::push_received;
+use crate::executor::wait::{self, Done, second_half};
 use crate::runtime::failure::shown;
 use crate::scheduling::{Case, Ticket};
 use crate::vm::api::*;
 use crate::vm::context::Context;
-use crate::vm::object::{self, Class, Object};
+use crate::vm::object;
+use crate::vm::raise::raise_text;
 use std::ffi::c_int;
-
-/// A case as Lua holds it. Its companion holds the channel and the value to send.
-pub struct CaseObject {
-    sends: bool,
-}
-
-/// Its class.
-pub static CASE: Class = Class { name: "select case", type_name: c"channel.case", fill: |_| {} };
-
-impl Object for CaseObject {
-    const CLASS: &'static Class = &CASE;
-}
-
-/// Place of the channel in the companion.
-const CHANNEL: lua_Integer = 1;
-
-/// Place of the value in the companion.
-const VALUE: lua_Integer = 2;
-
-/// `ch:case_receive()` (C-10).
-pub unsafe extern "C-unwind" fn case_receive(l: *mut lua_State) -> c_int {
-    // Like every call it raises in the severed child of a fork.
-    Context::of(l);
-    channel::own(l, 1, "case_receive");
-    push_case(l, false);
-    1
-}
-
-/// `ch:case_send(value)` (C-10).
-pub unsafe extern "C-unwind" fn case_send(l: *mut lua_State) -> c_int {
-    let own = channel::own(l, 1, "case_send");
-    channel::refuse_mailbox(l, Context::of(l), 1, own, "case_send");
-    if lua_gettop(l) < 2 {
-        bad_argument(l, 1, 1, "case_send", "value expected");
-    }
-    push_case(l, true);
-    1
-}
-
-unsafe fn push_case(l: *mut lua_State, sends: bool) {
-    object::push(l, CaseObject { sends });
-    lua_createtable(l, 2, 0);
-    lua_pushvalue(l, 1);
-    lua_rawseti(l, -2, CHANNEL);
-    if sends {
-        lua_pushvalue(l, 2);
-        lua_rawseti(l, -2, VALUE);
-    }
-    set_companion(l, -2);
-}
 
 /// Where the copy of the cases stands on the stack. Behind the cases it holds the tickets of those that send. The caller's
 /// table is read once: finalizers, or other coroutines, may change it at any time.
@@ -177,7 +129,7 @@ unsafe fn copy_cases(l: *mut lua_State) -> c_int {
         let mut usable = object::get::<CaseObject>(l, -1).is_some();
         if usable {
             push_companion(l, -1);
-            lua_rawgeti(l, -1, CHANNEL);
+            lua_rawgeti(l, -1, CASE_CHANNEL);
             usable = object::get::<ChannelObject>(l, -1).is_some();
             lua_pop(l, 2);
         }
@@ -196,8 +148,8 @@ unsafe fn store_values(l: *mut lua_State, context: &Context, count: c_int) {
         lua_rawgeti(l, CASES, position);
         if object::get::<CaseObject>(l, -1).is_some_and(|case| case.sends) {
             push_companion(l, -1);
-            lua_rawgeti(l, -1, CHANNEL);
-            lua_rawgeti(l, -2, VALUE);
+            lua_rawgeti(l, -1, CASE_CHANNEL);
+            lua_rawgeti(l, -2, CASE_VALUE);
             if let Some(channel) = object::get::<ChannelObject>(l, -2) {
                 let ticket = channel::store(l, context, -2, channel, -1);
                 push_whole(l, i64::from(ticket));
@@ -216,7 +168,7 @@ unsafe fn collect_cases(l: *mut lua_State, context: &Context, count: c_int) {
         lua_rawgeti(l, CASES, position);
         let sends = object::get::<CaseObject>(l, -1).is_some_and(|case| case.sends);
         push_companion(l, -1);
-        lua_rawgeti(l, -1, CHANNEL);
+        lua_rawgeti(l, -1, CASE_CHANNEL);
         if let Some(channel) = object::get::<ChannelObject>(l, -1) {
             let id = channel.id;
             cases.push(if sends {
@@ -263,7 +215,7 @@ unsafe fn forget_unsent(l: *mut lua_State, context: &Context, taken: usize) {
 unsafe fn push_channel(l: *mut lua_State, position: usize) {
     lua_rawgeti(l, CASES, position as lua_Integer + 1);
     push_companion(l, -1);
-    lua_rawgeti(l, -1, CHANNEL);
+    lua_rawgeti(l, -1, CASE_CHANNEL);
     lua_replace(l, -3);
     lua_pop(l, 1);
 }
@@ -334,12 +286,12 @@ unsafe fn finish_select(l: *mut lua_State, context: &Context, case: usize, done:
     let ok = if sent {
         lua_rawgeti(l, CASES, case as lua_Integer + 1);
         push_companion(l, -1);
-        lua_rawgeti(l, -1, VALUE);
+        lua_rawgeti(l, -1, CASE_VALUE);
         lua_remove(l, -2);
         lua_remove(l, -2);
         true
     } else {
-        channel::push_received(l, context, channel, done)
+        push_received(l, context, channel, done)
     };
     set_raw_field(l, result, c"value");
     lua_pushboolean(l, c_int::from(ok));

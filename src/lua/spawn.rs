@@ -1,13 +1,10 @@
 //! `process.spawn` and its variants (P-10 to P-18), with and without a builder.
 
 use super::arguments::wrong_type_at;
-use super::birth::Startup;
-use super::error::return_failure;
-use super::messages::raise_no_memory;
-use super::restricted::allowed_to_run;
-use super::spawner::Plan;
-use crate::codec::encode::Origin;
-use crate::executor::code::{self, Code};
+use super::permissions::allowed_to_run;
+use super::plan::Plan;
+use crate::codec::sequence::Origin;
+use crate::executor::code;
 use crate::executor::start;
 use crate::platform::reserve;
 use crate::runtime::envelope::Envelope;
@@ -20,6 +17,10 @@ use crate::runtime::{directory, entry, exit, host, live, registry, relations};
 use crate::scheduling::ChannelId;
 use crate::vm::api::*;
 use crate::vm::context::Context;
+use crate::vm::error::return_failure;
+use crate::vm::raise::raise_no_memory;
+use crate::vm::startup::Code;
+use crate::vm::startup::Startup;
 use crate::vm::{headroom, standard};
 use std::ffi::c_int;
 use std::sync::Arc;
@@ -172,14 +173,14 @@ unsafe fn prepare(
     let count = lua_gettop(l) - first + 1;
     let arguments = context.encoder().encode(l, first, count, origin)?;
     let arguments = reserve::owned(arguments).ok_or(Failure::OutOfMemory)?;
-    if !host.takes(Needs::of(&arguments)) {
-        return Err(context.encoder().refusal_by(l, first, count, origin, &host));
+    if !host.taker.takes(Needs::of(&arguments)) {
+        return Err(context.encoder().refusal_by(l, first, count, origin, host.taker.clone()));
     }
     if !host.settings.libraries.contain(code.needs()) {
         return Err(Failure::CannotSend { what: "function", place: "argument 1".into() });
     }
     let values = plan.values_over(&context.process.values);
-    if values.values().any(|bytes| !host.takes(Needs::of(bytes))) {
+    if values.values().any(|bytes| !host.taker.takes(Needs::of(bytes))) {
         let host = host.name.to_string();
         return Err(Failure::CannotSendTo { what: "function", place: "context".into(), host });
     }
@@ -260,7 +261,7 @@ impl Order {
 /// Puts the first messages of a plan into a mailbox (P-84), all or none.
 fn send_first(from: &Process, to: &Process, plan: &Plan) -> Result<(), Failure> {
     for (_, payload) in &plan.messages {
-        if !to.host.takes(Needs::of(payload)) {
+        if !to.taker().takes(Needs::of(payload)) {
             let host = to.host.name.to_string();
             return Err(Failure::CannotSendTo { what: "function", place: "argument 2".into(), host });
         }

@@ -1,77 +1,28 @@
 //! The spawn builder (P-80 to P-85): an immutable object that says how a process is to be spawned.
 
 use super::arguments::{self, bad_argument, string_at, wrong_type};
-use super::channel::push_blocking;
-use super::{Functions, messages, set_functions, spawn};
-use crate::codec::encode::Origin;
+use super::plan::Plan;
+use super::{messages, spawn};
+use crate::codec::sequence::Origin;
 use crate::platform::reserve;
 use crate::runtime::failure::{Failure, shown};
-use crate::runtime::host::{Host, LEAST_STACK, Limits};
-use crate::runtime::process::ContextValues;
+use crate::runtime::host::LEAST_STACK;
 use crate::runtime::registry;
 use crate::vm::api::*;
+use crate::vm::api::{Functions, set_functions};
+use crate::vm::class::{Class, Crossing};
 use crate::vm::context::Context;
-use crate::vm::object::{self, Class, Object};
+use crate::vm::faces;
+use crate::vm::object::{self, Object};
+use crate::vm::raise::copyable;
 use std::ffi::c_int;
 use std::ptr;
-use std::sync::Arc;
-
-/// How a process is to be spawned, besides its entry, host and arguments.
-#[derive(Clone)]
-pub struct Plan {
-    values: ContextValues,
-    mailbox_limit: Option<usize>,
-    memory_limit: Option<usize>,
-    stack_size: Option<usize>,
-    /// The name that it gets before it runs.
-    pub name: Option<Vec<u8>>,
-    /// Topics and encoded payloads of its first messages.
-    pub messages: Vec<(Vec<u8>, Vec<u8>)>,
-    /// What was given to the builder and cannot cross: told by the call that spawns.
-    pub failure: Option<Failure>,
-}
-
-impl Plan {
-    /// Nothing special.
-    pub const EMPTY: Plan = Plan {
-        values: ContextValues::new(),
-        mailbox_limit: None,
-        memory_limit: None,
-        stack_size: None,
-        name: None,
-        messages: Vec::new(),
-        failure: None,
-    };
-
-    /// The context of the child: that of its parent, with the builder's own values above it.
-    pub fn values_over(&self, inherited: &Arc<ContextValues>) -> Arc<ContextValues> {
-        if self.values.is_empty() {
-            return Arc::clone(inherited);
-        }
-        let mut values = (**inherited).clone();
-        values.extend(self.values.iter().map(|(key, value)| (key.clone(), Arc::clone(value))));
-        Arc::new(values)
-    }
-
-    /// Whether this host can give what was asked for.
-    ///
-    /// # Errors
-    /// It cannot.
-    pub fn check(&self, host: &Host) -> Result<(), Failure> {
-        self.stack_size.map_or(Ok(()), |wanted| host.check_stack(wanted))
-    }
-
-    /// The limits of the child on a host with these.
-    pub fn limits(&self, of_host: Limits) -> Limits {
-        of_host.lowered(self.mailbox_limit, self.memory_limit, self.stack_size)
-    }
-}
 
 /// The builder as Lua holds it.
 pub struct SpawnerObject(Plan);
 
 /// Its class.
-pub static SPAWNER: Class = Class { name: "spawner", type_name: c"spawner", fill };
+pub static SPAWNER: Class = Class { name: "spawner", type_name: c"spawner", fill, crossing: Crossing::Never };
 
 impl Object for SpawnerObject {
     const CLASS: &'static Class = &SPAWNER;
@@ -99,7 +50,7 @@ pub const METHODS: Functions = &[
 unsafe fn fill(l: *mut lua_State) {
     lua_createtable(l, 0, METHODS.len() as c_int + 1);
     set_functions(l, METHODS);
-    push_blocking(l, c"exec_as");
+    (faces::get().push_blocking)(l, c"exec_as");
     set_raw_field(l, -2, c"exec");
     set_raw_field(l, -2, c"__index");
 }
@@ -139,7 +90,7 @@ unsafe fn add_values(l: *mut lua_State, receiver: c_int, plan: &Plan) -> c_int {
         if lua_type(l, -2) != LUA_TSTRING {
             bad_argument(l, 1, 1, "with_context", "keys must be strings");
         }
-        arguments::copyable(l, to_bytes(l, -2).unwrap_or_default());
+        copyable(l, to_bytes(l, -2).unwrap_or_default());
         lua_pop(l, 1);
     }
     luaL_checkstack(l, 12, ptr::null());
@@ -187,7 +138,7 @@ unsafe fn add_options(l: *mut lua_State, receiver: c_int, plan: &Plan) -> c_int 
             Some(b"stack_size") => ("stack_size", &mut stack, LEAST_STACK),
             _ => {
                 let name = arguments::shown_value(l, -2);
-                super::error::raise_failure(l, 1, Failure::UnknownOption(name))
+                crate::vm::raise::raise_failure(l, 1, Failure::UnknownOption(name))
             }
         };
         match number {
@@ -199,7 +150,7 @@ unsafe fn add_options(l: *mut lua_State, receiver: c_int, plan: &Plan) -> c_int 
                     "whole number of at least the default"
                 };
                 let name = shown(name.as_bytes());
-                super::error::raise_failure(l, 1, Failure::BadOption { name, wanted })
+                crate::vm::raise::raise_failure(l, 1, Failure::BadOption { name, wanted })
             }
         }
         lua_pop(l, 1);
@@ -216,7 +167,7 @@ unsafe extern "C-unwind" fn with_name(l: *mut lua_State) -> c_int {
     let plan = own(l, 1, "with_name");
     let name = string_at(l, 2, 1, "with_name");
     if let Err(failure) = registry::check_name(name) {
-        super::error::raise_failure(l, 1, failure);
+        crate::vm::raise::raise_failure(l, 1, failure);
     }
     return_changed(l, plan, |plan| plan.name = Some(name.to_vec()))
 }
@@ -226,7 +177,7 @@ unsafe extern "C-unwind" fn with_message(l: *mut lua_State) -> c_int {
     let plan = own(l, 1, "with_message");
     let topic = string_at(l, 2, 1, "with_message");
     if let Err(failure) = messages::check_topic(topic) {
-        super::error::raise_failure(l, 1, failure);
+        crate::vm::raise::raise_failure(l, 1, failure);
     }
     luaL_checkstack(l, 12, ptr::null());
     let (context, count) = (Context::with_memory(l), lua_gettop(l) - 2);

@@ -1,9 +1,9 @@
 //! The stock functions that spawned processes have in a form of ours.
 
-use super::install::push_library;
 use super::{commands, coroutine};
 use crate::executor::wait;
 use crate::platform;
+use crate::vm::api::push_library;
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use std::ffi::c_int;
@@ -39,13 +39,13 @@ pub unsafe fn replace(l: *mut lua_State) {
 
 #[cfg(feature = "lua54")]
 unsafe fn replace_coroutine_functions(l: *mut lua_State) {
-    crate::executor::coroutine::replace_functions(l);
+    crate::executor::resume_lua54::replace_functions(l);
 }
 
 #[cfg(feature = "luajit")]
 unsafe fn replace_coroutine_functions(l: *mut lua_State) {
     use crate::executor::resume_luajit;
-    crate::executor::boot::COROUTINE.push(l);
+    crate::vm::lua_parts::COROUTINE.push(l);
     lua_pushlightuserdata(l, waiting_mark());
     lua_pushinteger(l, resume_luajit::WAITS);
     lua_pushinteger(l, resume_luajit::FAILED);

@@ -1,21 +1,21 @@
 //! `process.upgrade` (P-56, P-57): other code for the same process.
 
 use super::arguments::string;
-use super::birth::Startup;
-use super::error::return_failure;
-use super::messages::raise_no_memory;
-use super::restricted::allowed_to_run;
+use super::permissions::allowed_to_run;
 use crate::codec::again;
-use crate::codec::encode::Origin;
-use crate::executor::code::{self, Code, Started};
-use crate::executor::wait;
+use crate::codec::sequence::Origin;
+use crate::executor::code;
 use crate::platform::reserve;
 use crate::runtime::entry;
 use crate::runtime::failure::Failure;
 use crate::runtime::needs::Needs;
 use crate::vm::api::*;
 use crate::vm::context::Context;
-use crate::vm::{chain, headroom};
+use crate::vm::error::return_failure;
+use crate::vm::raise::raise_no_memory;
+use crate::vm::startup::Startup;
+use crate::vm::startup::{Code, Started};
+use crate::vm::{headroom, interrupt};
 use std::ffi::c_int;
 use std::sync::Arc;
 
@@ -30,8 +30,8 @@ pub unsafe extern "C-unwind" fn upgrade(l: *mut lua_State) -> c_int {
     if context.process.is_main() {
         return return_failure(l, Failure::MainProcess);
     }
-    if context.closing.get() || wait::runs_finalizer(l, context) {
-        super::error::raise_failure(l, 1, Failure::WaitInFinalizer);
+    if context.closing.get() || context.runs_finalizer(l) {
+        crate::vm::raise::raise_failure(l, 1, Failure::WaitInFinalizer);
     }
     let result = headroom::unlimited(l, || prepare(l, context, reference));
     raise_no_memory(l, &result);
@@ -41,7 +41,7 @@ pub unsafe extern "C-unwind" fn upgrade(l: *mut lua_State) -> c_int {
             *context.upgrade.borrow_mut() = Some(startup);
             drop(entry);
             // SAFETY: code of a spawned process that is not being closed runs inside a step.
-            chain::leave(l, context)
+            interrupt::leave(l, context)
         }
         Err(failure) => return_failure(l, failure),
     }
@@ -81,8 +81,8 @@ unsafe fn prepare(
     let arguments = context.encoder().encode(l, first, count, origin)?;
     let arguments = reserve::owned(arguments).ok_or(Failure::OutOfMemory)?;
     let host = &context.process.host;
-    if !host.takes(Needs::of(&arguments)) {
-        return Err(context.encoder().refusal_by(l, first, count, origin, host));
+    if !host.taker.takes(Needs::of(&arguments)) {
+        return Err(context.encoder().refusal_by(l, first, count, origin, host.taker.clone()));
     }
     if !host.settings.libraries.contain(code.needs()) {
         return Err(Failure::CannotSend { what: "function", place: "argument 1".into() });

@@ -71,8 +71,6 @@ pub enum Failure {
     CannotSend { what: &'static str, place: String },
     #[error("cannot send a {what} ({place}) to host {host}")]
     CannotSendTo { what: &'static str, place: String, host: String },
-    #[error("a function was met")]
-    FunctionMet,
     #[error("cannot send a message field ({place}): call it, as in msg:topic()")]
     UncalledField { place: String },
     #[error("{function}: {missing} missing")]

@@ -3,7 +3,7 @@
 use super::entry::is_reference;
 use super::failure::Failure;
 use super::libraries::Libraries;
-use super::needs::Needs;
+use super::needs::Taker;
 use super::pool::Pool;
 use super::sleeper::Sleeper;
 use once_cell::sync::{Lazy, OnceCell};
@@ -146,6 +146,8 @@ pub struct Host {
     pub name: Box<str>,
     /// Its limits.
     pub settings: Settings,
+    /// Which values its processes take.
+    pub taker: Taker,
     pool: OnceCell<&'static Pool>,
     live: AtomicUsize,
     abandoned: AtomicUsize,
@@ -156,8 +158,15 @@ pub struct Host {
 
 impl Host {
     fn new(name: &str, settings: Settings) -> Arc<Self> {
+        let taker = Taker {
+            name: name.into(),
+            functions: settings.functions,
+            libraries: settings.libraries,
+            restricted: settings.restricted,
+        };
         Arc::new(Host {
             name: name.into(),
+            taker,
             settings,
             pool: OnceCell::new(),
             live: AtomicUsize::new(0),
@@ -174,18 +183,6 @@ impl Host {
             return Arc::clone(&MAIN);
         }
         Host::new("main", Settings { libraries, ..Settings::default() })
-    }
-
-    /// The libraries that code of its processes may have come from: a main process is trusted whatever it lacks.
-    pub fn origin(&self) -> Libraries {
-        if self.settings.restricted { self.settings.libraries } else { Libraries::ALL }
-    }
-
-    /// Whether its processes take values that need this: functions from a process with fewer libraries are not trusted.
-    pub fn takes(&self, needs: Needs) -> bool {
-        let Settings { functions, libraries, .. } = self.settings;
-        needs.is_nothing()
-            || (functions && libraries.contain(needs.libraries) && needs.origin.contain(libraries))
     }
 
     /// Whether a process can have a C stack of so many bytes: on a pool the threads are there already, and a restricted host

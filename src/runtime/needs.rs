@@ -2,6 +2,7 @@
 
 use super::libraries::Libraries;
 use crate::wire::NEEDS;
+use std::sync::Arc;
 
 /// What a sequence asks of its receiver, because functions are in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -52,5 +53,33 @@ impl Needs {
                 origin: self.origin.common(other.origin),
             },
         }
+    }
+}
+
+/// Who takes values, as far as what they need goes: the processes of one host.
+#[derive(Clone, Debug)]
+pub struct Taker {
+    /// The name of the host, for errors.
+    pub name: Arc<str>,
+    /// They take functions.
+    pub functions: bool,
+    /// The libraries that they have.
+    pub libraries: Libraries,
+    /// They are not trusted with more.
+    pub restricted: bool,
+}
+
+impl Taker {
+    /// Whether they take values that need this: functions from a process with fewer libraries are not trusted.
+    pub fn takes(&self, needs: Needs) -> bool {
+        needs.is_nothing()
+            || (self.functions
+                && self.libraries.contain(needs.libraries)
+                && needs.origin.contain(self.libraries))
+    }
+
+    /// The libraries that their code may have come from: one that is not restricted is trusted whatever it lacks.
+    pub fn origin(&self) -> Libraries {
+        if self.restricted { self.libraries } else { Libraries::ALL }
     }
 }

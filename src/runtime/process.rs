@@ -6,6 +6,7 @@ use super::failure::Failure;
 use super::host::{Host, Limits};
 use super::lifecycle::{Lifecycle, Stage};
 use super::mailbox::{Mailbox, Owner};
+use super::needs::Taker;
 use super::pid::{HasPid, ProcessId};
 use super::pool::Scheduled;
 use super::realm::Realm;
@@ -277,6 +278,17 @@ impl Process {
     pub fn charge_elsewhere(&self, size: usize) -> Result<Option<Charge>, Failure> {
         let Some(account) = &self.account else { return Ok(None) };
         Charge::new(account, size, self.limits.memory).map(Some).ok_or(Failure::OutOfMemory)
+    }
+
+    /// Which values the process takes.
+    pub fn taker(&self) -> &Taker {
+        &self.host.taker
+    }
+
+    /// The most bytes that the process may encode in one sequence: what is written twice in it can be far more than it has memory
+    /// for.
+    pub fn most_encoded(&self) -> usize {
+        if self.host.settings.restricted { self.limits.memory } else { usize::MAX }
     }
 
     /// Bytes charged so far.

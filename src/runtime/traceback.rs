@@ -1,4 +1,4 @@
-//! The text of a traceback: written by [`crate::executor::traceback`], and read again for `errors.call_stack` (E-16), so that an error
+//! The text of a traceback: written by [`crate::vm::traceback`], and read again for `errors.call_stack` (E-16), so that an error
 //! carries its stack in one form only.
 //!
 //! It looks like the VM's own, the innermost function first:

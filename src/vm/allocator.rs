@@ -5,9 +5,10 @@
 //! `PROCESS_ALLOCATOR=vm` in the environment has every LuaJIT do so, for diagnosis and for the tests.
 
 use super::api::*;
+use super::collector::collector_runs;
 use super::context::Context;
-use super::main_state;
-use crate::lua::error::raise_failure;
+use super::raise::raise_failure;
+use super::registry_field;
 use crate::runtime::failure::Failure;
 use once_cell::sync::OnceCell;
 use std::ffi::{c_int, c_void};
@@ -50,7 +51,7 @@ unsafe fn ask_vm() -> bool {
 /// The context stays where it is until the state is closed.
 pub unsafe fn open_state(context: &Context) -> *mut lua_State {
     unsafe extern "C-unwind" fn lead(l: *mut lua_State) -> c_int {
-        main_state::set_context(l, lua_touserdata(l, 1).cast::<Context>());
+        registry_field::set_context(l, lua_touserdata(l, 1).cast::<Context>());
         0
     }
     let l = luaL_newstate();
@@ -69,7 +70,7 @@ pub unsafe fn open_state(context: &Context) -> *mut lua_State {
 /// Has the limit of the process looked at in each cycle of the collector.
 pub unsafe fn watch(l: *mut lua_State, context: &Context) {
     if context.vm_allocates.get() && context.process.limits.memory != 0 {
-        main_state::push_guard(l, cycle_ends);
+        push_guard(l, cycle_ends);
         lua_pop(l, 1);
     }
 }

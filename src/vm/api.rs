@@ -200,63 +200,6 @@ pub unsafe fn set_companion(l: *mut lua_State, index: c_int) {
     lua_setfenv(l, index);
 }
 
-/// Whether the collector may run, for a state that has just been made: to let it go on has it begin a step at once, so that
-/// nobody else stops it (see [`super::headroom::unlimited`] and the way that [`crate::codec`] goes).
-pub struct CollectorHeld(bool);
-
-impl CollectorHeld {
-    /// Stops the collector.
-    pub unsafe fn hold(l: *mut lua_State) -> Self {
-        let was_running = collector_runs(l) == 1;
-        if was_running {
-            lua_gc(l, LUA_GCSTOP, 0);
-        }
-        CollectorHeld(was_running)
-    }
-
-    /// Lets it go on if it ran before.
-    pub unsafe fn release(self, l: *mut lua_State) {
-        if self.0 {
-            lua_gc(l, LUA_GCRESTART, 0);
-        }
-    }
-}
-
-const GC_IS_RUNNING: c_int = 9;
-
-/// 1 if the collector runs, 0 if it is stopped, -1 if it answers nothing because a finalizer runs (5.4.4 and later).
-pub unsafe fn collector_runs(l: *mut lua_State) -> c_int {
-    lua_gc(l, GC_IS_RUNNING, 0)
-}
-
-/// Whether a finalizer runs. A stopped collector is the sign; who stopped it is found out by a hook, since none is called
-/// inside finalizers.
-pub unsafe fn in_finalizer(l: *mut lua_State) -> bool {
-    match collector_runs(l) {
-        1 => false,
-        0 => !hooks_are_called(l),
-        _ => true,
-    }
-}
-
-unsafe extern "C-unwind" fn note_call(l: *mut lua_State, _: *mut lua_Debug) {
-    lua_sethook(l, None, 0, 0);
-}
-
-/// Whether debug hooks are called now: not while one runs, nor in a finalizer.
-pub unsafe fn hooks_are_called(l: *mut lua_State) -> bool {
-    let (hook, mask, count) = (lua_gethook(l), lua_gethookmask(l), lua_gethookcount(l));
-    lua_sethook(l, Some(note_call), LUA_MASKCOUNT, 1);
-    if luaL_loadstring(l, c"return".as_ptr()) == LUA_OK {
-        lua_pcall(l, 0, 0, 0);
-    } else {
-        lua_pop(l, 1);
-    }
-    let called = lua_gethook(l).is_none();
-    lua_sethook(l, hook, mask, count);
-    called
-}
-
 /// Loads a chunk, text or binary as `mode` says (`"t"`, `"b"`, `"bt"`). Pushes the function or the message.
 pub unsafe fn load(l: *mut lua_State, code: &[u8], name: &CStr, mode: &CStr) -> c_int {
     struct Part<'a>(Option<&'a [u8]>);
@@ -317,4 +260,53 @@ pub unsafe fn protected(l: *mut lua_State, function: Function) -> c_int {
         function(l)
     }
     lua_cpcall(l, call, function as *const () as *mut c_void)
+}
+
+/// Functions of a table, by name.
+pub type Functions = &'static [(&'static CStr, Function)];
+
+/// Puts functions into the table on top.
+pub unsafe fn set_functions(l: *mut lua_State, functions: Functions) {
+    for (name, function) in functions {
+        set_function(l, name, *function);
+    }
+}
+
+/// Fills a metatable: `methods` behind `__index`, `operators` in the metatable itself.
+pub unsafe fn fill_metatable(l: *mut lua_State, methods: Functions, operators: Functions) {
+    lua_createtable(l, 0, methods.len() as i32);
+    set_functions(l, methods);
+    set_raw_field(l, -2, c"__index");
+    set_functions(l, operators);
+}
+
+/// Raises the VM's own error for a lack of memory. Whoever calls this owns nothing.
+pub unsafe fn out_of_memory(l: *mut lua_State) -> ! {
+    lua_pushstring(l, c"not enough memory".as_ptr());
+    lua_error(l)
+}
+
+/// Pushes the table of loaded modules.
+pub unsafe fn push_loaded_modules(l: *mut lua_State) {
+    raw_field(l, LUA_REGISTRYINDEX, c"_LOADED");
+}
+
+/// Pushes the library `name` as `require` knows it; nil if there is none.
+pub unsafe fn push_library(l: *mut lua_State, name: &CStr) {
+    push_loaded_modules(l);
+    if lua_type(l, -1) == LUA_TTABLE {
+        raw_field(l, -1, name);
+        lua_remove(l, -2);
+    }
+}
+
+/// Pushes an object that does nothing but to have `collected` called.
+pub unsafe fn push_guard(l: *mut lua_State, collected: Function) {
+    #[cfg(feature = "lua54")]
+    lua_newuserdatauv(l, 0, 0);
+    #[cfg(feature = "luajit")]
+    lua_newuserdata(l, 0);
+    lua_createtable(l, 0, 1);
+    set_function(l, c"__gc", collected);
+    lua_setmetatable(l, -2);
 }

@@ -5,8 +5,7 @@
 //! on the C stack, so that its frames must not be jumped over. From a stranger an error is raised instead.
 
 use super::api::*;
-use super::context::Context;
-use super::frame;
+use std::cell::Cell;
 use std::ptr;
 
 /// A coroutine that the library has resumed, and the one before.
@@ -19,20 +18,77 @@ pub struct Link {
     by_stranger: bool,
 }
 
-impl Context {
-    /// `from` is about to resume `co`: what has to be given to [`Context::enter`], and back to [`Context::back`].
+/// See the top of the page. The signal handler reads it on the thread that runs the state.
+pub struct Chain {
+    /// The state's main thread; null while there is no state.
+    main: Cell<*mut lua_State>,
+    /// The coroutine whose code runs now. Spawned states only, kept by the library's `resume` and `wrap`.
+    running: Cell<*mut lua_State>,
+    /// The coroutines that the library has resumed inside each other. Spawned states only.
+    top: Cell<*const Link>,
+    /// How many of them a coroutine has resumed that a C module had resumed.
+    strangers: Cell<u32>,
+}
+
+impl Default for Chain {
+    fn default() -> Self {
+        Chain {
+            main: Cell::new(ptr::null_mut()),
+            running: Cell::new(ptr::null_mut()),
+            top: Cell::new(ptr::null()),
+            strangers: Cell::new(0),
+        }
+    }
+}
+
+impl Chain {
+    /// The state with this main thread is there.
+    pub fn begin(&self, main: *mut lua_State) {
+        self.main.set(main);
+        self.running.set(main);
+    }
+
+    /// The state is going to be closed: its main thread.
+    pub fn end(&self) -> *mut lua_State {
+        self.main.replace(ptr::null_mut())
+    }
+
+    /// The state's main thread; null while there is no state.
+    #[inline(always)]
+    pub fn main(&self) -> *mut lua_State {
+        self.main.get()
+    }
+
+    /// The coroutine whose code runs now, in a spawned state.
+    #[inline(always)]
+    pub fn running(&self) -> *mut lua_State {
+        self.running.get()
+    }
+
+    /// The coroutine whose code runs now is this one.
+    #[inline(always)]
+    pub fn set_running(&self, co: *mut lua_State) {
+        self.running.set(co);
+    }
+
+    /// No stranger has resumed anything that the library has resumed in turn.
+    pub fn has_no_strangers(&self) -> bool {
+        self.strangers.get() == 0
+    }
+
+    /// `from` is about to resume `co`: what has to be given to [`Chain::enter`], and back to [`Chain::back`].
     #[inline(always)]
     pub unsafe fn link(&self, from: *mut lua_State, co: *mut lua_State) -> Link {
         let running = self.running.get();
         let by_stranger = running != from && self.is_stranger(from);
-        Link { co, before: self.chain.get(), running, by_stranger }
+        Link { co, before: self.top.get(), running, by_stranger }
     }
 
     /// The coroutine of the link runs now.
     #[inline(always)]
     pub fn enter(&self, link: &Link) {
         self.strangers.set(self.strangers.get() + u32::from(link.by_stranger));
-        self.chain.set(link);
+        self.top.set(link);
         self.running.set(link.co);
     }
 
@@ -40,27 +96,27 @@ impl Context {
     #[inline(always)]
     pub fn back(&self, link: &Link) {
         self.running.set(link.running);
-        self.chain.set(link.before);
+        self.top.set(link.before);
         self.strangers.set(self.strangers.get() - u32::from(link.by_stranger));
     }
 
     /// After a jump nothing of the chain is there any more.
-    pub fn forget_chain(&self) {
-        self.chain.set(ptr::null());
+    pub fn forget(&self) {
+        self.top.set(ptr::null());
         self.strangers.set(0);
-        self.running.set(self.main_thread.get());
+        self.running.set(self.main.get());
     }
 
     /// Whether a C module has resumed `l`, which runs. One that a module calls without having resumed it is none: it waits,
     /// or is in the chain.
     #[cold]
     unsafe fn is_stranger(&self, l: *mut lua_State) -> bool {
-        l != self.main_thread.get() && lua_status(l) == LUA_OK && !self.has_resumed(|co| co == l)
+        l != self.main.get() && lua_status(l) == LUA_OK && !self.has_resumed(|co| co == l)
     }
 
     /// Whether the library has resumed a coroutine, not come back yet, for which this is true. For the signal handler, too.
     pub fn has_resumed(&self, mut test: impl FnMut(*mut lua_State) -> bool) -> bool {
-        let mut link = self.chain.get();
+        let mut link = self.top.get();
         // SAFETY: a link stays where it is until it is taken off.
         while let Some(&Link { co, before, .. }) = unsafe { link.as_ref() } {
             if test(co) {
@@ -72,29 +128,7 @@ impl Context {
     }
 
     /// Whether a jump from `l`, which runs, to the entry frame crosses only what the library has resumed itself.
-    unsafe fn may_be_left(&self, l: *mut lua_State) -> bool {
+    pub unsafe fn may_be_left(&self, l: *mut lua_State) -> bool {
         self.strangers.get() == 0 && (self.running.get() == l || !self.is_stranger(l))
     }
-
-    /// Whether the process is to do nothing more of what it does.
-    pub fn is_over(&self) -> bool {
-        self.process.is_doomed() || self.outcome.borrow().is_some() || self.upgrade.borrow().is_some()
-    }
-}
-
-/// Leaves everything that the process does, by a jump or, where that is not possible, by an error in `l`, again and again until
-/// it is.
-///
-/// # Safety
-/// `l` runs, inside a step of a spawned process that is over.
-pub unsafe fn leave(l: *mut lua_State, context: &Context) -> ! {
-    if context.may_be_left(l) {
-        context.interruptible.set(false);
-        // SAFETY: a step runs on top of the entry frame.
-        frame::leave(&context.frame);
-    }
-    super::interrupt::insist(l, context);
-    let text = if context.upgrade.borrow().is_some() { c"process upgraded" } else { c"process terminated" };
-    lua_pushstring(l, text.as_ptr());
-    lua_error(l)
 }

@@ -7,17 +7,18 @@
 use super::api::*;
 #[cfg(feature = "lua54")]
 use super::census::Census;
-use super::chain::Link;
+use super::chain::Chain;
+use super::collector::{collector_runs, in_finalizer};
 use super::frame::JumpBuffer;
+use super::kind::Kept;
 use super::kind::Kind;
-use super::main_state;
-use super::preempt::Pause;
-use super::standard::{Kept, PlainTables};
-use super::state;
-use crate::codec::encode::Encoder;
-use crate::executor::code::{Code, Started};
-use crate::lua::birth::Startup;
-use crate::platform::{self, Memory};
+use super::name::PlainTables;
+use super::pause::Pause;
+use super::startup::Startup;
+use super::startup::{Code, Started};
+#[cfg(feature = "luajit")]
+use crate::platform;
+use crate::platform::Memory;
 use crate::runtime::envelope::Envelope;
 use crate::runtime::failure::Failure;
 use crate::runtime::pid::{self, ProcessId, looks_like_pid};
@@ -25,13 +26,13 @@ use crate::runtime::process::Process;
 use crate::runtime::signal::Signal;
 use crate::runtime::signal::{ExitRecord, Outcome};
 use crate::runtime::spin::Patience;
-use crate::runtime::{directory, program, registry, relations};
+use crate::runtime::{directory, registry, relations};
 use crate::scheduling::{Cases, ChannelId, Event, Mail, Scheduler, TaskId};
 use rustc_hash::FxHashMap;
 use slotmap::SecondaryMap;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::Arc;
 
@@ -46,8 +47,6 @@ pub struct Coroutine {
 pub struct Context {
     /// The process this state runs as.
     pub process: Arc<Process>,
-    /// The state's main thread.
-    pub main_thread: Cell<*mut lua_State>,
     /// Memory of a spawned state.
     pub memory: Memory,
     /// The VM allocates the memory of this spawned state itself (see [`super::allocator`]).
@@ -59,12 +58,8 @@ pub struct Context {
     pub scheduler: RefCell<Scheduler>,
     /// The Lua side of the scheduler's tasks.
     pub coroutines: RefCell<SecondaryMap<TaskId, Coroutine>>,
-    /// The coroutine whose code runs now. Spawned states only, kept by the library's `resume` and `wrap`.
-    pub running: Cell<*mut lua_State>,
-    /// The coroutines that the library has resumed inside each other. Spawned states only.
-    pub chain: Cell<*const Link>,
-    /// How many of them a coroutine has resumed that a C module had resumed.
-    pub strangers: Cell<u32>,
+    /// Its main thread, what runs, and the coroutines that the library has resumed inside each other.
+    pub chain: Chain,
     /// Whether it was asked to give way to other processes.
     pub pause: Pause,
     /// A wait may be on its way to the scheduler: coroutines yield the waiting mark one after the other. As long as none is,
@@ -140,7 +135,7 @@ pub struct Context {
     pub upgrade: RefCell<Option<Startup>>,
     /// The coroutine that has just ended, and its status.
     pub ending: Cell<(*mut lua_State, c_int)>,
-    /// The stack of the coroutine that ends the process by an error, where that has to be noted (see [`crate::executor::traceback`]).
+    /// The stack of the coroutine that ends the process by an error, where that has to be noted (see [`super::traceback`]).
     pub failed: RefCell<Vec<u8>>,
     /// The stack of the coroutine that has overflowed last.
     #[cfg(feature = "luajit")]
@@ -200,16 +195,13 @@ impl Context {
     pub fn new(process: Arc<Process>) -> Self {
         Context {
             process,
-            main_thread: Cell::new(ptr::null_mut()),
             memory: Memory::default(),
             #[cfg(feature = "luajit")]
             vm_allocates: Cell::new(false),
             patience: Patience::default(),
             scheduler: RefCell::default(),
             coroutines: RefCell::new(SecondaryMap::new()),
-            running: Cell::new(ptr::null_mut()),
-            chain: Cell::new(ptr::null()),
-            strangers: Cell::new(0),
+            chain: Chain::default(),
             pause: Pause::default(),
             wait_passes: Cell::new(false),
             served: Cell::new(0),
@@ -259,40 +251,12 @@ impl Context {
         }
     }
 
-    /// The context of the state that `l` belongs to, for functions that do something for a process: in the severed child of a
-    /// fork they raise.
-    pub unsafe fn of<'a>(l: *mut lua_State) -> &'a Context {
-        if platform::fork::is_severed() {
-            crate::lua::error::raise_failure(l, BLOCKING_LEVEL, Failure::AfterFork);
-        }
-        Self::of_state(l)
-    }
-
-    /// As [`Context::of`], for functions that make the library keep more than before: they raise while memory is short.
-    #[inline]
-    pub unsafe fn with_memory<'a>(l: *mut lua_State) -> &'a Context {
-        if platform::reserve::is_short() {
-            crate::lua::error::raise_failure(l, BLOCKING_LEVEL, Failure::OutOfMemory);
-        }
-        Self::of(l)
-    }
-
-    /// The context of the state that `l` belongs to.
-    #[inline]
-    pub unsafe fn of_state<'a>(l: *mut lua_State) -> &'a Context {
-        match Self::find(l) {
-            Some(context) => context,
-            None => raise(l, 1, b"the process module is not loaded in this state"),
-        }
-    }
-
-    /// The context of the state that `l` belongs to, `None` if the library was never loaded there.
-    #[inline]
-    pub unsafe fn find<'a>(l: *mut lua_State) -> Option<&'a Context> {
-        if let Some(context) = state::context_behind_allocator(l) {
-            return Some(context);
-        }
-        main_state::context_of(l)
+    /// The context that this memory is a part of.
+    ///
+    /// # Safety
+    /// It is the memory of a context.
+    pub unsafe fn of_memory<'a>(memory: *const c_void) -> &'a Context {
+        &*memory.byte_sub(std::mem::offset_of!(Context, memory)).cast::<Context>()
     }
 
     /// A pointer to this for a userdata of the state, which keeps the context of a main state until the userdata is gone.
@@ -315,15 +279,6 @@ impl Context {
         }
     }
 
-    /// The encoder, for one encoding; nothing else may use it meanwhile.
-    ///
-    /// # Safety
-    /// The reference ends before Lua code can run.
-    #[allow(clippy::mut_from_ref)]
-    pub unsafe fn encoder(&self) -> &mut Encoder {
-        Encoder::of_this_thread(self)
-    }
-
     /// Keeps an envelope that the code of the process gets, to be decoded: its place, for [`Context::kept`] and
     /// [`Context::take_kept`].
     pub fn keep(&self, envelope: Envelope) -> usize {
@@ -331,7 +286,7 @@ impl Context {
         self.weigh_charges();
         // Decoding that has raised leaves its envelope behind. What is there unless a finalizer runs was left so.
         // SAFETY: the state is open, and this is its thread.
-        if !self.decoding.borrow().is_empty() && unsafe { collector_runs(self.main_thread.get()) } == 1 {
+        if !self.decoding.borrow().is_empty() && unsafe { collector_runs(self.chain.main()) } == 1 {
             self.take_kept(0);
         }
         if self.is_limited() {
@@ -542,9 +497,17 @@ impl Context {
         act(&entry.process)
     }
 
-    /// Ends the main process whose state closes.
-    pub fn close(&self) {
-        self.forget_all_monitored();
-        program::close_main(&self.process);
+    /// Whether the process is to do nothing more of what it does.
+    pub fn is_over(&self) -> bool {
+        self.process.is_doomed() || self.outcome.borrow().is_some() || self.upgrade.borrow().is_some()
+    }
+
+    /// Whether a finalizer runs. In a spawned process on LuaJIT a collector that stands still is enough to know, unless its own
+    /// code has stopped it: an error inside a coroutine makes LuaJIT forget that it is in a finalizer.
+    pub unsafe fn runs_finalizer(&self, l: *mut lua_State) -> bool {
+        if cfg!(feature = "luajit") && !self.process.is_main() && !self.collector_stopped.get() {
+            return collector_runs(l) != 1;
+        }
+        in_finalizer(l)
     }
 }

@@ -2,7 +2,7 @@
 //! looked for (P-9), since every process has the tables and few use more than a handful of their fields.
 
 use super::api::*;
-use crate::lua::channel::push_blocking;
+use super::faces;
 use std::ffi::{CStr, c_int};
 use std::ptr;
 
@@ -87,7 +87,7 @@ unsafe extern "C-unwind" fn index(l: *mut lua_State) -> c_int {
 unsafe fn push_field(l: *mut lua_State, name: &CStr, field: &Field) {
     match field {
         Field::Function(function) => lua_pushcclosure(l, *function, 0),
-        Field::Blocking => push_blocking(l, name),
+        Field::Blocking => (faces::get().push_blocking)(l, name),
         Field::Whole(number) => push_whole(l, *number),
         Field::Text(text) => push_bytes(l, text.as_bytes()),
         Field::Made(push) => push(l),

@@ -2,10 +2,9 @@
 //! a raise passes over Rust's stack without dropping anything.
 
 use super::api::*;
+use super::collector::collector_runs;
 use super::context::Context;
-use crate::lua::error::raise_failure;
-use crate::runtime::failure::Failure;
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 
 /// Whether so many bytes more are within the limit, after collecting garbage if need be. Finalizers may run: an allocation that
 /// runs short collects without them, and what values keep outside the state is freed by theirs.
@@ -48,11 +47,16 @@ unsafe fn collect(l: *mut lua_State, context: &Context) {
     context.memory.collected();
 }
 
+/// What the memory of a context calls with itself when all garbage should be collected.
+pub unsafe fn on_memory_asks(memory: *const c_void) {
+    ask_for_collection(Context::of_memory(memory));
+}
+
 /// Has all garbage of the process collected at the next chance, from within the allocator, which cannot do it: by a hook before
 /// the next instruction. Without this the limit could be reached by garbage alone: what objects with finalizers hold is not freed
 /// by the collection that Lua 5.4 makes when an allocation fails, and LuaJIT makes none.
-pub unsafe fn ask_for_collection(context: &Context) {
-    let l = context.main_thread.get();
+unsafe fn ask_for_collection(context: &Context) {
+    let l = context.chain.main();
     if l.is_null() || context.closing.get() || context.collector_stopped.get() {
         return;
     }
@@ -61,7 +65,7 @@ pub unsafe fn ask_for_collection(context: &Context) {
     if collector_runs(l) == 1 {
         lua_gc(l, LUA_GCRESTART, 0);
     }
-    let running = if cfg!(feature = "luajit") { l } else { context.running.get() };
+    let running = if cfg!(feature = "luajit") { l } else { context.chain.running() };
     let between = cfg!(feature = "lua54") && running == l;
     if context.interruptible.get() && !between && lua_gethook(running).is_none() {
         lua_sethook(running, Some(collect_now), LUA_MASKCOUNT, 1);
@@ -125,7 +129,7 @@ pub unsafe fn make_or_raise<T>(l: *mut lua_State, bytes: usize, owned: T) -> T {
     const HEADER: usize = 128;
     if !make(l, bytes + HEADER) {
         drop(owned);
-        raise_failure(l, 1, Failure::OutOfMemory);
+        out_of_memory(l);
     }
     owned
 }

@@ -15,12 +15,11 @@
 //! sleep where it is.
 
 use super::api::*;
-use super::chain;
 #[cfg(feature = "luajit")]
 use super::compiled;
 use super::context::Context;
-#[cfg(feature = "luajit")]
 use super::frame;
+use super::preempt;
 use crate::platform::signal::{self, Interrupted};
 use crate::runtime::pool;
 use std::cell::Cell;
@@ -63,7 +62,7 @@ unsafe fn on_signal(interrupted: Interrupted) -> bool {
         if doomed {
             stop(context, interrupted);
         } else if pool::is_asked_to_give_way() {
-            context.pause.ask(context);
+            preempt::ask(context);
         }
     }
     doomed
@@ -72,19 +71,19 @@ unsafe fn on_signal(interrupted: Interrupted) -> bool {
 /// Lua 5.4: the hook belongs to the coroutine that runs; if the one that it was set on has not noticed, to any.
 #[cfg(feature = "lua54")]
 unsafe fn stop(context: &Context, _: Interrupted) {
-    let running = context.running.get();
+    let running = context.chain.running();
     if has_hook(running) {
-        context.census.each(|co| lua_sethook(co, Some(leave), LUA_MASKCOUNT, 1));
+        context.census.each(|co| lua_sethook(co, Some(on_count), LUA_MASKCOUNT, 1));
     }
-    lua_sethook(running, Some(leave), LUA_MASKCOUNT, 1);
+    lua_sethook(running, Some(on_count), LUA_MASKCOUNT, 1);
 }
 
 /// LuaJIT: the hook belongs to the whole state. Taking it away first repairs a dispatch table that was being changed.
 #[cfg(feature = "luajit")]
 unsafe fn stop(context: &Context, interrupted: Interrupted) {
-    let l = context.main_thread.get();
+    let l = context.chain.main();
     lua_sethook(l, None, 0, 0);
-    lua_sethook(l, Some(leave), LUA_MASKCOUNT, 1);
+    lua_sethook(l, Some(on_count), LUA_MASKCOUNT, 1);
     match compiled::look(context, interrupted) {
         compiled::Code::Own => {
             context.interruptible.set(false);
@@ -98,24 +97,41 @@ unsafe fn stop(context: &Context, interrupted: Interrupted) {
 
 #[cfg(feature = "lua54")]
 unsafe fn has_hook(l: *mut lua_State) -> bool {
-    lua_gethook(l).is_some_and(|hook| hook as usize == leave as *const () as usize)
+    lua_gethook(l).is_some_and(|hook| hook as usize == on_count as *const () as usize)
 }
 
 /// The hook.
-unsafe extern "C-unwind" fn leave(l: *mut lua_State, _: *mut lua_Debug) {
+unsafe extern "C-unwind" fn on_count(l: *mut lua_State, _: *mut lua_Debug) {
     let Some(context) = Context::find(l) else { return };
     if context.interruptible.get() && !context.stays.get() && context.is_over() {
         // SAFETY: the thread is inside a step.
-        chain::leave(l, context);
+        leave(l, context);
     }
 }
 
+/// Leaves everything that the process does, by a jump or, where that is not possible, by an error in `l`, again and again until
+/// it is.
+///
+/// # Safety
+/// `l` runs, inside a step of a spawned process that is over.
+pub unsafe fn leave(l: *mut lua_State, context: &Context) -> ! {
+    if context.chain.may_be_left(l) {
+        context.interruptible.set(false);
+        // SAFETY: a step runs on top of the entry frame.
+        frame::leave(&context.frame);
+    }
+    insist(l, context);
+    let text = if context.upgrade.borrow().is_some() { c"process upgraded" } else { c"process terminated" };
+    lua_pushstring(l, text.as_ptr());
+    lua_error(l)
+}
+
 /// An error is raised in `l`, which cannot be left: the hook goes on raising it, and is set on what comes next.
-pub unsafe fn insist(l: *mut lua_State, context: &Context) {
-    let set = |l| lua_sethook(l, Some(leave), LUA_MASKCOUNT, 1);
+unsafe fn insist(l: *mut lua_State, context: &Context) {
+    let set = |l| lua_sethook(l, Some(on_count), LUA_MASKCOUNT, 1);
     set(l);
     #[cfg(feature = "lua54")]
-    set(context.running.get());
+    set(context.chain.running());
     #[cfg(feature = "luajit")]
     let _ = context;
 }
@@ -123,8 +139,8 @@ pub unsafe fn insist(l: *mut lua_State, context: &Context) {
 /// Brings a state into order after a jump, so that it can be closed. `false`: that is not possible.
 #[cfg(feature = "lua54")]
 pub unsafe fn repair(context: &Context) -> bool {
-    context.forget_chain();
-    lua_sethook(context.main_thread.get(), None, 0, 0);
+    context.chain.forget();
+    lua_sethook(context.chain.main(), None, 0, 0);
     true
 }
 
@@ -143,8 +159,8 @@ pub unsafe fn repair(context: &Context) -> bool {
         set_compiler(l, false);
         0
     }
-    let l = context.main_thread.get();
-    context.forget_chain();
+    let l = context.chain.main();
+    context.chain.forget();
     lua_sethook(l, None, 0, 0);
     lua_settop(l, 0);
     lua_gc(l, LUA_GCSTOP, 0);

@@ -4,15 +4,11 @@
 //! works anywhere is *kept* in each state (see [`super::standard`]).
 
 use super::api::*;
-use super::names::{LOADED, NAMES, Name, Of, is_iterator, split};
-use crate::lua::install;
-use crate::runtime::libraries::{self, Libraries};
-use once_cell::sync::{Lazy, OnceCell};
-use parking_lot::Mutex;
+use super::name::{Name, Of};
+use super::paths::{is_iterator, is_plain, push_present, split};
 use rustc_hash::FxHashMap;
 #[cfg(feature = "luajit")]
 use std::ffi::CStr;
-use std::ffi::c_int;
 
 /// What a state has under one name.
 #[derive(Clone, Copy)]
@@ -96,151 +92,7 @@ impl Kind {
             },
         }
     }
-
-    /// The kind of a spawned state that has just been made, on a host with these settings.
-    pub unsafe fn of_spawned(l: *mut lua_State, granted: Libraries, restricted: bool) -> &'static Kind {
-        static USUAL: OnceCell<&'static Kind> = OnceCell::new();
-        type Known = FxHashMap<u32, &'static Kind>;
-        static RESTRICTED: Lazy<Mutex<Known>> = Lazy::new(Mutex::default);
-        if !restricted && let Some(known) = USUAL.get() {
-            return known;
-        }
-        let known = RESTRICTED.lock().get(&granted.bits()).copied().filter(|_| restricted);
-        if let Some(known) = known {
-            return known;
-        }
-        let kind: &'static Kind = Box::leak(Box::new(Kind::read(l, &NAMES.list)));
-        if restricted {
-            // Somebody may have been faster: both are alike.
-            RESTRICTED.lock().insert(granted.bits(), kind);
-        } else {
-            let _ = USUAL.set(kind);
-        }
-        kind
-    }
 }
 
-/// Whether the C function at an index works without captured values, and in any environment.
-pub unsafe fn is_plain(l: *mut lua_State, index: c_int) -> bool {
-    if lua_tocfunction(l, index).is_none() {
-        return false;
-    }
-    if !lua_getupvalue(l, index, 1).is_null() {
-        lua_pop(l, 1);
-        return false;
-    }
-    #[cfg(feature = "luajit")]
-    {
-        lua_getfenv(l, index);
-        push_globals(l);
-        let usual = lua_rawequal(l, -1, -2) != 0;
-        lua_pop(l, 2);
-        usual
-    }
-    #[cfg(feature = "lua54")]
-    true
-}
-
-/// Pushes a field of the table of loaded modules.
-pub unsafe fn push_loaded(l: *mut lua_State, name: &[u8]) {
-    raw_field(l, LUA_REGISTRYINDEX, c"_LOADED");
-    raw_step(l, name);
-}
-
-/// Replaces the table on top by its field, anything else by nil.
-pub unsafe fn raw_step(l: *mut lua_State, name: &[u8]) {
-    if lua_type(l, -1) == LUA_TTABLE {
-        push_bytes(l, name);
-        lua_rawget(l, -2);
-    } else {
-        lua_pushnil(l);
-    }
-    lua_remove(l, -2);
-}
-
-/// Pushes what stands in the tables of a state under a name at present, nil if that is nothing.
-pub unsafe fn push_present(l: *mut lua_State, text: &[u8]) {
-    match text {
-        LOADED => {
-            raw_field(l, LUA_REGISTRYINDEX, c"_LOADED");
-        }
-        // LuaJIT's `ipairs` has it as a captured value.
-        b"@ipairs" if cfg!(feature = "luajit") => {
-            push_loaded(l, b"_G");
-            raw_step(l, b"ipairs");
-            if lua_type(l, -1) != LUA_TFUNCTION || lua_getupvalue(l, -1, 1).is_null() {
-                lua_pushnil(l);
-            }
-            lua_remove(l, -2);
-        }
-        _ if is_iterator(text) => lua_pushnil(l),
-        b"process" => install::push_process(l),
-        _ => {
-            let (parent, field) = split(text);
-            push_parent(l, parent, field);
-            raw_step(l, field);
-        }
-    }
-}
-
-/// Pushes the table in which a name of this parent and field stands, or something else if there is none.
-pub unsafe fn push_parent(l: *mut lua_State, parent: &[u8], field: &[u8]) {
-    if let Some(class) = parent.strip_prefix(b"@") {
-        push_metatable(l, class);
-        if !field.starts_with(b"__") {
-            raw_step(l, b"__index");
-            // That of errors is a function, which has the table as a captured value.
-            if lua_tocfunction(l, -1).is_some() && !lua_getupvalue(l, -1, 1).is_null() {
-                lua_remove(l, -2);
-            }
-        }
-        return;
-    }
-    // The libraries themselves stand among the loaded modules.
-    if parent.is_empty() {
-        if libraries::NAMES.iter().any(|library| library.as_bytes() == field) {
-            raw_field(l, LUA_REGISTRYINDEX, c"_LOADED");
-        } else {
-            push_loaded(l, b"_G");
-        }
-        return;
-    }
-    let mut parts = parent.split(|&byte| byte == b'.');
-    match parts.next().unwrap_or_default() {
-        b"process" => install::push_process(l),
-        first => {
-            // A module may have a point in its name.
-            push_loaded(l, parent);
-            if lua_type(l, -1) == LUA_TTABLE {
-                return;
-            }
-            lua_pop(l, 1);
-            push_loaded(l, first);
-        }
-    }
-    for part in parts {
-        raw_step(l, part);
-    }
-}
-
-/// Pushes the metatable of a class of ours, of files or of strings; nil if the state has none yet.
-unsafe fn push_metatable(l: *mut lua_State, class: &[u8]) {
-    match class {
-        b"file" => {
-            raw_field(l, LUA_REGISTRYINDEX, c"FILE*");
-        }
-        b"string" => {
-            lua_pushstring(l, c"".as_ptr());
-            if lua_getmetatable(l, -1) == 0 {
-                lua_pushnil(l);
-            }
-            lua_remove(l, -2);
-        }
-        _ => match crate::lua::CLASSES.iter().find(|known| known.name.as_bytes() == class) {
-            Some(&known) => {
-                lua_rawgetp(l, LUA_REGISTRYINDEX, std::ptr::from_ref(known).cast());
-            }
-            None => lua_pushnil(l),
-        },
-    }
-}
+/// What is kept in one state, by address: the places of its names.
+pub type Kept = FxHashMap<usize, usize>;

@@ -10,21 +10,11 @@
 
 use super::api::*;
 use super::context::Context;
+use super::registry_field::{context_of, set_context};
 use crate::platform;
 use crate::runtime::program;
 use std::ffi::c_int;
 use std::ptr;
-
-/// The context of a main state, `None` if the library was never loaded there.
-// Apart from the way that calls in spawned states take.
-#[inline(never)]
-pub unsafe fn context_of<'a>(l: *mut lua_State) -> Option<&'a Context> {
-    lua_rawgetp(l, LUA_REGISTRYINDEX, context_key());
-    let found = lua_touserdata(l, -1).cast::<Context>();
-    lua_pop(l, 1);
-    // SAFETY: only this page sets the field, to a context that stays as long as it stands there.
-    found.as_ref()
-}
 
 /// Makes `l`'s state a main process, if it is no process yet.
 ///
@@ -42,26 +32,15 @@ pub unsafe fn open(l: *mut lua_State) -> std::io::Result<()> {
     let main = main_thread(l);
     let libraries = super::standard::libraries_of_main(l);
     let context = Box::new(Context::new(program::open_main(libraries)?));
-    context.main_thread.set(main);
+    context.chain.begin(main);
     set_context(l, Box::into_raw(context));
     Ok(())
 }
 
-/// Sets the field that [`context_of`] reads. Needs no memory if it is there already.
-pub unsafe fn set_context(l: *mut lua_State, context: *const Context) {
-    lua_pushlightuserdata(l, context.cast_mut().cast());
-    lua_rawsetp(l, LUA_REGISTRYINDEX, context_key());
-}
-
-/// Pushes an object that does nothing but to have `collected` called.
-pub unsafe fn push_guard(l: *mut lua_State, collected: Function) {
-    #[cfg(feature = "lua54")]
-    lua_newuserdatauv(l, 0, 0);
-    #[cfg(feature = "luajit")]
-    lua_newuserdata(l, 0);
-    lua_createtable(l, 0, 1);
-    set_function(l, c"__gc", collected);
-    lua_setmetatable(l, -2);
+/// Ends the main process whose state closes.
+unsafe fn close(context: &Context) {
+    context.forget_all_monitored();
+    program::close_main(&context.process);
 }
 
 /// First step of the end. In the severed child of a fork the state is a copy of one whose main process lives on elsewhere.
@@ -70,7 +49,7 @@ unsafe extern "C-unwind" fn state_closes(l: *mut lua_State) -> c_int {
         && !context.closing.replace(true)
         && !platform::fork::is_severed()
     {
-        context.close();
+        close(context);
         release_at_end(l, context);
     }
     0
@@ -100,7 +79,7 @@ unsafe extern "C" fn allocate_at_end(
     new: usize,
 ) -> *mut std::ffi::c_void {
     let &Remains { allocator, data, context } = &*remains.cast::<Remains>();
-    let state = (*context).main_thread.get() as usize;
+    let state = (*context).chain.main() as usize;
     // For a block that does not exist yet, `old` is no size.
     let last = new == 0 && !block.is_null() && (block as usize..block as usize + old).contains(&state);
     let given = allocator(data, block, old, new);
@@ -162,11 +141,6 @@ unsafe fn main_thread(l: *mut lua_State) -> *mut lua_State {
 #[cfg(feature = "luajit")]
 fn thread_key() -> *const std::ffi::c_void {
     static KEY: u8 = 2;
-    ptr::from_ref(&KEY).cast()
-}
-
-fn context_key() -> *const std::ffi::c_void {
-    static KEY: u8 = 0;
     ptr::from_ref(&KEY).cast()
 }
 

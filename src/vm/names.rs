@@ -6,12 +6,13 @@
 //! strings, `@ipairs` for the iterator that `ipairs` gives, `@error.upper` for a function of `string` as a method of errors.
 
 use super::api::*;
-use super::kind::{self, Kind};
-#[cfg(feature = "lua54")]
-use crate::lua::channel;
-use crate::lua::{self, coroutine, install};
+use super::faces;
+use super::kind::Kind;
+use super::name::{Module, Name, Of};
+use super::paths::{self, ITERATORS, LOADED};
 use crate::runtime::libraries::{self, Libraries};
-use once_cell::sync::Lazy;
+use once_cell::sync::{Lazy, OnceCell};
+use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use std::ffi::CStr;
 
@@ -26,6 +27,9 @@ const OWN_TABLES: [&str; 7] = [
     "process.event",
 ];
 
+/// What `require` loads without a file.
+const PRELOAD: &[u8] = b"package.preload";
+
 /// Functions of this library that may wait, with the names of their blocking parts.
 const BLOCKING: [(&str, &CStr); 7] = [
     ("process.channel.select", c"select"),
@@ -36,68 +40,6 @@ const BLOCKING: [(&str, &CStr); 7] = [
     ("@channel.send", c"send"),
     ("@spawner.exec", c"exec_as"),
 ];
-
-/// Tables of ours in which nothing shows that they are more than data: they hold no function, or none as yet.
-pub const PLAIN_TABLES: [&str; 3] = ["process.time", "process.errors", "process.event"];
-
-/// The table of loaded modules, and that of what `require` loads without a file.
-pub const LOADED: &[u8] = b"package.loaded";
-const PRELOAD: &[u8] = b"package.preload";
-
-/// What a name stands for.
-#[derive(Clone, Copy)]
-pub enum Of {
-    /// Something of the interpreter's.
-    Standard,
-    /// Something of the interpreter's that is there only after this module was loaded: `ffi`, `table.new`.
-    Module(usize),
-    /// A table of ours.
-    OwnTable,
-    /// A C function of ours.
-    Own(Function),
-    /// A function of ours that may wait, put together for each state.
-    #[cfg(feature = "luajit")]
-    Blocking(&'static CStr),
-    /// This function of `string`, as a method of errors.
-    ErrorMethod(usize),
-}
-
-impl Of {
-    /// It comes with this module.
-    pub fn is_of_module(self, module: usize) -> bool {
-        matches!(self, Of::Module(own) if own == module)
-    }
-}
-
-/// Something that crosses by name.
-pub struct Name {
-    /// The name.
-    pub text: Vec<u8>,
-    /// The standard libraries that it belongs to, none for this one.
-    pub library: Libraries,
-    /// What it stands for.
-    pub of: Of,
-    /// The C function of the interpreter's own that has this name.
-    pub function: Option<Function>,
-    /// That function works without captured values and in any environment.
-    pub plain: bool,
-}
-
-#[cfg(feature = "luajit")]
-impl Name {
-    /// It is that of the function with this blocking part.
-    pub fn is_blocking(&self, part: &CStr) -> bool {
-        matches!(self.of, Of::Blocking(own) if own == part)
-    }
-}
-
-/// A module that is there only after it was loaded.
-pub struct Module {
-    /// What `require` calls it.
-    pub name: Vec<u8>,
-    /// What loads it.
-    pub opener: Function,
-}
 
 /// Everything that crosses by name, in the whole program.
 #[derive(Default)]
@@ -145,7 +87,7 @@ impl Names {
         let place = self.add(text, library, of);
         if let Some(function) = lua_tocfunction(l, -1) {
             self.list[place].function = Some(function);
-            self.list[place].plain = kind::is_plain(l, -1);
+            self.list[place].plain = paths::is_plain(l, -1);
             self.by_address.insert(function as usize, place);
         }
         lua_pop(l, 1);
@@ -156,19 +98,19 @@ impl Names {
         for table in OWN_TABLES {
             self.add(table.as_bytes(), Libraries::NONE, Of::OwnTable);
         }
-        for (prefix, name, function) in install::module_functions() {
+        for (prefix, name, function) in (faces::get().functions)() {
             self.add_own(&[prefix.as_bytes(), name.to_bytes()].concat(), Libraries::NONE, function);
         }
-        for (class, name, function) in lua::methods() {
+        for (class, name, function) in (faces::get().methods)() {
             let text = [b"@", class.name.as_bytes(), b".", name.to_bytes()].concat();
             self.add_own(&text, Libraries::NONE, function);
         }
-        self.add_own(b"coroutine.spawn", one(b"coroutine"), coroutine::spawn);
+        self.add_own(b"coroutine.spawn", one(b"coroutine"), faces::get().spawn_coroutine);
         for (text, name) in BLOCKING {
             #[cfg(feature = "luajit")]
             self.add(text.as_bytes(), Libraries::NONE, Of::Blocking(name));
             #[cfg(feature = "lua54")]
-            self.add_own(text.as_bytes(), Libraries::NONE, channel::blocking_function(name));
+            self.add_own(text.as_bytes(), Libraries::NONE, (faces::get().blocking_function)(name));
         }
         let l = luaL_newstate();
         if l.is_null() {
@@ -188,7 +130,7 @@ impl Names {
 
     unsafe fn collect_library(&mut self, l: *mut lua_State, library: &[u8]) {
         let base = library == b"base";
-        kind::push_loaded(l, if base { b"_G" } else { library });
+        paths::push_loaded(l, if base { b"_G" } else { library });
         if lua_type(l, -1) == LUA_TTABLE {
             if !base {
                 self.add(library, one(library), Of::Standard);
@@ -230,7 +172,7 @@ impl Names {
     unsafe fn collect_hidden(&mut self, l: *mut lua_State) {
         for hidden in [&b"@file"[..], b"@string"] {
             for operators in [true, false] {
-                kind::push_parent(l, hidden, if operators { b"__" } else { b"" });
+                paths::push_parent(l, hidden, if operators { b"__" } else { b"" });
                 // The methods of strings are the library itself.
                 if lua_type(l, -1) == LUA_TTABLE && (operators || hidden == b"@file") {
                     self.collect_table(l, hidden, Of::Standard);
@@ -313,13 +255,6 @@ impl Names {
     }
 }
 
-/// Functions that others give, and what gives them.
-const ITERATORS: [(&[u8], &CStr); 3] = [
-    (b"@ipairs", c"return (ipairs({}))"),
-    (b"@utf8.codes", c"return (utf8.codes(''))"),
-    (b"@utf8.codes_lax", c"return (utf8.codes('', true))"),
-];
-
 /// The library of this name as a set; none if the VM has none of this name.
 fn one(name: &[u8]) -> Libraries {
     Libraries::named(name).unwrap_or(Libraries::NONE)
@@ -342,15 +277,24 @@ fn library_of(text: &[u8], of: Of) -> Libraries {
     }
 }
 
-/// The table that a name stands in, and its field there.
-pub fn split(text: &[u8]) -> (&[u8], &[u8]) {
-    match text.iter().rposition(|&byte| byte == b'.') {
-        Some(point) => (&text[..point], &text[point + 1..]),
-        None => (b"", text),
+/// The kind of a spawned state that has just been made, on a host with these settings.
+pub unsafe fn kind_of_spawned(l: *mut lua_State, granted: Libraries, restricted: bool) -> &'static Kind {
+    static USUAL: OnceCell<&'static Kind> = OnceCell::new();
+    type Known = FxHashMap<u32, &'static Kind>;
+    static RESTRICTED: Lazy<Mutex<Known>> = Lazy::new(Mutex::default);
+    if !restricted && let Some(known) = USUAL.get() {
+        return known;
     }
-}
-
-/// Whether the function of this name is the iterator of another.
-pub fn is_iterator(text: &[u8]) -> bool {
-    ITERATORS.iter().any(|(known, _)| *known == text)
+    let known = RESTRICTED.lock().get(&granted.bits()).copied().filter(|_| restricted);
+    if let Some(known) = known {
+        return known;
+    }
+    let kind: &'static Kind = Box::leak(Box::new(Kind::read(l, &NAMES.list)));
+    if restricted {
+        // Somebody may have been faster: both are alike.
+        RESTRICTED.lock().insert(granted.bits(), kind);
+    } else {
+        let _ = USUAL.set(kind);
+    }
+    kind
 }

@@ -4,22 +4,13 @@
 //! So a userdata is known without its metatable, which `debug.setmetatable` can exchange.
 
 use super::api::*;
+use super::class::Class;
 use super::context::Context;
+use super::faces;
 use super::headroom;
 use crate::platform;
-use crate::runtime::failure::Failure;
-use std::ffi::{CStr, c_int};
+use std::ffi::c_int;
 use std::ptr;
-
-/// A kind of userdata.
-pub struct Class {
-    /// What the user sees: the name in error texts of the codec.
-    pub name: &'static str,
-    /// `__name` of the metatable.
-    pub type_name: &'static CStr,
-    /// Fills the metatable, which is on top of the stack; runs once for each Lua state, at first use.
-    pub fill: unsafe fn(*mut lua_State),
-}
 
 /// A Rust value that lives in a userdata of its own class.
 pub trait Object: Sized + 'static {
@@ -76,7 +67,7 @@ pub unsafe fn confirm<T: Object>(l: *mut lua_State) {
 /// and garbage is not to blame.
 pub unsafe fn change_weight(l: *mut lua_State, old: usize, new: usize) {
     if !headroom::reweigh(l, old, new) {
-        crate::lua::error::raise_failure(l, 1, Failure::OutOfMemory);
+        out_of_memory(l);
     }
 }
 
@@ -91,7 +82,7 @@ pub unsafe fn get<'a, T: Object>(l: *mut lua_State, index: c_int) -> Option<&'a 
 /// The class of the userdata at `index`, `None` if it is not one of ours.
 pub unsafe fn class_of(l: *mut lua_State, index: c_int) -> Option<&'static Class> {
     let found = class_at(l, index)?;
-    crate::lua::CLASSES.iter().copied().find(|class| ptr::from_ref(*class) == found)
+    faces::get().classes.iter().copied().find(|class| ptr::from_ref(*class) == found)
 }
 
 unsafe fn class_at(l: *mut lua_State, index: c_int) -> Option<*const Class> {

@@ -8,18 +8,17 @@
 
 use super::api::*;
 use super::context::Context;
-use super::fields;
-use super::kind::{self, Kind, Own};
-use super::names::{LOADED, NAMES, Of, PLAIN_TABLES, split};
+use super::error::string_method;
 #[cfg(feature = "luajit")]
-use crate::lua::channel;
-use crate::lua::error;
+use super::faces;
+use super::kind::{Kept, Kind, Own};
+use super::lua_parts;
+use super::name::{Of, PLAIN_TABLES, PlainTables};
+use super::names::{self, NAMES};
+use super::paths::{self, LOADED, split};
+use super::{fields, headroom};
 use crate::runtime::libraries::{self, Libraries};
-use rustc_hash::FxHashMap;
 use std::ffi::c_int;
-
-/// The addresses of [`PLAIN_TABLES`] in a state.
-pub type PlainTables = [usize; PLAIN_TABLES.len()];
 
 /// The table in the registry that holds what is kept, from position 1 on. What an encoding puts aside stands behind it.
 static KEPT: u8 = 0;
@@ -45,7 +44,7 @@ pub unsafe fn anchor(l: *mut lua_State, context: &Context) {
     let kind = if context.process.is_main() {
         &NAMES.stock
     } else {
-        super::headroom::unlimited(l, || Kind::of_spawned(l, settings.libraries, settings.restricted))
+        headroom::unlimited(l, || names::kind_of_spawned(l, settings.libraries, settings.restricted))
     };
     context.kind.set(Some(kind));
     lua_createtable(l, kind.kept.len() as c_int, 0);
@@ -53,14 +52,14 @@ pub unsafe fn anchor(l: *mut lua_State, context: &Context) {
     // What the fields are looked up in: the loaded modules, the globals, and the table that the last one stood in.
     raw_field(l, LUA_REGISTRYINDEX, c"_LOADED");
     lua_pushvalue(l, -1);
-    kind::raw_step(l, b"_G");
+    paths::raw_step(l, b"_G");
     lua_pushnil(l);
     let mut parent: Option<&[u8]> = None;
     for (position, &place) in (1..).zip(&kind.kept) {
         let text: &[u8] = &NAMES.list[place].text;
         let (of, field) = split(text);
         if text.starts_with(b"@") || text == LOADED || text == b"process" {
-            kind::push_present(l, text);
+            paths::push_present(l, text);
         } else {
             let table = match of {
                 b"" if libraries::NAMES.iter().any(|library| library.as_bytes() == field) => kept + 1,
@@ -69,7 +68,7 @@ pub unsafe fn anchor(l: *mut lua_State, context: &Context) {
             };
             if table == kept + 3 && parent != Some(of) {
                 parent = Some(of);
-                kind::push_parent(l, of, field);
+                paths::push_parent(l, of, field);
                 lua_replace(l, table);
             }
             // This runs for every process, for each of what it keeps.
@@ -105,7 +104,7 @@ pub unsafe fn libraries_of_main(l: *mut lua_State) -> Libraries {
         if found.contain(name.library) || !tells {
             continue;
         }
-        kind::push_present(l, &name.text);
+        paths::push_present(l, &name.text);
         let own = match (lua_tocfunction(l, -1), name.function) {
             (Some(present), Some(stock)) => present as usize == stock as usize,
             (None, None) => lua_type(l, -1) == LUA_TFUNCTION && is_builtin(l, -1),
@@ -120,7 +119,7 @@ pub unsafe fn libraries_of_main(l: *mut lua_State) -> Libraries {
     raw_field(l, LUA_REGISTRYINDEX, c"_PRELOAD");
     for module in &NAMES.modules {
         lua_pushvalue(l, -1);
-        kind::raw_step(l, &module.name);
+        paths::raw_step(l, &module.name);
         if lua_tocfunction(l, -1).is_some_and(|present| present as usize == module.opener as usize)
             && let Some(library) = Libraries::named(&module.name)
         {
@@ -131,9 +130,6 @@ pub unsafe fn libraries_of_main(l: *mut lua_State) -> Libraries {
     lua_pop(l, 1);
     found
 }
-
-/// What is kept in one state, by address: the places of its names.
-pub type Kept = FxHashMap<usize, usize>;
 
 /// What the state of the context keeps, read at first use. Runs no Lua code, allocates nothing in the state.
 unsafe fn kept(l: *mut lua_State, context: &Context) -> &Kept {
@@ -203,7 +199,7 @@ pub unsafe fn is_ours(l: *mut lua_State, index: c_int) -> bool {
     cfg!(feature = "luajit") && {
         lua_pushvalue(l, index);
         lua_getinfo(l, c">S".as_ptr(), &mut debug);
-        std::ffi::CStr::from_ptr(debug.source) == crate::executor::boot::CHUNK
+        std::ffi::CStr::from_ptr(debug.source) == lua_parts::CHUNK
     }
 }
 
@@ -237,7 +233,7 @@ unsafe fn place_at(l: *mut lua_State, context: &Context, index: c_int) -> Option
         if let Some(&place) = NAMES.by_address.get(&function).or_else(of_kind) {
             return Some(place);
         }
-        if function == error::string_method as Function as usize {
+        if function == string_method as Function as usize {
             return error_method_at(l, context, index);
         }
     }
@@ -247,7 +243,7 @@ unsafe fn place_at(l: *mut lua_State, context: &Context, index: c_int) -> Option
     }
     #[cfg(feature = "luajit")]
     if function.is_none() && lua_type(l, index) == LUA_TFUNCTION && is_ours(l, index) {
-        return channel::blocking_at(l, index)
+        return (faces::get().blocking_at)(l, index)
             .and_then(|name| NAMES.list.iter().position(|known| known.is_blocking(name)));
     }
     None
@@ -259,7 +255,7 @@ unsafe fn error_method_at(l: *mut lua_State, context: &Context, index: c_int) ->
         return None;
     }
     // Only `debug` could have put another method there.
-    let method = error::string_method as Function as usize;
+    let method = string_method as Function as usize;
     let nested = lua_tocfunction(l, -1).is_some_and(|function| function as usize == method);
     let captured = if nested { None } else { place_at(l, context, -1) };
     lua_pop(l, 1);
@@ -350,10 +346,10 @@ unsafe fn push_place(l: *mut lua_State, context: &Context, place: usize) {
         }
         Own::Module(module) => push_of_module(l, module, place),
         #[cfg(feature = "luajit")]
-        Own::Blocking(name) => channel::push_blocking(l, name),
+        Own::Blocking(name) => (faces::get().push_blocking)(l, name),
         Own::ErrorMethod(function) => {
             push_place(l, context, function);
-            lua_pushcclosure(l, error::string_method, 1);
+            lua_pushcclosure(l, string_method, 1);
         }
         Own::Nothing => push_missing(l, &name.text),
     }
@@ -363,7 +359,7 @@ unsafe fn push_place(l: *mut lua_State, context: &Context, place: usize) {
 unsafe fn push_plain(l: *mut lua_State, text: &[u8], function: Function) {
     // LuaJIT: the same address in another closure would be another function. If the table still has the own one, that is it.
     if cfg!(feature = "luajit") {
-        kind::push_present(l, text);
+        paths::push_present(l, text);
         if lua_tocfunction(l, -1).is_some_and(|own| own as usize == function as usize) {
             return;
         }
@@ -373,7 +369,7 @@ unsafe fn push_plain(l: *mut lua_State, text: &[u8], function: Function) {
     // One that its table has not made yet is the one that it would make.
     if cfg!(feature = "luajit") {
         let (table, field) = split(text);
-        kind::push_parent(l, table, field);
+        paths::push_parent(l, table, field);
         if fields::is_lazy(l) {
             push_bytes(l, field);
             lua_pushvalue(l, -3);
@@ -389,7 +385,7 @@ unsafe fn push_of_module(l: *mut lua_State, module: usize, place: usize) {
     let loaded = push_module(l, module);
     let field = text.strip_prefix(&*NAMES.modules[module].name).and_then(|rest| rest.strip_prefix(b"."));
     if let Some(field) = field.filter(|_| loaded) {
-        kind::raw_step(l, field);
+        paths::raw_step(l, field);
     }
     if !loaded || lua_type(l, -1) == LUA_TNIL {
         lua_pop(l, 1);
@@ -411,7 +407,7 @@ unsafe fn push_module(l: *mut lua_State, module: usize) -> bool {
     let name = &NAMES.modules[module].name;
     // Kept once it was needed.
     push_kept(l);
-    kind::raw_step(l, name);
+    paths::raw_step(l, name);
     if is_module(l, module) {
         return true;
     }
@@ -421,11 +417,11 @@ unsafe fn push_module(l: *mut lua_State, module: usize) -> bool {
         luaL_loadstring(l, c"return 0LL".as_ptr());
         lua_pop(l, 1);
     }
-    kind::push_loaded(l, name);
+    paths::push_loaded(l, name);
     if !is_module(l, module) && name != b"ffi" {
         lua_pop(l, 1);
         raw_field(l, LUA_REGISTRYINDEX, c"_PRELOAD");
-        kind::raw_step(l, name);
+        paths::raw_step(l, name);
         let opener = NAMES.modules[module].opener;
         if lua_tocfunction(l, -1).is_some_and(|present| present as usize == opener as usize) {
             push_bytes(l, name);
@@ -448,7 +444,7 @@ unsafe fn push_module(l: *mut lua_State, module: usize) -> bool {
 unsafe fn note_loaded(l: *mut lua_State, name: &[u8]) {
     raw_field(l, LUA_REGISTRYINDEX, c"_LOADED");
     lua_pushvalue(l, -1);
-    kind::raw_step(l, name);
+    paths::raw_step(l, name);
     let absent = lua_type(l, -1) == LUA_TNIL;
     lua_pop(l, 1);
     if absent {

@@ -2,9 +2,8 @@
 
 use super::api::*;
 use super::context::Context;
-use super::headroom;
 #[cfg(feature = "luajit")]
-use crate::executor::traceback;
+use super::traceback;
 use std::ffi::c_void;
 use std::ptr;
 
@@ -63,20 +62,10 @@ unsafe fn resize_stack(context: &Context, block: *mut c_void, old: usize, new: u
     context.memory.resize(block, old, new)
 }
 
-/// What [`Memory`](crate::platform::Memory) calls with itself when all garbage should be collected.
-pub unsafe fn ask_for_collection(memory: *const c_void) {
-    headroom::ask_for_collection(context_of(memory));
-}
-
-/// What it calls when it refuses something.
+/// What the memory of a context calls with itself when it refuses something.
 #[cfg(feature = "luajit")]
 unsafe fn tell_refusal(memory: *const c_void) {
-    super::refusal::tell(context_of(memory));
-}
-
-unsafe fn context_of<'a>(memory: *const c_void) -> &'a Context {
-    // SAFETY: it is the memory of a context.
-    &*memory.byte_sub(std::mem::offset_of!(Context, memory)).cast::<Context>()
+    super::refusal::tell(Context::of_memory(memory));
 }
 
 /// The context of a spawned state, `None` for any other state.
@@ -123,8 +112,7 @@ pub unsafe fn open(context: &Context) -> Option<*mut lua_State> {
     }
     #[cfg(feature = "lua54")]
     context.census.begin(l);
-    context.main_thread.set(l);
-    context.running.set(l);
+    context.chain.begin(l);
     Some(l)
 }
 
@@ -133,7 +121,7 @@ pub unsafe fn open(context: &Context) -> Option<*mut lua_State> {
 /// # Safety
 /// Nothing of the state is used afterwards, and none of its code is running.
 pub unsafe fn close(context: &Context) {
-    let l = context.main_thread.replace(ptr::null_mut());
+    let l = context.chain.end();
     context.closing.set(true);
     // Finalizers run, under the limit that the process has had; an error in one of them hurts nobody.
     context.memory.set_limit(context.process.limits.memory);

@@ -12,7 +12,7 @@
 //!
 //! A *string slot* holds a string that occurs again: its first occurrence is marked when the second is met, so that strings
 //! which occur once cost nothing. A *shared table* likewise. A reference to a table that is not yet known makes an empty
-//! one, which a fill completes later: this is how keys that are tables, and nesting beyond [`encode::DEPTH`], are written
+//! one, which a fill completes later: this is how keys that are tables, and nesting beyond [`DEPTH`], are written
 //! without recursion.
 //!
 //! A *function* of Lua is its binary chunk, and is shared like a table. What it has captured follows in a fill, each captured
@@ -36,6 +36,9 @@ pub const NEEDS: usize = 9;
 
 /// Where the levels stand in the header.
 pub const LEVELS: usize = 17;
+
+/// Levels of nesting that are written inside each other.
+pub const DEPTH: usize = 1000;
 
 /// The first byte of a value. The byte after `STRING` and `STRING_DEF` is the slot; the twelve bytes after `TABLE` and
 /// `TABLE_DEF` are the number of items from 1 on, the number of other pairs, and the id, each a `u32`.

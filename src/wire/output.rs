@@ -46,7 +46,7 @@ impl Output {
 
     /// Bytes written so far.
     #[inline(always)]
-    pub fn len(&self) -> usize {
+    pub fn written(&self) -> usize {
         self.bytes.len()
     }
 
@@ -142,7 +142,7 @@ mod tests {
         output.put_slice(&[1; 90]);
         assert!(!output.has_failed());
         output.put_slice(&[2; 11]);
-        assert!(output.has_failed() && output.len() == 90);
+        assert!(output.has_failed() && output.written() == 90);
         output.clear();
         output.put_tagged(7, 0x0403_0201);
         output.patch(0, 8);
@@ -154,7 +154,7 @@ mod tests {
         let mut output = Output::default();
         output.put_slice(&[1; LARGE]);
         assert!(matches!(output.finished(), Cow::Owned(bytes) if bytes.len() == LARGE));
-        assert_eq!(output.len(), 0);
+        assert_eq!(output.written(), 0);
         assert!(output.has_room(2 * LARGE));
         output.put_slice(&[1; LARGE]);
         assert!(matches!(output.finished(), Cow::Borrowed(bytes) if bytes.len() == LARGE));

@@ -1,14 +1,16 @@
 //! Duration objects (T-6 to T-8), and durations as arguments (T-1 to T-4).
 
 use super::super::arguments::{receiver, shown_value};
-use super::super::error::raise_failure;
-use super::super::{Functions, fill_metatable};
 use super::compare::{self, push_order};
 use crate::runtime::duration;
 use crate::runtime::failure::Failure;
 use crate::vm::api::*;
+use crate::vm::api::{Functions, fill_metatable};
+use crate::vm::class::{Class, Crossing};
 use crate::vm::headroom;
-use crate::vm::object::{self, Class, Object};
+use crate::vm::object::{self, Object};
+use crate::vm::raise::raise_failure;
+use crate::wire::{Reader, tag};
 use std::cmp::Ordering;
 use std::ffi::c_int;
 
@@ -16,10 +18,26 @@ use std::ffi::c_int;
 pub struct DurationObject(pub i64);
 
 /// Its class.
-pub static DURATION: Class = Class { name: "duration", type_name: c"time.Duration", fill };
+pub static DURATION: Class = Class {
+    name: "duration",
+    type_name: c"time.Duration",
+    fill,
+    crossing: Crossing::Value { tag: tag::DURATION, put, take },
+};
 
 impl Object for DurationObject {
     const CLASS: &'static Class = &DURATION;
+}
+
+unsafe fn put(l: *mut lua_State, index: c_int, out: &mut Vec<u8>) {
+    if let Some(duration) = object::get::<DurationObject>(l, index) {
+        out.extend_from_slice(&duration.0.to_le_bytes());
+    }
+}
+
+unsafe fn take(l: *mut lua_State, reader: &mut Reader<'_>) -> Option<()> {
+    object::push(l, DurationObject(reader.i64()?));
+    Some(())
 }
 
 /// The duration at `index`: a string, a whole number of nanoseconds, or a Duration (T-1 to T-3).

@@ -1,17 +1,25 @@
 //! Location objects (T-42, T-47).
 
 use super::super::arguments::{object_at, receiver};
-use super::super::{Functions, fill_metatable};
 use crate::calendar::zone::Zone;
+use crate::codec::time::{put_zone, read_zone};
 use crate::vm::api::*;
-use crate::vm::object::{self, Class, Object};
+use crate::vm::api::{Functions, fill_metatable};
+use crate::vm::class::{Class, Crossing};
+use crate::vm::object::{self, Object};
+use crate::wire::{Reader, tag};
 use std::ffi::c_int;
 
 /// A zone.
 pub struct LocationObject(pub Zone);
 
 /// Its class.
-pub static LOCATION: Class = Class { name: "location", type_name: c"time.Location", fill };
+pub static LOCATION: Class = Class {
+    name: "location",
+    type_name: c"time.Location",
+    fill,
+    crossing: Crossing::Value { tag: tag::LOCATION, put, take },
+};
 
 impl Object for LocationObject {
     const CLASS: &'static Class = &LOCATION;
@@ -19,6 +27,19 @@ impl Object for LocationObject {
     fn weight(&self) -> usize {
         self.0.weight()
     }
+}
+
+unsafe fn put(l: *mut lua_State, index: c_int, out: &mut Vec<u8>) {
+    if let Some(object) = object::get::<LocationObject>(l, index) {
+        put_zone(out, &object.0);
+    }
+}
+
+unsafe fn take(l: *mut lua_State, reader: &mut Reader<'_>) -> Option<()> {
+    let place = object::reserve::<LocationObject>(l);
+    place.write(LocationObject(read_zone(reader)?));
+    object::confirm::<LocationObject>(l);
+    Some(())
 }
 
 /// Its methods.

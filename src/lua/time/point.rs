@@ -1,8 +1,6 @@
 //! Time objects (T-31, T-35 to T-46).
 
 use super::super::arguments::{bad_argument, object_at, receiver, whole, wrong_type};
-use super::super::error::raise_failure;
-use super::super::{Functions, set_functions};
 use super::compare::{self, push_order};
 use super::duration::{DurationObject, duration_at};
 use super::location::{self, LocationObject};
@@ -10,11 +8,16 @@ use crate::calendar::format;
 use crate::calendar::layout::{PRINTED, RFC3339};
 use crate::calendar::time::Time;
 use crate::calendar::zone::Zone;
+use crate::codec::time::{put_time, read_time};
 use crate::runtime::clock::Timestamp;
 use crate::vm::api::*;
+use crate::vm::api::{Functions, set_functions};
+use crate::vm::class::{Class, Crossing};
 use crate::vm::fields::{self, Field};
 use crate::vm::headroom;
-use crate::vm::object::{self, Class, Object};
+use crate::vm::object::{self, Object};
+use crate::vm::raise::raise_failure;
+use crate::wire::{Reader, tag};
 use std::cmp::Ordering;
 use std::ffi::c_int;
 
@@ -22,7 +25,12 @@ use std::ffi::c_int;
 pub struct TimeObject(pub Time);
 
 /// Its class.
-pub static TIME: Class = Class { name: "time", type_name: c"time.Time", fill };
+pub static TIME: Class = Class {
+    name: "time",
+    type_name: c"time.Time",
+    fill,
+    crossing: Crossing::Value { tag: tag::TIME, put, take },
+};
 
 impl Object for TimeObject {
     const CLASS: &'static Class = &TIME;
@@ -30,6 +38,19 @@ impl Object for TimeObject {
     fn weight(&self) -> usize {
         self.0.zone.weight()
     }
+}
+
+unsafe fn put(l: *mut lua_State, index: c_int, out: &mut Vec<u8>) {
+    if let Some(object) = object::get::<TimeObject>(l, index) {
+        put_time(out, &object.0);
+    }
+}
+
+unsafe fn take(l: *mut lua_State, reader: &mut Reader<'_>) -> Option<()> {
+    let place = object::reserve::<TimeObject>(l);
+    place.write(TimeObject(read_time(reader)?));
+    object::confirm::<TimeObject>(l);
+    Some(())
 }
 
 /// Its methods.

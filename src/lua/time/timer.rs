@@ -3,14 +3,16 @@
 
 use super::super::arguments::receiver;
 use super::super::channel::{self, ChannelObject};
-use super::super::error::return_failure;
-use super::super::{Functions, fill_metatable, or_failure};
 use super::duration::positive_wait_at;
+use crate::lua::guarded::or_failure;
 use crate::runtime::clock::instant_after;
 use crate::scheduling::{ChannelId, Scheduler};
 use crate::vm::api::*;
+use crate::vm::api::{Functions, fill_metatable};
+use crate::vm::class::{Class, Crossing};
 use crate::vm::context::Context;
-use crate::vm::object::{self, Class, Object};
+use crate::vm::error::return_failure;
+use crate::vm::object::{self, Object};
 use std::ffi::c_int;
 use std::num::NonZeroU64;
 use std::time::Instant;
@@ -19,7 +21,8 @@ use std::time::Instant;
 pub struct TimerObject(ChannelId);
 
 /// Its class.
-pub static TIMER: Class = Class { name: "timer", type_name: c"time.Timer", fill: fill_timer };
+pub static TIMER: Class =
+    Class { name: "timer", type_name: c"time.Timer", fill: fill_timer, crossing: Crossing::Never };
 
 impl Object for TimerObject {
     const CLASS: &'static Class = &TIMER;
@@ -29,7 +32,8 @@ impl Object for TimerObject {
 pub struct TickerObject(ChannelId);
 
 /// Its class.
-pub static TICKER: Class = Class { name: "ticker", type_name: c"time.Ticker", fill: fill_ticker };
+pub static TICKER: Class =
+    Class { name: "ticker", type_name: c"time.Ticker", fill: fill_ticker, crossing: Crossing::Never };
 
 impl Object for TickerObject {
     const CLASS: &'static Class = &TICKER;

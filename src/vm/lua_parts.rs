@@ -1,8 +1,8 @@
 //! The parts of the library that are written in Lua, loaded into every state: compiled once, then from the binary chunk.
 
-use crate::lua::error::raise_failure;
+use super::api::*;
+use super::raise::raise_failure;
 use crate::runtime::failure::Failure;
-use crate::vm::api::*;
 use once_cell::sync::OnceCell;
 use std::ffi::CStr;
 #[cfg(feature = "luajit")]

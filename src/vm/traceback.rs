@@ -11,13 +11,10 @@
 //! coroutines run under `xpcall`, whose handler looks at the stack before that. It calls no handler, and says no position, if the
 //! stack overflows in code that it has compiled. But it asks for a larger stack first, so that the allocator looks then.
 
-#[cfg(feature = "lua54")]
-use super::coroutine::call_wrapped as raiser;
-#[cfg(feature = "luajit")]
-use super::resume_luajit::raise_passed as raiser;
+use super::api::*;
+use super::context::Context;
+use super::faces;
 use crate::runtime::traceback::{Described, HEADER, put_frame, put_note};
-use crate::vm::api::*;
-use crate::vm::context::Context;
 use std::ffi::{CStr, c_char, c_int};
 
 /// As many frames as the VM's own tracebacks show.
@@ -78,7 +75,7 @@ pub const LARGEST_STACK: usize = 65536 * 8;
 pub unsafe fn note_growth(context: &Context, block: usize, size: usize) {
     /// Words of a `lua_State` that there are in every build, several of which point into its stack.
     const WORDS: usize = 11;
-    let co = context.running.get();
+    let co = context.chain.running();
     if context.interruptible.get()
         && (0..WORDS).any(|word| (block..block + size).contains(&co.cast::<usize>().add(word).read()))
     {
@@ -130,7 +127,7 @@ unsafe fn passes_on(l: *mut lua_State, co: *mut lua_State, level: c_int) -> bool
     lua_getinfo(place, c"f".as_ptr(), &mut debug);
     let function = lua_tocfunction(place, -1);
     lua_pop(place, 1);
-    function.is_some_and(|function| std::ptr::fn_addr_eq(function, raiser as lua_CFunction))
+    function.is_some_and(|function| function as usize == faces::get().raiser as usize)
 }
 
 /// What the VM tells of the function at a level, `None` behind the last.
@@ -225,7 +222,7 @@ fn line_in(error: &[u8], source: &[u8]) -> Option<i64> {
 
 /// Whether it is a part of the library that is written in Lua.
 unsafe fn is_own(debug: &lua_Debug) -> bool {
-    bytes(debug.source) == super::boot::CHUNK.to_bytes()
+    bytes(debug.source) == super::lua_parts::CHUNK.to_bytes()
 }
 
 unsafe fn is_in_c(debug: &lua_Debug) -> bool {

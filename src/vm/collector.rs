@@ -1,0 +1,61 @@
+//! The state of the VM's collector: holding it, and whether one of its finalizers runs.
+
+use super::api::*;
+use std::ffi::c_int;
+
+/// Whether the collector may run, for a state that has just been made: to let it go on has it begin a step at once, so that
+/// nobody else stops it (see [`super::headroom::unlimited`] and the way that [`crate::codec`] goes).
+pub struct CollectorHeld(bool);
+
+impl CollectorHeld {
+    /// Stops the collector.
+    pub unsafe fn hold(l: *mut lua_State) -> Self {
+        let was_running = collector_runs(l) == 1;
+        if was_running {
+            lua_gc(l, LUA_GCSTOP, 0);
+        }
+        CollectorHeld(was_running)
+    }
+
+    /// Lets it go on if it ran before.
+    pub unsafe fn release(self, l: *mut lua_State) {
+        if self.0 {
+            lua_gc(l, LUA_GCRESTART, 0);
+        }
+    }
+}
+
+const GC_IS_RUNNING: c_int = 9;
+
+/// 1 if the collector runs, 0 if it is stopped, -1 if it answers nothing because a finalizer runs (5.4.4 and later).
+pub unsafe fn collector_runs(l: *mut lua_State) -> c_int {
+    lua_gc(l, GC_IS_RUNNING, 0)
+}
+
+/// Whether a finalizer runs. A stopped collector is the sign; who stopped it is found out by a hook, since none is called
+/// inside finalizers.
+pub unsafe fn in_finalizer(l: *mut lua_State) -> bool {
+    match collector_runs(l) {
+        1 => false,
+        0 => !hooks_are_called(l),
+        _ => true,
+    }
+}
+
+unsafe extern "C-unwind" fn note_call(l: *mut lua_State, _: *mut lua_Debug) {
+    lua_sethook(l, None, 0, 0);
+}
+
+/// Whether debug hooks are called now: not while one runs, nor in a finalizer.
+pub unsafe fn hooks_are_called(l: *mut lua_State) -> bool {
+    let (hook, mask, count) = (lua_gethook(l), lua_gethookmask(l), lua_gethookcount(l));
+    lua_sethook(l, Some(note_call), LUA_MASKCOUNT, 1);
+    if luaL_loadstring(l, c"return".as_ptr()) == LUA_OK {
+        lua_pcall(l, 0, 0, 0);
+    } else {
+        lua_pop(l, 1);
+    }
+    let called = lua_gethook(l).is_none();
+    lua_sethook(l, hook, mask, count);
+    called
+}

@@ -1,0 +1,95 @@
+//! Error objects, as far as a Lua state and its borders need them: making, returning, and their text.
+
+use super::api::*;
+use super::class::{Class, Crossing};
+use super::object::{self, Object};
+use super::raise::raise_failure;
+use super::{faces, headroom};
+use crate::platform::reserve;
+use crate::runtime::error::ErrorData;
+use crate::runtime::failure::Failure;
+use std::ffi::c_int;
+use std::ptr;
+use std::sync::Arc;
+
+/// An error object of Lua.
+pub struct ErrorObject(pub Arc<ErrorData>);
+
+/// Its class.
+pub static ERROR: Class =
+    Class { name: "error", type_name: c"process.error", fill, crossing: Crossing::Never };
+
+/// Its methods are those of the layers above.
+unsafe fn fill(l: *mut lua_State) {
+    (faces::get().fill_error)(l);
+}
+
+impl Object for ErrorObject {
+    const CLASS: &'static Class = &ERROR;
+
+    fn weight(&self) -> usize {
+        self.0.size()
+    }
+}
+
+/// Pushes an error object.
+pub unsafe fn push(l: *mut lua_State, error: Arc<ErrorData>) {
+    let error = headroom::make_or_raise(l, size_of::<ErrorObject>(), error);
+    let place = object::reserve::<ErrorObject>(l);
+    ptr::write(place, ErrorObject(error));
+    object::confirm::<ErrorObject>(l);
+}
+
+/// What the object holds, to be changed. Raises if there is no memory for a copy.
+pub unsafe fn copied(l: *mut lua_State, error: &ErrorObject) -> ErrorData {
+    if !reserve::has_room_for(2 * error.0.size()) {
+        raise_failure(l, 1, Failure::OutOfMemory);
+    }
+    (*error.0).clone()
+}
+
+/// Returns `nil` and the failure as an error object.
+pub unsafe fn return_failure(l: *mut lua_State, failure: Failure) -> c_int {
+    lua_pushnil(l);
+    push(l, Arc::new(failure.into()));
+    2
+}
+
+/// Returns `false` and the failure as an error object.
+pub unsafe fn return_false(l: *mut lua_State, failure: Failure) -> c_int {
+    lua_pushboolean(l, 0);
+    push(l, Arc::new(failure.into()));
+    2
+}
+
+/// Returns `true`, or `nil` and the failure.
+pub unsafe fn return_done(l: *mut lua_State, result: Result<(), Failure>) -> c_int {
+    match result {
+        Ok(()) => {
+            lua_pushboolean(l, 1);
+            1
+        }
+        Err(failure) => return_failure(l, failure),
+    }
+}
+
+/// Pushes the text of the error object at `index`; `false`, and nothing, if there is none.
+pub unsafe fn text_at(l: *mut lua_State, index: c_int) -> bool {
+    if let Some(error) = object::get::<ErrorObject>(l, index) {
+        headroom::push_owned(l, error.0.text());
+        return true;
+    }
+    false
+}
+
+/// A function of `string` as a method of errors: the function is captured.
+pub unsafe extern "C-unwind" fn string_method(l: *mut lua_State) -> c_int {
+    if text_at(l, 1) {
+        lua_replace(l, 1);
+    }
+    let count = lua_gettop(l);
+    lua_pushvalue(l, lua_upvalueindex(1));
+    lua_insert(l, 1);
+    lua_call(l, count, LUA_MULTRET);
+    lua_gettop(l)
+}

@@ -1,0 +1,47 @@
+//! From a `lua_State` to its context: a spawned state's allocator carries it, a main state keeps it in its registry.
+
+use super::api::*;
+use super::context::Context;
+use super::raise::raise_failure;
+use super::registry_field::context_of;
+use super::state;
+use crate::platform;
+use crate::runtime::failure::Failure;
+
+impl Context {
+    /// The context of the state that `l` belongs to, for functions that do something for a process: in the severed child of a
+    /// fork they raise.
+    pub unsafe fn of<'a>(l: *mut lua_State) -> &'a Context {
+        if platform::fork::is_severed() {
+            raise_failure(l, BLOCKING_LEVEL, Failure::AfterFork);
+        }
+        Self::of_state(l)
+    }
+
+    /// As [`Context::of`], for functions that make the library keep more than before: they raise while memory is short.
+    #[inline]
+    pub unsafe fn with_memory<'a>(l: *mut lua_State) -> &'a Context {
+        if platform::reserve::is_short() {
+            raise_failure(l, BLOCKING_LEVEL, Failure::OutOfMemory);
+        }
+        Self::of(l)
+    }
+
+    /// The context of the state that `l` belongs to.
+    #[inline]
+    pub unsafe fn of_state<'a>(l: *mut lua_State) -> &'a Context {
+        match Self::find(l) {
+            Some(context) => context,
+            None => raise(l, 1, b"the process module is not loaded in this state"),
+        }
+    }
+
+    /// The context of the state that `l` belongs to, `None` if the library was never loaded there.
+    #[inline]
+    pub unsafe fn find<'a>(l: *mut lua_State) -> Option<&'a Context> {
+        if let Some(context) = state::context_behind_allocator(l) {
+            return Some(context);
+        }
+        context_of(l)
+    }
+}
