@@ -25,15 +25,14 @@ pub unsafe fn keep(l: *mut lua_State, context: &Context, index: c_int, sequence:
         context.encoder().encode_to_keep(l, index)
     };
     match kept {
-        Ok(bytes) => *context.started_from.borrow_mut() = Some(Started::Own(bytes.into_boxed_slice())),
+        Ok(bytes) => context.start().set_function(Started::Own(bytes.into_boxed_slice())),
         Err(failure) => raise_failure(l, 0, failure),
     }
 }
 
 /// Pushes the function that [`keep`] has kept, as it was then; `false` and nothing if there is none. May raise.
 pub unsafe fn push(l: *mut lua_State, context: &Context) -> bool {
-    let started: &Option<Started> = &*context.started_from.as_ptr();
-    let Some(Started::Own(bytes)) = started else { return false };
+    let Some(Started::Own(bytes)) = context.start().function() else { return false };
     let top = lua_gettop(l);
     luaL_checkstack(l, decode::count(bytes) + 8, c"too many arguments".as_ptr());
     decode::push(l, bytes);

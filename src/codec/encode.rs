@@ -99,10 +99,10 @@ impl Encoder {
         });
         // A thread that ends has no more variables of its own; what still encodes there has to do with a new encoder.
         let own = own.unwrap_or_else(|_| new());
-        let (own, process) = (&mut *own, &context.process);
+        let (own, process) = (&mut *own, context.process());
         // What is written twice in a sequence can be far more than the process has memory for.
         own.out.limit_to(process.most_encoded());
-        own.plain_tables = context.plain_tables.get();
+        own.plain_tables = context.names().plain_tables();
         // An encoding that the VM has left by a raise may have left it behind.
         own.receiver = None;
         own.kept_strings = None;

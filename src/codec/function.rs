@@ -179,7 +179,7 @@ impl Encoder {
 
 /// What a function of the process that encodes needs, if it names these libraries.
 unsafe fn own_function(l: *mut lua_State, libraries: Libraries) -> Needs {
-    Needs { functions: true, libraries, origin: Context::of_state(l).process.taker().origin() }
+    Needs { functions: true, libraries, origin: Context::of_state(l).process().taker().origin() }
 }
 
 /// Whether a function has anything to be filled in.
@@ -267,7 +267,7 @@ impl Decoder<'_> {
 /// # Errors
 /// They need what its host does not give.
 pub fn check_taken(context: &Context, bytes: &[u8], place: &'static str) -> Result<(), Failure> {
-    let taker = context.process.taker();
+    let taker = context.process().taker();
     if taker.takes(Needs::of(bytes)) {
         return Ok(());
     }

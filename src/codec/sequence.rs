@@ -76,7 +76,7 @@ impl Encoder {
         // A limit of the process's memory must not raise while functions are looked at. The collector need not be held: nothing
         // that runs it is called.
         self.functions = true;
-        let memory = &Context::of_state(l).memory;
+        let memory = Context::of_state(l).memory();
         let limit = memory.set_limit(0);
         let result = self.encode_once(l, first, count, start);
         memory.set_limit(limit);

@@ -62,7 +62,7 @@ impl Encoder {
             None if lua_checkstack(l, 4) == 0 => return Err(Failure::OutOfMemory),
             None => {
                 let tables = standard::plain_tables(l);
-                Context::of_state(l).plain_tables.set(Some(tables));
+                Context::of_state(l).names().set_plain_tables(tables);
                 *self.plain_tables.insert(tables)
             }
         };

@@ -24,7 +24,7 @@ pub unsafe fn is_waiting(co: *mut lua_State) -> bool {
 /// As [`is_waiting`], for a coroutine that has just yielded `count` values to the library's `resume` or `wrap`.
 #[inline]
 pub unsafe fn passes_wait(context: &Context, co: *mut lua_State, count: c_int) -> bool {
-    context.wait_passes.get() && holds_mark(co, count)
+    context.waits().may_pass() && holds_mark(co, count)
 }
 
 /// Whether the last of the `count` values on the coroutine is the waiting mark.
@@ -37,17 +37,15 @@ pub unsafe fn may_yield_to_library(l: *mut lua_State, context: &Context) -> bool
     if !can_yield(l) {
         return false;
     }
-    if context.process.is_main() {
+    if context.process().is_main() {
         // Nothing is replaced in the main process: only a managed coroutine itself is resumed by us.
-        let scheduler = context.scheduler.borrow();
-        let coroutines = context.coroutines.borrow();
-        return scheduler
-            .current()
-            .and_then(|task| coroutines.get(task))
+        let current = context.scheduler_ref().current();
+        return current
+            .and_then(|task| context.coroutine(task))
             .is_some_and(|coroutine| coroutine.thread == l);
     }
     // What a C module has resumed would yield to that. LuaJIT lets coroutines yield inside finalizers.
-    context.chain.running() == l && (cfg!(feature = "lua54") || !context.runs_finalizer(l))
+    context.chain().running() == l && (cfg!(feature = "lua54") || !context.runs_finalizer(l))
 }
 
 /// Makes a managed coroutine of the function and the arguments that are the top `count` values, and pops these.
@@ -63,8 +61,8 @@ pub unsafe fn spawn(l: *mut lua_State, context: &Context, count: c_int) -> TaskI
     lua_insert(l, -2);
     lua_rawsetp(l, -2, co.cast());
     lua_pop(l, 1);
-    let task = context.scheduler.borrow_mut().start_task();
-    context.coroutines.borrow_mut().insert(task, Coroutine { thread: co, started: false });
+    let task = context.scheduler().start_task();
+    context.add_coroutine(task, co);
     task
 }
 
@@ -76,23 +74,21 @@ unsafe fn push_anchors(l: *mut lua_State) {
 
 /// Resumes a managed coroutine until it waits, gives way or ends. `true`: it was paused, to go on first in the next step.
 pub unsafe fn run(from: *mut lua_State, context: &Context, task: TaskId) -> bool {
-    let Some(Coroutine { thread: co, started, .. }) = context.coroutines.borrow().get(task).copied() else {
-        context.scheduler.borrow_mut().end_task(task);
+    let Some(Coroutine { thread: co, started, .. }) = context.coroutine(task) else {
+        context.scheduler().end_task(task);
         return false;
     };
-    let waiter = context.scheduler.borrow().wait_of(task);
+    let waiter = context.scheduler_ref().wait_of(task);
     if let Some(waiter) = waiter
-        && !context.scheduler.borrow().can_complete(waiter)
+        && !context.scheduler_ref().can_complete(waiter)
     {
-        context.scheduler.borrow_mut().unmark(waiter);
+        context.scheduler().unmark(waiter);
         return false;
     }
     let args = if !started {
-        if let Some(coroutine) = context.coroutines.borrow_mut().get_mut(task) {
-            coroutine.started = true;
-        }
+        context.start_coroutine(task);
         lua_gettop(co) - 1
-    } else if context.pause.goes_on(co) {
+    } else if context.pause().goes_on(co) {
         0
     } else if is_waiting(co) {
         prepare_again(co, waiter.is_some())
@@ -101,29 +97,29 @@ pub unsafe fn run(from: *mut lua_State, context: &Context, task: TaskId) -> bool
         end(from, context, task);
         return false;
     };
-    let link = context.chain.link(from, co);
-    context.chain.enter(&link);
-    context.served.set(0);
+    let link = context.chain().link(from, co);
+    context.chain().enter(&link);
+    context.waits().serve_anew();
     // A hook may run others while a wait passes.
-    let passes = context.wait_passes.replace(false);
+    let passes = context.waits().set_passing(false);
     let (status, results) = resume(co, level_of(from), args);
-    context.wait_passes.set(passes);
-    context.chain.back(&link);
+    context.waits().set_passing(passes);
+    context.chain().back(&link);
     // From here on the signal handler must not set a hook on `co`, which may be gone soon.
-    context.chain.set_running(context.chain.main());
-    context.pause.unhook();
+    context.chain().set_running(context.chain().main());
+    context.pause().unhook();
     match status {
-        LUA_YIELD if context.pause.is_passing() => {
-            context.pause.arrive();
-            context.scheduler.borrow_mut().requeue_first(task);
+        LUA_YIELD if context.pause().is_passing() => {
+            context.pause().arrive();
+            context.scheduler().requeue_first(task);
             return true;
         }
         LUA_YIELD => {
             // It gives way, unless it really waits: the mark alone proves nothing, code that got hold of it may yield it.
-            if !is_waiting(co) || context.scheduler.borrow().wait_of(task).is_none() {
+            if !is_waiting(co) || context.scheduler_ref().wait_of(task).is_none() {
                 lua_settop(co, -results - 1);
                 if mark(from, context, co, results) {
-                    context.scheduler.borrow_mut().requeue(task);
+                    context.scheduler().requeue(task);
                 } else {
                     outcome::task_ended(from, context, task, co, LUA_ERRMEM);
                     end(from, context, task);
@@ -152,16 +148,16 @@ unsafe fn mark(_: *mut lua_State, _: &Context, co: *mut lua_State, _: c_int) -> 
 #[cfg(feature = "luajit")]
 unsafe fn mark(l: *mut lua_State, context: &Context, co: *mut lua_State, results: c_int) -> bool {
     unsafe extern "C-unwind" fn push(l: *mut lua_State) -> c_int {
-        let (co, _) = Context::of_state(l).ending.get();
+        let (co, _) = Context::of_state(l).ending().coroutine();
         lua_pushlightuserdata(co, waiting_mark());
         0
     }
     // In a main process all of this runs in a call from Lua.
-    if results > 0 || context.process.is_main() {
+    if results > 0 || context.process().is_main() {
         lua_pushlightuserdata(co, waiting_mark());
         return true;
     }
-    context.ending.set((co, LUA_YIELD));
+    context.ending().set_coroutine(co, LUA_YIELD);
     let pushed = protected(l, push) == LUA_OK;
     if !pushed {
         lua_pop(l, 1);
@@ -190,7 +186,7 @@ fn level_of(from: *mut lua_State) -> *mut lua_State {
 /// interpreter's own limits apply, and Lua 5.4 counts by itself.
 pub fn stack_is_short(context: &Context) -> bool {
     #[cfg(feature = "luajit")]
-    return !context.process.is_main() && (context.stack.get().remaining() < FOR_ONE_COROUTINE);
+    return !context.process().is_main() && (context.chain().stack_left() < FOR_ONE_COROUTINE);
     #[cfg(feature = "lua54")]
     {
         let _ = context;
@@ -213,7 +209,7 @@ unsafe fn prepare_again(co: *mut lua_State, waited: bool) -> c_int {
 
 /// Forgets a coroutine that is over. Needs no memory: nothing protects us here from a raise.
 unsafe fn end(l: *mut lua_State, context: &Context, task: TaskId) {
-    let ended = context.coroutines.borrow_mut().remove(task);
+    let ended = context.remove_coroutine(task);
     if let Some(coroutine) = ended {
         // Nothing is pushed on the coroutine: its stack may be what has overflowed.
         push_anchors(l);
@@ -221,5 +217,5 @@ unsafe fn end(l: *mut lua_State, context: &Context, task: TaskId) {
         lua_rawsetp(l, -2, coroutine.thread.cast());
         lua_pop(l, 1);
     }
-    context.scheduler.borrow_mut().end_task(task);
+    context.scheduler().end_task(task);
 }

@@ -46,10 +46,10 @@ pub struct Watch(Option<Hook>);
 impl Watch {
     /// Begins to watch. Nothing is watched in a spawned process: the interpreter does not know its state.
     pub unsafe fn begin(context: &Context) -> Self {
-        if !context.process.is_main() {
+        if !context.process().is_main() {
             return Watch(None);
         }
-        let hook = Hook::of(context.chain.main());
+        let hook = Hook::of(context.chain().main());
         // One that a handler set on the way here counts as having appeared since.
         let nothing = Hook { function: None, mask: 0, count: 0 };
         Watch(Some(if hook.is_urgent() { nothing } else { hook }))
@@ -58,7 +58,7 @@ impl Watch {
     /// True if another hook has appeared. None is missed if signals are held back meanwhile.
     pub unsafe fn has_news(&self, context: &Context) -> bool {
         self.0.is_some_and(|before| {
-            let now = Hook::of(context.chain.main());
+            let now = Hook::of(context.chain().main());
             now.function.is_some() && !now.same_as(before)
         })
     }
@@ -67,7 +67,7 @@ impl Watch {
     /// what it has raised is on top.
     pub unsafe fn run(&mut self, l: *mut lua_State, context: &Context) -> c_int {
         // On Lua 5.4 the hook is on the main thread of the state, which may not be the one that waits.
-        let main = context.chain.main();
+        let main = context.chain().main();
         let moved = cfg!(feature = "lua54") && main != l;
         let (new, own) = (Hook::of(main), Hook::of(l));
         if moved {

@@ -28,22 +28,31 @@ use std::ptr;
 use std::sync::Arc;
 
 /// A process that is being run.
-pub struct Life {
+pub struct Execution {
     context: Box<Context>,
-    born: bool,
-    /// A panic or a jump has left the state in an unknown condition.
-    broken: bool,
+    state: State,
 }
 
-// SAFETY: what the context points to is its own state, which is used by one thread at a time, the one that has the life.
-unsafe impl Send for Life {}
+/// How far the Lua state has come.
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    /// There is none yet.
+    Unborn,
+    /// It is there, and in order between two steps.
+    Live,
+    /// A panic or a jump has left it in an unknown condition. Nothing touches it any more.
+    Broken,
+}
 
-impl Life {
+// SAFETY: what the context points to is its own state, which is used by one thread at a time, the one that has the execution.
+unsafe impl Send for Execution {}
+
+impl Execution {
     /// A process that has not run yet.
     pub fn new(process: &Arc<Process>, startup: Startup) -> Self {
         let context = Box::new(Context::new(Arc::clone(process)));
-        *context.startup.borrow_mut() = Some(startup);
-        Life { context, born: false, broken: false }
+        context.start().begin(startup);
+        Execution { context, state: State::Unborn }
     }
 
     /// What belongs to the state.
@@ -56,18 +65,21 @@ impl Life {
     pub fn step(&mut self, turns: usize) -> Step {
         let context = &*self.context;
         #[cfg(feature = "luajit")]
-        context.stack.set(platform::CStack::of_thread());
+        context.chain().set_stack(platform::CStack::of_thread());
+        let unborn = self.state == State::Unborn;
         // SAFETY: the context is boxed and outlives the state.
-        if !self.born && (!reserve::has_room_for_process() || unsafe { state::open(context) }.is_none()) {
+        if unborn && (!reserve::has_room_for_process() || unsafe { state::open(context) }.is_none()) {
             end_as(context, Failure::OutOfMemory.into());
             return Step::Over;
         }
-        let mut run = Run { context, born: self.born, turns, step: Step::Over };
-        self.born = true;
+        let mut run = Run { context, unborn, turns, step: Step::Over };
+        self.state = State::Live;
         let data = ptr::from_mut(&mut run).cast();
         // SAFETY: `run_body` and what it calls keep what they own in the context (rule of `frame`).
-        let left = catch_unwind(AssertUnwindSafe(|| unsafe { frame::enter(&context.frame, run_body, data) }));
-        context.interruptible.set(false);
+        let left = catch_unwind(AssertUnwindSafe(|| unsafe {
+            frame::enter(context.leaving().frame(), run_body, data)
+        }));
+        context.leaving().close();
         if platform::fork::is_severed() {
             // The rest of the program is not there, and its locks may be held for ever.
             platform::exit(0);
@@ -77,12 +89,12 @@ impl Life {
             Ok(frame::Left::Jumped) => {
                 // SAFETY: no code of the state runs any more.
                 if !unsafe { interrupt::repair(context) } {
-                    self.broken = true;
+                    self.state = State::Broken;
                     return Step::Over;
                 }
-                let startup = context.upgrade.take();
+                let startup = context.start().take_upgrade();
                 if let Some(startup) = startup
-                    && !context.process.is_doomed()
+                    && !context.process().is_doomed()
                 {
                     self.renew(startup);
                     return Step::Ready;
@@ -90,9 +102,8 @@ impl Life {
             }
             Err(panic) => {
                 let failure = Failure::Panic(outcome::panic_text(&*panic));
-                *context.outcome.borrow_mut() = Some(Err(Arc::new(failure.into())));
-                context.reportable.set(true);
-                self.broken = true;
+                context.ending().set(Err(Arc::new(failure.into())), true);
+                self.state = State::Broken;
             }
         }
         Step::Over
@@ -103,25 +114,26 @@ impl Life {
         // SAFETY: no code of the state runs any more.
         unsafe { state::close(&self.context) };
         let next = Box::new(self.context.renewed());
-        *next.startup.borrow_mut() = Some(startup);
+        next.start().begin(startup);
         interrupt::adopt(&next);
         self.context = next;
-        self.born = false;
+        self.state = State::Unborn;
     }
 
     /// When the last step was over, on the thread that has made it: closes the state and tells everybody.
     pub fn end(self) {
-        let Life { context, born, broken } = self;
-        let process = Arc::clone(&context.process);
-        let outcome = context.outcome.borrow_mut().take();
-        let outcome = outcome.unwrap_or_else(|| Err(Arc::new(Failure::Terminated.into())));
-        let report = context.reportable.get() && (broken || !process.is_doomed());
+        let Execution { context, state } = self;
+        let process = Arc::clone(context.process());
+        let ended = context.ending().take();
+        let (outcome, is_failure) =
+            ended.unwrap_or_else(|| (Err(Arc::new(Failure::Terminated.into())), false));
+        let report = is_failure && (state == State::Broken || !process.is_doomed());
         exit::begin(&process, outcome);
-        // What is in an unknown condition is left alone.
-        if broken {
+        // A state in an unknown condition is left alone.
+        if state == State::Broken {
             std::mem::forget(context);
         } else {
-            if born {
+            if state == State::Live {
                 // SAFETY: no code of the state runs any more.
                 unsafe { state::close(&context) };
             }
@@ -138,7 +150,7 @@ impl Life {
 /// What a step hands through the entry frame.
 struct Run<'a> {
     context: &'a Context,
-    born: bool,
+    unborn: bool,
     turns: usize,
     step: Step,
 }
@@ -146,8 +158,8 @@ struct Run<'a> {
 unsafe extern "C-unwind" fn run_body(data: *mut c_void) {
     let run = &mut *data.cast::<Run>();
     let context = run.context;
-    let l = context.chain.main();
-    if !run.born {
+    let l = context.chain().main();
+    if run.unborn {
         match protected(l, faces::get().set_up) {
             LUA_OK => {}
             LUA_ERRMEM => return end_as(context, Failure::OutOfMemory.into()),
@@ -162,11 +174,11 @@ unsafe extern "C-unwind" fn run_body(data: *mut c_void) {
 
 unsafe fn run_coroutines(l: *mut lua_State, context: &Context, mut turns: usize) -> Step {
     loop {
-        if context.upgrade.borrow().is_some() {
+        if context.start().is_upgrading() {
             // What wanted the other code was resumed by a C module, and has ended meanwhile.
-            frame::leave(&context.frame);
+            frame::leave(context.leaving().frame());
         }
-        if context.process.is_doomed() || context.outcome.borrow().is_some() {
+        if context.process().is_doomed() || context.ending().is_over() {
             return Step::Over;
         }
         if turns == 0 {
@@ -174,17 +186,16 @@ unsafe fn run_coroutines(l: *mut lua_State, context: &Context, mut turns: usize)
         }
         turns -= 1;
         context.sort_mail();
-        context.scheduler.borrow_mut().fire_timers();
-        let next = context.scheduler.borrow_mut().next_task();
+        context.scheduler().fire_timers();
+        let next = context.scheduler().next_task();
         match next {
             Some(task) => {
-                context.interruptible.set(true);
-                context.stays.set(false);
+                context.leaving().open();
                 let paused = coroutine::run(l, context, task);
-                context.interruptible.set(false);
-                context.pause.unhook();
-                context.scheduler.borrow_mut().set_current(None);
-                context.chain.set_running(l);
+                context.leaving().close();
+                context.pause().unhook();
+                context.scheduler().set_current(None);
+                context.chain().set_running(l);
                 if paused {
                     return Step::Ready;
                 }
@@ -194,7 +205,7 @@ unsafe fn run_coroutines(l: *mut lua_State, context: &Context, mut turns: usize)
                 end_as(context, Failure::OutOfMemory.into());
             }
             None if platform::fork::is_severed() => platform::exit(0),
-            None => return Step::Waiting(context.scheduler.borrow_mut().next_deadline()),
+            None => return Step::Waiting(context.scheduler().next_deadline()),
         }
     }
 }

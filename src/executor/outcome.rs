@@ -27,10 +27,10 @@ pub unsafe fn task_ended(
 ) {
     #[cfg(feature = "luajit")]
     let status = if status == LUA_OK { super::xpcall::status_inside(from, context, co) } else { status };
-    let main = context.main_task.get() == Some(task);
+    let main = context.ending().is_main(task);
     if status == LUA_OK {
         if main {
-            context.ending.set((co, status));
+            context.ending().set_coroutine(co, status);
             if protected(from, take_result) != LUA_OK {
                 lua_pop(from, 1);
                 end_as(context, Failure::OutOfMemory.into());
@@ -38,10 +38,10 @@ pub unsafe fn task_ended(
         }
         return;
     }
-    if context.process.is_main() {
+    if context.process().is_main() {
         lua_xmove(co, from, 1);
         let reference = luaL_ref(from, LUA_REGISTRYINDEX);
-        context.task_errors.borrow_mut().push_back(reference);
+        context.waits().push_error(reference);
         return;
     }
     end_with_error(from, context, co, status);
@@ -49,9 +49,9 @@ pub unsafe fn task_ended(
 
 /// The process ends with the error on top of `co`.
 unsafe fn end_with_error(l: *mut lua_State, context: &Context, co: *mut lua_State, status: c_int) {
-    context.ending.set((co, status));
+    context.ending().set_coroutine(co, status);
     // What the process used up must not keep it from telling why.
-    context.memory.raise_limit(state::FOR_THE_END);
+    context.memory().raise_limit(state::FOR_THE_END);
     if protected(l, take_error) != LUA_OK {
         lua_pop(l, 1);
         end_as(context, Failure::OutOfMemory.into());
@@ -60,14 +60,13 @@ unsafe fn end_with_error(l: *mut lua_State, context: &Context, co: *mut lua_Stat
 
 /// The process has failed like this.
 pub fn end_as(context: &Context, error: ErrorData) {
-    context.reportable.set(true);
-    *context.outcome.borrow_mut() = Some(Err(Arc::new(error)));
+    context.ending().set(Err(Arc::new(error)), true);
 }
 
 /// What the values that `main` returned mean; called by Lua, may raise.
 unsafe extern "C-unwind" fn take_result(l: *mut lua_State) -> c_int {
     let context = Context::of_state(l);
-    let (co, _) = context.ending.get();
+    let (co, _) = context.ending().coroutine();
     let count = lua_gettop(co);
     if count == 0 {
         lua_pushnil(co);
@@ -80,25 +79,27 @@ unsafe extern "C-unwind" fn take_result(l: *mut lua_State) -> c_int {
     } else {
         match context.encoder().encode(co, 1, 1, Origin::Result) {
             Ok(bytes) => reserve::owned(bytes).ok_or_else(|| Arc::new(Failure::OutOfMemory.into())),
-            Err(failure) => {
-                context.reportable.set(true);
-                Err(Arc::new(failure.into()))
-            }
+            Err(failure) => return refuse_result(context, failure),
         }
     };
-    *context.outcome.borrow_mut() = Some(outcome);
+    context.ending().set(outcome, false);
+    0
+}
+
+/// The result of `main` cannot cross: the code has failed.
+fn refuse_result(context: &Context, failure: Failure) -> c_int {
+    end_as(context, failure.into());
     0
 }
 
 /// What the error that left a coroutine means; called by Lua, may raise.
 unsafe extern "C-unwind" fn take_error(l: *mut lua_State) -> c_int {
     let context = Context::of_state(l);
-    let (co, status) = context.ending.get();
+    let (co, status) = context.ending().coroutine();
     if status == LUA_ERRMEM {
         end_as(context, Failure::OutOfMemory.into());
         return 0;
     }
-    context.reportable.set(true);
     // The value goes over to `l`, where it stays until the error is made. Nothing is pushed on `co`: its stack may be what has
     // overflowed.
     if lua_gettop(co) == 0 {
@@ -113,11 +114,11 @@ unsafe extern "C-unwind" fn take_error(l: *mut lua_State) -> c_int {
     #[cfg(feature = "luajit")]
     if let Some((text, stack)) = traceback::of_overflow(context, &error.message) {
         error.message = text;
-        error.set_stack(&context.process.pid, stack);
+        error.set_stack(&context.process().pid, stack);
     }
     // An error object has the stack of where it was made; those that the library makes have none.
     if error.stack.is_empty() {
-        error.set_stack(&context.process.pid, traceback::of_ended(l, context, co));
+        error.set_stack(&context.process().pid, traceback::of_ended(l, context, co));
     }
     end_as(context, error);
     0

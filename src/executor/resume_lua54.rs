@@ -57,28 +57,28 @@ unsafe fn hand_over(l: *mut lua_State, co: *mut lua_State, given: c_int) -> Opti
 unsafe fn go(l: *mut lua_State, co: *mut lua_State, args: c_int) -> Back {
     let context = Context::of_state(l);
     let mut args = args;
-    let depth = context.nested_coroutines.get();
+    let depth = context.chain().depth();
     if depth >= NESTED_COROUTINES {
         lua_settop(co, -args - 1);
         lua_pushstring(l, c"C stack overflow".as_ptr());
         return Back::Error;
     }
     loop {
-        let link = context.chain.link(l, co);
-        context.chain.enter(&link);
-        context.nested_coroutines.set(depth + 1);
+        let link = context.chain().link(l, co);
+        context.chain().enter(&link);
+        context.chain().set_depth(depth + 1);
         let (status, results) = resume(co, l, args);
-        context.nested_coroutines.set(depth);
-        context.chain.back(&link);
-        context.pause.left(co);
+        context.chain().set_depth(depth);
+        context.chain().back(&link);
+        context.pause().left(co);
         wait::leave_if_over(l, context);
-        let passes_outwards = can_yield(l) && context.chain.running() == l;
+        let passes_outwards = can_yield(l) && context.chain().running() == l;
         match status {
-            LUA_YIELD if context.pause.is_passing() => {
+            LUA_YIELD if context.pause().is_passing() => {
                 if passes_outwards {
                     return Back::Waits;
                 }
-                context.pause.arrive();
+                context.pause().arrive();
                 prepare(context, co);
                 args = 0;
             }
@@ -109,7 +109,7 @@ unsafe fn go(l: *mut lua_State, co: *mut lua_State, args: c_int) -> Back {
 
 /// Before a coroutine that waited, or was paused, goes on: takes the mark off it.
 unsafe fn prepare(context: &Context, co: *mut lua_State) {
-    if !context.pause.goes_on(co) {
+    if !context.pause().goes_on(co) {
         lua_pop(co, 1);
     }
 }
@@ -196,11 +196,11 @@ unsafe fn raise_wrapped(l: *mut lua_State, co: *mut lua_State) -> c_int {
     } else {
         traceback::keep_failed(l, context, co);
         // Closes what the coroutine left open, by its own code; a new error takes the place of the old one.
-        let link = context.chain.link(l, co);
-        context.chain.enter(&link);
+        let link = context.chain().link(l, co);
+        context.chain().enter(&link);
         lua_resetthread(co);
-        context.chain.back(&link);
-        context.pause.left(co);
+        context.chain().back(&link);
+        context.pause().left(co);
         lua_xmove(co, l, 1);
     }
     if status != LUA_ERRMEM && lua_type(l, -1) == LUA_TSTRING {
@@ -222,14 +222,14 @@ unsafe extern "C-unwind" fn close_coroutine(l: *mut lua_State) -> c_int {
     lua_pushvalue(l, lua_upvalueindex(1));
     lua_insert(l, 1);
     // What a coroutine left open is closed by its own code.
-    let link = context.chain.link(l, closed.unwrap_or(l));
-    context.chain.enter(&link);
+    let link = context.chain().link(l, closed.unwrap_or(l));
+    context.chain().enter(&link);
     let status = lua_pcall(l, given, LUA_MULTRET, 0);
-    context.chain.back(&link);
+    context.chain().back(&link);
     if let Some(closed) = closed
         && closed != l
     {
-        context.pause.left(closed);
+        context.pause().left(closed);
     }
     if status != LUA_OK {
         lua_error(l);

@@ -47,7 +47,7 @@ pub unsafe extern "C-unwind" fn resume_again(l: *mut lua_State) -> c_int {
         return refused(l, c"cannot resume non-suspended coroutine");
     }
     let mut args = 0;
-    if !Context::of_state(l).pause.goes_on(co) {
+    if !Context::of_state(l).pause().goes_on(co) {
         if !is_waiting(co) {
             return refused(l, c"cannot resume non-suspended coroutine");
         }
@@ -111,19 +111,19 @@ unsafe fn is_running(l: *mut lua_State, co: *mut lua_State) -> bool {
 #[inline(always)]
 unsafe fn go(l: *mut lua_State, co: *mut lua_State, args: c_int) -> c_int {
     let context = Context::of_state(l);
-    let depth = context.nested_coroutines.get();
-    if depth >= NESTED_COROUTINES || context.stack.get().remaining() < FOR_ONE_COROUTINE {
+    let depth = context.chain().depth();
+    if depth >= NESTED_COROUTINES || context.chain().stack_left() < FOR_ONE_COROUTINE {
         lua_settop(co, -args - 1);
         return refused(l, c"C stack overflow");
     }
-    let link = context.chain.link(l, co);
-    context.nested_coroutines.set(depth + 1);
-    context.chain.enter(&link);
+    let link = context.chain().link(l, co);
+    context.chain().set_depth(depth + 1);
+    context.chain().enter(&link);
     let (status, results) = resume(co, l, args);
-    context.chain.back(&link);
-    context.nested_coroutines.set(depth);
+    context.chain().back(&link);
+    context.chain().set_depth(depth);
     match status {
-        LUA_YIELD if context.pause.is_passing() || passes_wait(context, co, results) => tell(l, WAITS),
+        LUA_YIELD if context.pause().is_passing() || passes_wait(context, co, results) => tell(l, WAITS),
         LUA_OK | LUA_YIELD if results == 1 => {
             lua_xmove(co, l, 1);
             1

@@ -1,7 +1,7 @@
 //! Starting a process on its host. A thread host has a thread for each process, which steps it and sleeps in between; on a
 //! pool host ([`crate::runtime::pool`]) the workers step it.
 
-use super::execution::Life;
+use super::execution::Execution;
 use super::wait;
 use crate::platform;
 use crate::runtime::exit;
@@ -22,7 +22,7 @@ pub fn start(process: &Arc<Process>, startup: Startup) -> io::Result<()> {
     interrupt::install();
     process.realm.thread_started();
     let started = match (process.host.pool(), process.scheduled()) {
-        (Some(pool), Some(scheduled)) => pool.start(scheduled, Box::new(Life::new(process, startup))),
+        (Some(pool), Some(scheduled)) => pool.start(scheduled, Box::new(Execution::new(process, startup))),
         _ => {
             let own = Arc::clone(process);
             threads::run(process.limits.stack, move || live(own, startup))
@@ -38,12 +38,12 @@ fn live(process: Arc<Process>, startup: Startup) {
     platform::name_thread(&process.entry());
     process.sleeper.adopt_thread();
     let realm = Arc::clone(&process.realm);
-    let mut life = Life::new(&process, startup);
-    interrupt::adopt(life.context());
+    let mut execution = Execution::new(&process, startup);
+    interrupt::adopt(execution.context());
     process.set_thread();
     let mut rested = false;
     loop {
-        match life.step(usize::MAX) {
+        match execution.step(usize::MAX) {
             Step::Over => break,
             Step::Ready => {}
             Step::Waiting(deadline) => {
@@ -52,37 +52,37 @@ fn live(process: Arc<Process>, startup: Startup) {
                     platform::release_stack();
                     rested = true;
                 }
-                wait::sleep(life.context(), deadline, || false);
+                wait::sleep(execution.context(), deadline, || false);
             }
         }
     }
     process.clear_thread();
     interrupt::release();
-    life.end();
+    execution.end();
     drop(process);
     realm.thread_ended();
 }
 
-impl Task for Life {
+impl Task for Execution {
     fn step(&mut self, turns: usize) -> Step {
-        self.context().process.mailbox.unpark();
+        self.context().process().mailbox.unpark();
         interrupt::adopt(self.context());
-        self.context().memory.wake();
-        let step = Life::step(self, turns);
+        self.context().memory().wake();
+        let step = Execution::step(self, turns);
         interrupt::release();
         if matches!(step, Step::Waiting(_)) {
-            self.context().memory.sleep();
+            self.context().memory().sleep();
         }
         step
     }
 
     fn park(&self) -> bool {
-        self.context().process.mailbox.park()
+        self.context().process().mailbox.park()
     }
 
     fn end(self: Box<Self>) {
-        let realm = Arc::clone(&self.context().process.realm);
-        Life::end(*self);
+        let realm = Arc::clone(&self.context().process().realm);
+        Execution::end(*self);
         realm.thread_ended();
     }
 }

@@ -80,7 +80,7 @@ pub type Continuation = Function;
 
 /// Turns what the scheduler says into something that a raise may pass over.
 pub fn settle(context: &Context, finish: Finish) -> Done {
-    context.served.set(context.served.get() + 1);
+    context.waits().serve();
     match finish {
         Finish::Received(Received::Stored(ticket)) => Done::Stored(ticket),
         Finish::Received(Received::Fired(at)) => Done::Fired(at),
@@ -93,7 +93,7 @@ pub fn settle(context: &Context, finish: Finish) -> Done {
         Finish::Elapsed => Done::Elapsed,
         Finish::HadTurn => Done::HadTurn,
         Finish::Failed(failure) => {
-            *context.failure.borrow_mut() = Some(failure);
+            context.waits().fail(failure);
             Done::Failed
         }
     }
@@ -101,8 +101,8 @@ pub fn settle(context: &Context, finish: Finish) -> Done {
 
 /// The first thing in every blocking call: raises what the main script has to be told, and lets timers fire.
 pub unsafe fn enter(l: *mut lua_State, context: &Context) {
-    context.scheduler.borrow_mut().fire_timers();
-    if context.process.is_main() && context.scheduler.borrow().current().is_none() {
+    context.scheduler().fire_timers();
+    if context.process().is_main() && context.scheduler_ref().current().is_none() {
         context.sort_mail();
         raise_pending(l, context);
     }
@@ -110,13 +110,13 @@ pub unsafe fn enter(l: *mut lua_State, context: &Context) {
 
 /// Raises, in the main script, the failure of a linked process or of a managed coroutine.
 unsafe fn raise_pending(l: *mut lua_State, context: &Context) {
-    let task_error = context.task_errors.borrow_mut().pop_front();
+    let task_error = context.waits().pop_error();
     if let Some(reference) = task_error {
         lua_rawgeti(l, LUA_REGISTRYINDEX, lua_Integer::from(reference));
         luaL_unref(l, LUA_REGISTRYINDEX, reference);
         lua_error(l);
     }
-    let failed = context.link_failures.borrow_mut().pop();
+    let failed = context.watched().pop_link_failure();
     let failure = failed.and_then(|failed| match failed.envelope.as_signal() {
         Some(Signal::LinkFailed(record)) => Some(exit::link_failure(record)),
         _ => None,
@@ -135,7 +135,11 @@ pub unsafe fn give_turn(
     next: Continuation,
     second_half: SecondHalf,
 ) -> Option<c_int> {
-    if context.served.get() < SERVED_IN_A_ROW { None } else { give_turn_now(l, context, next, second_half) }
+    if context.waits().served() < SERVED_IN_A_ROW {
+        None
+    } else {
+        give_turn_now(l, context, next, second_half)
+    }
 }
 
 #[cold]
@@ -146,13 +150,13 @@ unsafe fn give_turn_now(
     next: Continuation,
     second_half: SecondHalf,
 ) -> Option<c_int> {
-    context.served.set(0);
+    context.waits().serve_anew();
     let task = yielding_task(l, context);
     if task.is_none() && refuse_frame(l, context).is_some() {
         return None;
     }
     let waiter = {
-        let mut scheduler = context.scheduler.borrow_mut();
+        let mut scheduler = context.scheduler();
         let waiter = scheduler.wait(task.map_or(Owner::Frame, Owner::Task), Cases::new(), None);
         scheduler.give_turn(waiter);
         waiter
@@ -175,20 +179,20 @@ pub unsafe fn wait(
 ) -> c_int {
     let turn = cases.is_empty() && deadline.is_none();
     if let Some(task) = yielding_task(l, context) {
-        let waiter = context.scheduler.borrow_mut().wait(Owner::Task(task), cases, deadline);
+        let waiter = context.scheduler().wait(Owner::Task(task), cases, deadline);
         if turn {
-            context.scheduler.borrow_mut().elapse(waiter);
+            context.scheduler().elapse(waiter);
         }
         return suspend(l, context, waiter, next);
     }
     let refusal = refuse_frame(l, context);
-    let waiter = context.scheduler.borrow_mut().wait(Owner::Frame, cases, deadline);
+    let waiter = context.scheduler().wait(Owner::Frame, cases, deadline);
     if let Some(failure) = refusal {
-        context.scheduler.borrow_mut().fail(waiter, failure);
+        context.scheduler().fail(waiter, failure);
         return go_on(l, context, waiter, next, second_half);
     }
     if turn {
-        context.scheduler.borrow_mut().elapse(waiter);
+        context.scheduler().elapse(waiter);
     }
     run_others(l, context, waiter);
     go_on(l, context, waiter, next, second_half)
@@ -197,7 +201,7 @@ pub unsafe fn wait(
 /// The coroutine that waits by yielding, `None` if the call is a frame.
 #[inline(always)]
 unsafe fn yielding_task(l: *mut lua_State, context: &Context) -> Option<TaskId> {
-    let current = context.scheduler.borrow().current();
+    let current = context.scheduler_ref().current();
     current.filter(|_| coroutine::may_yield_to_library(l, context))
 }
 
@@ -211,21 +215,21 @@ pub unsafe fn check(l: *mut lua_State, context: &Context) {
 }
 
 unsafe fn refuse_frame(l: *mut lua_State, context: &Context) -> Option<Failure> {
-    if context.closing.get() || context.runs_finalizer(l) {
+    if context.is_closing() || context.runs_finalizer(l) {
         return Some(Failure::WaitInFinalizer);
     }
     // LuaJIT has one mark for all coroutines that a hook runs: a yield of another one would be taken for one of the hook.
     #[cfg(feature = "luajit")]
-    if context.scheduler.borrow().has_others() && !collector::hooks_are_called(l) {
+    if context.scheduler_ref().has_others() && !collector::hooks_are_called(l) {
         return Some(Failure::WaitInHook);
     }
-    let nested = context.scheduler.borrow().frame_count();
+    let nested = context.scheduler_ref().frame_count();
     (nested >= NESTED_WAITS || coroutine::stack_is_short(context)).then_some(Failure::TooManyWaits)
 }
 
 /// Yields the waiting mark, which is passed outwards up to the scheduler.
 unsafe fn suspend(l: *mut lua_State, context: &Context, waiter: WaiterId, next: Continuation) -> c_int {
-    context.wait_passes.set(true);
+    context.waits().set_passing(true);
     lua_pushlightuserdata(l, waiting_mark());
     #[cfg(feature = "lua54")]
     return yield_with(l, 1, waiter_to_context(waiter), next);
@@ -251,7 +255,7 @@ pub fn waiter_of(_: &Context, context: isize) -> WaiterId {
 /// The wait that the running coroutine came back from.
 #[cfg(feature = "luajit")]
 pub fn waiter_of(context: &Context, _: isize) -> WaiterId {
-    let scheduler = context.scheduler.borrow();
+    let scheduler = context.scheduler_ref();
     scheduler
         .current()
         .and_then(|task| scheduler.wait_of(task))
@@ -266,65 +270,65 @@ pub unsafe fn go_on(
     next: Continuation,
     second_half: SecondHalf,
 ) -> c_int {
-    let completion = context.scheduler.borrow_mut().complete(waiter);
+    let completion = context.scheduler().complete(waiter);
     let Some(Completion { case, finish, cases }) = completion else {
         return suspend(l, context, waiter, next);
     };
-    *context.finished_cases.borrow_mut() = cases;
+    context.waits().finish(cases);
     let done = settle(context, finish);
     second_half(l, context, case, done)
 }
 
 /// Raises why a wait has failed. For second halves, when they have put everything away.
 pub unsafe fn raise_failure(l: *mut lua_State, context: &Context) -> ! {
-    let failure = context.failure.borrow_mut().take().unwrap_or(Failure::Terminated);
+    let failure = context.waits().take_failure().unwrap_or(Failure::Terminated);
     crate::vm::raise::raise_failure(l, BLOCKING_LEVEL, failure)
 }
 
 /// The wait of the running coroutine cannot be passed outwards any further: this call keeps the OS thread for it.
 pub unsafe fn hold(l: *mut lua_State, context: &Context) {
-    if context.pause.is_passing() {
-        return context.pause.arrive();
+    if context.pause().is_passing() {
+        return context.pause().arrive();
     }
     let waiter = {
-        let scheduler = context.scheduler.borrow();
+        let scheduler = context.scheduler_ref();
         scheduler.current().and_then(|task| scheduler.wait_of(task))
     };
     let Some(waiter) = waiter else { return };
     if let Some(failure) = refuse_frame(l, context) {
-        context.scheduler.borrow_mut().hold_thread(waiter);
-        context.scheduler.borrow_mut().fail(waiter, failure);
+        context.scheduler().hold_thread(waiter);
+        context.scheduler().fail(waiter, failure);
         return;
     }
-    context.scheduler.borrow_mut().hold_thread(waiter);
+    context.scheduler().hold_thread(waiter);
     run_others(l, context, waiter);
 }
 
 /// Runs the other coroutines until the innermost wait can end, each that is ready now once even if it can end at once. Raises
 /// (after taking the wait back) what the main script has to be told; never returns if the process is ended.
 unsafe fn run_others(l: *mut lua_State, context: &Context, waiter: WaiterId) {
-    let turns = context.scheduler.borrow().ready_count();
+    let turns = context.scheduler_ref().ready_count();
     let mut pending = run_until(l, context, waiter, turns);
     make_current(l);
     // A finalizer may have run just now, and taken what was there.
-    while matches!(pending, Pending::Nothing) && !context.scheduler.borrow().can_complete(waiter) {
+    while matches!(pending, Pending::Nothing) && !context.scheduler_ref().can_complete(waiter) {
         pending = run_until(l, context, waiter, 0);
         make_current(l);
     }
-    context.served.set(0);
+    context.waits().serve_anew();
     match pending {
         Pending::Nothing => {}
         Pending::End => {
-            context.scheduler.borrow_mut().forget(waiter);
+            context.scheduler().forget(waiter);
             // SAFETY: only spawned processes are over while they run, inside a step.
             interrupt::leave(l, context);
         }
         Pending::ForMainScript => {
-            context.scheduler.borrow_mut().forget(waiter);
+            context.scheduler().forget(waiter);
             raise_pending(l, context);
         }
         Pending::OnTop => {
-            context.scheduler.borrow_mut().forget(waiter);
+            context.scheduler().forget(waiter);
             lua_error(l);
         }
     }
@@ -343,31 +347,31 @@ enum Pending {
 }
 
 unsafe fn run_until(l: *mut lua_State, context: &Context, waiter: WaiterId, mut turns: usize) -> Pending {
-    let current = context.scheduler.borrow().current();
-    let running = context.chain.running();
+    let current = context.scheduler_ref().current();
+    let running = context.chain().running();
     let mut hooks = ctrl_c::Watch::begin(context);
     let mut doubt = SHORTEST_DOUBT;
-    context.stays.set(false);
+    context.leaving().set_stays(false);
     loop {
         if must_leave(context) {
             return Pending::End;
         }
         if platform::fork::is_severed() {
-            context.scheduler.borrow_mut().fail(waiter, Failure::AfterFork);
+            context.scheduler().fail(waiter, Failure::AfterFork);
             return Pending::Nothing;
         }
         if hooks.has_news(context) && hooks.run(l, context) != LUA_OK {
             return Pending::OnTop;
         }
         context.sort_mail();
-        context.scheduler.borrow_mut().fire_timers();
+        context.scheduler().fire_timers();
         if has_pending(context, current.is_none()) {
             return Pending::ForMainScript;
         }
-        if turns == 0 && context.scheduler.borrow().can_complete(waiter) {
+        if turns == 0 && context.scheduler_ref().can_complete(waiter) {
             return Pending::Nothing;
         }
-        let next = context.scheduler.borrow_mut().next_task();
+        let next = context.scheduler().next_task();
         match next {
             Some(task) => {
                 turns = turns.saturating_sub(1);
@@ -376,10 +380,10 @@ unsafe fn run_until(l: *mut lua_State, context: &Context, waiter: WaiterId, mut 
                     if must_leave(context) {
                         break;
                     }
-                    context.scheduler.borrow_mut().next_task();
+                    context.scheduler().next_task();
                 }
-                context.scheduler.borrow_mut().set_current(current);
-                context.chain.set_running(running);
+                context.scheduler().set_current(current);
+                context.chain().set_running(running);
             }
             None if turns > 0 => turns = 0,
             None => sleep_inside(context, waiter, &hooks, &mut doubt),
@@ -398,12 +402,12 @@ pub unsafe fn leave_if_over(l: *mut lua_State, context: &Context) {
 
 /// Whether what the process does has to be left. Finalizers that run while the state closes are not.
 fn must_leave(context: &Context) -> bool {
-    !context.closing.get() && !context.stays.get() && context.is_over()
+    !context.is_closing() && !context.leaving().stays() && context.is_over()
 }
 
 /// Only a main process has anything pending.
 fn has_pending(context: &Context, main_script: bool) -> bool {
-    !context.link_failures.borrow().is_empty() || (main_script && !context.task_errors.borrow().is_empty())
+    context.watched().has_link_failures() || (main_script && context.waits().has_errors())
 }
 
 /// How long to sleep until it is looked at again whether anything can wake a main process that is alone: at first, and at most.
@@ -414,16 +418,16 @@ const LONGEST_DOUBT: Duration = Duration::from_secs(1);
 /// under all that a wait runs from inside: up to 150 waits nest.
 #[inline(never)]
 unsafe fn sleep_inside(context: &Context, waiter: WaiterId, hooks: &ctrl_c::Watch, doubt: &mut Duration) {
-    let mut scheduler = context.scheduler.borrow_mut();
+    let mut scheduler = context.scheduler();
     if scheduler.is_held_up() {
         scheduler.fail(waiter, Failure::HeldUp);
         return;
     }
     let mut deadline = scheduler.next_deadline();
-    if context.process.is_main() && deadline.is_none() && live::is_alone() && !scheduler.has_timers() {
+    if context.process().is_main() && deadline.is_none() && live::is_alone() && !scheduler.has_timers() {
         let silent = platform::is_silent();
         // Last: what others have sent before they were gone is there now.
-        if silent && !context.process.mailbox.has_mail() {
+        if silent && !context.process().mailbox.has_mail() {
             scheduler.fail(waiter, Failure::MainDeadlock);
             return;
         }
@@ -438,20 +442,20 @@ unsafe fn sleep_inside(context: &Context, waiter: WaiterId, hooks: &ctrl_c::Watc
 /// Sleeps until something comes into the mailbox, somebody ends the process, or `deadline`; a main process also until a
 /// signal handler of the interpreter has run, or at once if `signalled`.
 pub fn sleep(context: &Context, deadline: Option<Instant>, signalled: impl Fn() -> bool) {
-    let process = &context.process;
+    let process = context.process();
     let arrived = || process.mailbox.has_mail() || process.mailbox.is_closed();
     let sleep = || {
         if process.mailbox.park() {
-            context.memory.sleep();
+            context.memory().sleep();
             magazines::rest();
             Encoder::rest();
             process.sleeper.sleep(deadline, signalled);
             process.mailbox.unpark();
-            context.memory.wake();
+            context.memory().wake();
         }
     };
     match process.sleeper.may_look_out() {
-        true => context.patience.wait(deadline, arrived, sleep),
+        true => context.spin().wait(deadline, arrived, sleep),
         false => sleep(),
     }
 }

@@ -29,7 +29,7 @@ unsafe fn push_xpcall(l: *mut lua_State) -> bool {
 
 /// Puts `xpcall` around the function and its arguments that stand on a new coroutine.
 pub unsafe fn put_around(l: *mut lua_State, context: &Context, co: *mut lua_State) {
-    if context.process.is_main() || !push_xpcall(l) {
+    if context.process().is_main() || !push_xpcall(l) {
         return;
     }
     lua_pushcclosure(l, traceback::note_failure, 0);
@@ -40,7 +40,7 @@ pub unsafe fn put_around(l: *mut lua_State, context: &Context, co: *mut lua_Stat
 
 /// How a coroutine that has ended without an error really ended: takes away what `xpcall` puts before the results.
 pub unsafe fn status_inside(l: *mut lua_State, context: &Context, co: *mut lua_State) -> c_int {
-    if context.process.is_main() || !push_xpcall(l) {
+    if context.process().is_main() || !push_xpcall(l) {
         return LUA_OK;
     }
     lua_pop(l, 1);

@@ -21,21 +21,21 @@ pub unsafe extern "C-unwind" fn set_up(l: *mut lua_State) -> c_int {
     let context = Context::of_state(l);
     #[cfg(feature = "luajit")]
     compiled::learn(l);
-    context.memory.set_limit(context.process.limits.memory);
-    context.memory.ask_by(headroom::on_memory_asks);
+    context.memory().set_limit(context.process().limits.memory);
+    context.memory().ask_by(headroom::on_memory_asks);
     context.weigh_charges();
     begin_collecting(l);
     let held = CollectorHeld::hold(l);
-    let settings = &context.process.host.settings;
+    let settings = &context.process().host.settings;
     if settings.restricted {
         restricted::open_libraries(l, settings.libraries);
     } else {
         luaL_openlibs(l);
     }
     install::into_spawned(l, context);
-    context.process.host.note_birth(context.memory.wanted());
+    context.process().host.note_birth(context.memory().wanted());
     #[cfg(feature = "luajit")]
-    if !context.process.host.settings.jit {
+    if !context.process().host.settings.jit {
         interrupt::set_compiler(l, false);
     }
     held.release(l);
@@ -46,8 +46,7 @@ pub unsafe extern "C-unwind" fn set_up(l: *mut lua_State) -> c_int {
     let base = lua_gettop(l);
     push_boot(l, context);
     // The code lives in the context while Lua may raise.
-    let startup: &Option<Startup> = &*context.startup.as_ptr();
-    let Some(Startup { code, .. }) = startup else { return 0 };
+    let Some(Startup { code, .. }) = context.start().startup() else { return 0 };
     match &code.program {
         Program::Chunk(chunk) => {
             lua_pop(l, 1);
@@ -55,7 +54,7 @@ pub unsafe extern "C-unwind" fn set_up(l: *mut lua_State) -> c_int {
         }
         Program::Function(function) => {
             lua_remove(l, -2);
-            *context.started_from.borrow_mut() = Some(Started::Defined(Arc::clone(function)));
+            context.start().set_function(Started::Defined(Arc::clone(function)));
             let room = decode::count(function) + 8;
             luaL_checkstack(l, room, c"too many arguments".as_ptr());
             decode::push(l, function);
@@ -64,21 +63,18 @@ pub unsafe extern "C-unwind" fn set_up(l: *mut lua_State) -> c_int {
         Program::FirstArgument => lua_remove(l, -2),
     }
     let keeps_function = matches!(code.program, Program::FirstArgument);
-    let arguments =
-        context.startup.borrow_mut().as_mut().map(|startup| std::mem::take(&mut startup.arguments));
-    *context.arguments.borrow_mut() = arguments.unwrap_or_default();
-    let bytes: &[u8] = &*context.arguments.as_ptr();
+    let bytes = context.start().arguments();
     luaL_checkstack(l, decode::count(bytes) + 8, c"too many arguments".as_ptr());
     decode::push(l, bytes);
-    let arguments = context.arguments.take();
+    let arguments = context.start().take_arguments();
     if keeps_function {
         again::keep(l, context, base + 2, arguments);
     } else {
         drop(arguments);
     }
     let task = coroutine::spawn(l, context, lua_gettop(l) - base);
-    context.main_task.set(Some(task));
-    *context.startup.borrow_mut() = None;
+    context.ending().set_main(task);
+    context.start().end();
     0
 }
 
@@ -108,7 +104,7 @@ unsafe fn push_boot(l: *mut lua_State, context: &Context) {
     push_globals(l);
     raw_field(l, -1, c"require");
     lua_remove(l, -2);
-    match &context.process.host.settings.init {
+    match &context.process().host.settings.init {
         Some(module) => push_bytes(l, module),
         None => lua_pushnil(l),
     }

@@ -35,7 +35,7 @@ impl Object for ChannelObject {
 
 impl Drop for ChannelObject {
     fn drop(&mut self) {
-        self.context.scheduler.borrow_mut().drop_channel(self.id);
+        self.context.scheduler().drop_channel(self.id);
     }
 }
 
@@ -79,7 +79,7 @@ pub unsafe fn push(
     open: impl FnOnce(&mut Scheduler) -> ChannelId,
 ) {
     let channel = push_unopened(l, context, extra);
-    (*channel).id = open(&mut context.scheduler.borrow_mut());
+    (*channel).id = open(&mut context.scheduler());
 }
 
 /// Pushes a channel object that stands for no channel until the caller gives it one.
@@ -108,7 +108,7 @@ pub unsafe fn refuse_mailbox(
     channel: &ChannelObject,
     name: &str,
 ) {
-    let mailbox = context.scheduler.borrow().is_mailbox(channel.id);
+    let mailbox = context.scheduler_ref().is_mailbox(channel.id);
     if mailbox {
         raise_text(l, level, format!("cannot {name} on a mailbox channel"));
     }
@@ -131,7 +131,7 @@ pub unsafe fn store(
         set_companion(l, index);
         channel.has_companion.set(true);
     }
-    let ticket = context.scheduler.borrow_mut().reserve(channel.id);
+    let ticket = context.scheduler().reserve(channel.id);
     lua_pushvalue(l, value);
     lua_rawseti(l, -2, lua_Integer::from(ticket));
     lua_pop(l, 1);
@@ -182,7 +182,7 @@ unsafe extern "C-unwind" fn close(l: *mut lua_State) -> c_int {
     let context = Context::of(l);
     let channel = own(l, 1, "close");
     refuse_mailbox(l, context, 1, channel, "close");
-    context.scheduler.borrow_mut().close_channel(channel.id);
+    context.scheduler().close_channel(channel.id);
     0
 }
 

@@ -13,6 +13,7 @@ use crate::runtime::relations;
 use crate::runtime::signal::{CancelRequest, Signal};
 use crate::vm::api::*;
 use crate::vm::context::Context;
+use crate::vm::destinations;
 use crate::vm::error::{return_done, return_failure};
 use crate::vm::raise::raise_no_memory;
 use std::ffi::c_int;
@@ -43,7 +44,7 @@ unsafe fn on_destination(
 /// `process.terminate(dest)` (P-50, P-51). Of oneself it does not return.
 pub unsafe extern "C-unwind" fn terminate(l: *mut lua_State) -> c_int {
     let results = on_destination(l, "terminate", |context, destination| {
-        let process = context.resolve(destination)?;
+        let process = destinations::resolve(destination)?;
         allowed_on(context, &process, "terminate")?;
         if process.is_main() {
             Err(Failure::MainProcess)
@@ -72,17 +73,17 @@ pub unsafe extern "C-unwind" fn cancel(l: *mut lua_State) -> c_int {
         },
     };
     on_destination(l, "cancel", |context, destination| {
-        let process = context.resolve(destination)?;
+        let process = destinations::resolve(destination)?;
         allowed_on(context, &process, "cancel")?;
         let span = span?.map(|span| Duration::from_nanos(span.unsigned_abs()));
         if span.is_some() && process.is_main() {
             return Err(Failure::MainProcess);
         }
         // A request waits until the process reads it. A restricted caller pays for that; others are trusted with the number.
-        let charge = context.process.charge_elsewhere(COST + reason.map_or(0, <[u8]>::len))?;
+        let charge = context.process().charge_elsewhere(COST + reason.map_or(0, <[u8]>::len))?;
         let at = Timestamp::now();
         let request = CancelRequest {
-            from: context.process.pid.clone(),
+            from: context.process().pid.clone(),
             reason: reason.map(<[u8]>::to_vec),
             deadline: span.map(|span| at.plus(span)),
             at,
@@ -103,15 +104,15 @@ pub unsafe extern "C-unwind" fn cancel(l: *mut lua_State) -> c_int {
 pub unsafe extern "C-unwind" fn monitor(l: *mut lua_State) -> c_int {
     Context::with_memory(l);
     on_destination(l, "monitor", |context, destination| {
-        let process = context.resolve(destination)?;
+        let process = destinations::resolve(destination)?;
         allowed_on(context, &process, "monitor")?;
-        if process == context.process {
+        if process == *context.process() {
             return Err(Failure::MonitorSelf);
         }
-        if !relations::monitor(&context.process, &process) {
+        if !relations::monitor(context.process(), &process) {
             return Err(not_found(&process));
         }
-        context.monitored.borrow_mut().insert(process.id, process.pid.clone());
+        context.watched().monitor(process.id, process.pid.clone());
         Ok(())
     })
 }
@@ -122,7 +123,7 @@ pub unsafe extern "C-unwind" fn unmonitor(l: *mut lua_State) -> c_int {
         context.sort_mail();
         // An `exec` that waits for the process goes on watching it.
         let undo = |own: &Process, process: &Process| {
-            if !context.executing.borrow().contains_key(&process.id) {
+            if !context.watched().is_executing(process.id) {
                 relations::unmonitor(own, process);
             }
         };
@@ -135,9 +136,9 @@ pub unsafe extern "C-unwind" fn unmonitor(l: *mut lua_State) -> c_int {
 pub unsafe extern "C-unwind" fn link(l: *mut lua_State) -> c_int {
     Context::with_memory(l);
     on_destination(l, "link", |context, destination| {
-        let process = context.resolve(destination)?;
+        let process = destinations::resolve(destination)?;
         allowed_on(context, &process, "link")?;
-        if relations::link(&context.process, &process) { Ok(()) } else { Err(not_found(&process)) }
+        if relations::link(context.process(), &process) { Ok(()) } else { Err(not_found(&process)) }
     })
 }
 
@@ -158,9 +159,9 @@ fn undo_relation(
     undo: impl FnOnce(&Process, &Process),
     forget: impl FnOnce(&[u8]),
 ) -> Result<(), Failure> {
-    match context.resolve(destination) {
+    match destinations::resolve(destination) {
         Ok(process) => {
-            undo(&context.process, &process);
+            undo(context.process(), &process);
             forget(process.pid.as_bytes());
         }
         Err(Failure::ProcessNotFound(_)) => forget(destination),

@@ -21,7 +21,7 @@ pub unsafe extern "C-unwind" fn spawn(l: *mut lua_State) -> c_int {
 /// `passes()` of `coroutine.lua`: whether a wait can be passed on to what has resumed the running coroutine.
 #[cfg(feature = "luajit")]
 pub unsafe extern "C-unwind" fn passes(l: *mut lua_State) -> c_int {
-    let passes = can_yield(l) && Context::of(l).chain.running() == l;
+    let passes = can_yield(l) && Context::of(l).chain().running() == l;
     lua_pushboolean(l, c_int::from(passes));
     1
 }

@@ -26,7 +26,7 @@ unsafe extern "C-unwind" fn get(l: *mut lua_State) -> c_int {
         return return_failure(l, Failure::EmptyContextKey);
     }
     // The values live as long as the process.
-    match Context::of(l).process.values.get(key) {
+    match Context::of(l).process().values.get(key) {
         Some(bytes) => decode::push(l, bytes),
         None => return_failure(l, Failure::ContextKeyNotFound(key.to_vec())),
     }
@@ -34,7 +34,7 @@ unsafe extern "C-unwind" fn get(l: *mut lua_State) -> c_int {
 
 /// `ctx.all()`: a new table of copies.
 unsafe extern "C-unwind" fn all(l: *mut lua_State) -> c_int {
-    let values = &Context::of(l).process.values;
+    let values = &Context::of(l).process().values;
     luaL_checkstack(l, 8, std::ptr::null());
     lua_createtable(l, 0, values.len() as c_int);
     for (key, bytes) in values.iter() {

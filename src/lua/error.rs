@@ -36,7 +36,7 @@ pub unsafe fn fill(l: *mut lua_State) {
 pub unsafe extern "C-unwind" fn missing_method(l: *mut lua_State) -> c_int {
     let context = Context::of(l);
     let method = String::from_utf8_lossy(to_bytes(l, 1).unwrap_or_default()).into_owned();
-    let failure = Failure::NoMethod { entry: context.process.entry().to_string(), method };
+    let failure = Failure::NoMethod { entry: context.process().entry().to_string(), method };
     push(l, Arc::new(failure.into()));
     1
 }

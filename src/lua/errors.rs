@@ -125,7 +125,7 @@ unsafe fn finish(
         details,
         ..ErrorData::default()
     };
-    error.set_stack(&context.process.pid, traceback::of(l, 1));
+    error.set_stack(&context.process().pid, traceback::of(l, 1));
     push(l, Arc::new(error));
     1
 }
@@ -143,7 +143,7 @@ unsafe extern "C-unwind" fn wrap(l: *mut lua_State) -> c_int {
         None => {
             let message = copyable(l, to_bytes(l, 1).unwrap_or_default()).to_vec();
             let mut error = ErrorData { message, ..ErrorData::default() };
-            error.set_stack(&context.process.pid, traceback::of(l, 1));
+            error.set_stack(&context.process().pid, traceback::of(l, 1));
             error
         }
     };

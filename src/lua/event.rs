@@ -44,7 +44,7 @@ pub unsafe fn push(l: *mut lua_State, context: &Context, place: usize) {
 
 unsafe fn push_end(l: *mut lua_State, context: &Context, record: &ExitRecord, kind: &CStr) {
     // The form is that of now: what runs meanwhile may change it.
-    let wrapped = context.wrapped.get();
+    let wrapped = context.is_wrapped();
     begin(l, kind, &record.from, 5);
     time::push(l, record.at);
     set_raw_field(l, -2, c"at");

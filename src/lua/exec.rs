@@ -47,8 +47,8 @@ pub unsafe fn exec_with(l: *mut lua_State, receiver: c_int, plan: &Plan) -> c_in
 second_half!(exec_again, executed);
 
 unsafe fn executed(l: *mut lua_State, context: &Context, _: usize, done: Done) -> c_int {
-    if let Some(Case::Receive(channel)) = context.finished_cases.borrow().first() {
-        context.scheduler.borrow_mut().close_private(*channel);
+    if let Some(Case::Receive(channel)) = context.waits().finished().first() {
+        context.scheduler().close_private(*channel);
     }
     let Done::Event(place) = done else {
         wait::raise_failure(l, context);
@@ -82,7 +82,7 @@ pub unsafe extern "C-unwind" fn wait_for_children(l: *mut lua_State) -> c_int {
     let span = limit_at(l, 1, "process.wait");
     wait::enter(l, context);
     let looks_only = span.is_some_and(|span| span <= 0);
-    let alone = context.process.with_relations(|relations| {
+    let alone = context.process().with_relations(|relations| {
         relations.awaits_children |= relations.children > 0 && !looks_only;
         relations.children == 0
     });

@@ -56,8 +56,7 @@ pub unsafe fn push_required(l: *mut lua_State, name: &[u8]) -> bool {
 
 /// Puts loaders of the entry's imports into the table on top (H-8).
 pub unsafe fn set(l: *mut lua_State, context: &Context) {
-    let startup: &Option<crate::vm::startup::Startup> = &*context.startup.as_ptr();
-    let Some(startup) = startup else { return };
+    let Some(startup) = context.start().startup() else { return };
     if startup.code.imports.is_empty() || lua_type(l, -1) != LUA_TTABLE {
         return;
     }
@@ -73,7 +72,7 @@ pub unsafe fn set(l: *mut lua_State, context: &Context) {
 unsafe extern "C-unwind" fn load_import(l: *mut lua_State) -> c_int {
     let target = to_bytes(l, lua_upvalueindex(1)).unwrap_or_default();
     luaL_checkstack(l, 8, ptr::null());
-    let text_only = Context::of_state(l).process.host.settings.restricted;
+    let text_only = Context::of_state(l).process().host.settings.restricted;
     let found =
         headroom::unlimited(l, || entry::checked(target).and_then(|target| import(l, target, text_only)));
     let code = match found {
@@ -82,10 +81,10 @@ unsafe extern "C-unwind" fn load_import(l: *mut lua_State) -> c_int {
     };
     // The code lives in the context while Lua may raise.
     let context = Context::of_state(l);
-    context.importing.borrow_mut().push(code);
+    context.start().import(code);
     lua_pushcclosure(l, run_import, 0);
     let status = lua_pcall(l, 0, 1, 0);
-    context.importing.borrow_mut().pop();
+    context.start().imported();
     if status != LUA_OK {
         lua_error(l);
     }
@@ -95,7 +94,7 @@ unsafe extern "C-unwind" fn load_import(l: *mut lua_State) -> c_int {
 /// Finds the code of an import.
 unsafe fn import(l: *mut lua_State, target: &str, text_only: bool) -> Result<Code, Failure> {
     let code = code::find(l, target, text_only)?;
-    if Context::of_state(l).process.host.settings.libraries.contain(code.needs()) {
+    if Context::of_state(l).process().host.settings.libraries.contain(code.needs()) {
         Ok(code)
     } else {
         Err(Failure::CannotSend { what: "function", place: format!("import {target}") })
@@ -104,8 +103,7 @@ unsafe fn import(l: *mut lua_State, target: &str, text_only: bool) -> Result<Cod
 
 /// Runs the chunk that is being imported.
 unsafe extern "C-unwind" fn run_import(l: *mut lua_State) -> c_int {
-    let importing = Context::of_state(l).importing.as_ptr();
-    let Some(code) = (*importing).last() else { return 0 };
+    let Some(code) = Context::of_state(l).start().importing() else { return 0 };
     match &code.program {
         Program::Chunk(chunk) => {
             if load(l, chunk, c"=entry", c"b") != LUA_OK {

@@ -6,7 +6,6 @@ use crate::executor::code;
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::standard;
-use crate::vm::startup::Startup;
 use std::ffi::{CStr, c_int, c_void};
 use std::ptr;
 
@@ -156,8 +155,7 @@ pub unsafe fn into_spawned(l: *mut lua_State, context: &Context) {
 
 /// Gives `package`, which is on top, the paths of the spawner (H-5).
 unsafe fn set_paths(l: *mut lua_State, context: &Context) {
-    let startup: &Option<Startup> = &*context.startup.as_ptr();
-    let Some(startup) = startup else { return };
+    let Some(startup) = context.start().startup() else { return };
     for (name, path) in [(c"path", &startup.path), (c"cpath", &startup.cpath)] {
         if let Some(path) = path {
             push_bytes(l, path);

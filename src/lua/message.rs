@@ -110,7 +110,7 @@ pub unsafe fn push_payload(l: *mut lua_State, message: &MessageObject, index: c_
 
 /// Pushes what `msg:payload()` returns: as [`push_payload`], in the form that the process has chosen (P-64).
 pub unsafe fn push_result(l: *mut lua_State, message: &MessageObject, index: c_int) {
-    if message.context.wrapped.get() {
+    if message.context.is_wrapped() {
         push_wrapped(l, message, index);
     } else {
         push_payload(l, message, index);

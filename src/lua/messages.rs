@@ -45,12 +45,12 @@ pub unsafe extern "C-unwind" fn send(l: *mut lua_State) -> c_int {
         // Encoding may raise; nothing is borrowed meanwhile.
         let payload = context.encoder().encode(l, 3, count - 2, Origin::Argument(3))?;
         let needs = Needs::of(&payload);
-        context.with_destination(destination, |process| {
+        context.destinations().with(destination, |process| {
             if !process.taker().takes(needs) {
                 return Ok(Some(process.taker().clone()));
             }
-            let message =
-                Envelope::message(&context.process.pid, topic, payload).map_err(|_| Failure::OutOfMemory)?;
+            let message = Envelope::message(&context.process().pid, topic, payload)
+                .map_err(|_| Failure::OutOfMemory)?;
             process.deliver(message).map(|()| None).map_err(|undelivered| process.failure(undelivered))
         })
     });
@@ -89,7 +89,7 @@ unsafe fn push_view(l: *mut lua_State, context: &Context, place: lua_Integer, id
 /// `process.inbox()` (P-40).
 pub unsafe extern "C-unwind" fn inbox(l: *mut lua_State) -> c_int {
     let context = Context::of(l);
-    let id = context.scheduler.borrow().inbox();
+    let id = context.scheduler_ref().inbox();
     push_view(l, context, INBOX, id);
     1
 }
@@ -97,8 +97,8 @@ pub unsafe extern "C-unwind" fn inbox(l: *mut lua_State) -> c_int {
 /// `process.events()` (P-41).
 pub unsafe extern "C-unwind" fn events(l: *mut lua_State) -> c_int {
     let context = Context::of(l);
-    let id = context.scheduler.borrow().events();
-    context.process.with_relations(|relations| relations.reads_events = true);
+    let id = context.scheduler_ref().events();
+    context.process().with_relations(|relations| relations.reads_events = true);
     push_view(l, context, EVENTS, id);
     1
 }
@@ -118,16 +118,16 @@ pub unsafe extern "C-unwind" fn listen(l: *mut lua_State) -> c_int {
         return return_failure(l, failure);
     }
     push_views(l);
-    let known = context.scheduler.borrow().listening(topic, message);
+    let known = context.scheduler_ref().listening(topic, message);
     if let Some(listening) = known.transpose() {
         return push_listener(l, listening);
     }
     let channel = channel::push_unopened(l, context, 2 * topic.len());
     // Finalizers may have run until here, and opened topics; not from here on, and nothing raises once the topic is open.
-    let place = place_of_listener(context.scheduler.borrow().next_place());
+    let place = place_of_listener(context.scheduler_ref().next_place());
     lua_pushvalue(l, -1);
     lua_rawseti(l, -3, place);
-    let listening = context.scheduler.borrow_mut().listen(topic, message);
+    let listening = context.scheduler().listen(topic, message);
     if let Ok(Listening { id, new: true, .. }) = listening {
         (*channel).id = id;
         return 1;
@@ -185,7 +185,7 @@ pub unsafe extern "C-unwind" fn unlisten(l: *mut lua_State) -> c_int {
     };
     let context = Context::of(l);
     context.sort_mail();
-    let closed = context.scheduler.borrow_mut().unlisten(own.id);
+    let closed = context.scheduler().unlisten(own.id);
     match closed {
         Ok(number) => {
             // The next `listen` gives another channel.

@@ -80,13 +80,13 @@ pub fn short_name(name: &[u8]) -> Option<&'static CStr> {
 
 /// `process.pid()` (P-5).
 unsafe extern "C-unwind" fn pid(l: *mut lua_State) -> c_int {
-    push_bytes(l, Context::of(l).process.pid.as_bytes());
+    push_bytes(l, Context::of(l).process().pid.as_bytes());
     1
 }
 
 /// `process.id()` (P-8).
 unsafe extern "C-unwind" fn id(l: *mut lua_State) -> c_int {
-    let entry = Context::of(l).process.entry();
+    let entry = Context::of(l).process().entry();
     headroom::unlimited(l, || push_bytes(l, entry.as_bytes()));
     1
 }

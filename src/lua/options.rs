@@ -9,11 +9,11 @@ use std::ffi::c_int;
 /// `process.get_options()` (P-60).
 pub unsafe extern "C-unwind" fn get_options(l: *mut lua_State) -> c_int {
     let context = Context::of(l);
-    let traps = context.process.with_relations(|relations| relations.trap_links);
+    let traps = context.process().with_relations(|relations| relations.trap_links);
     lua_createtable(l, 0, 2);
     lua_pushboolean(l, c_int::from(traps));
     set_raw_field(l, -2, c"trap_links");
-    lua_pushboolean(l, c_int::from(context.wrapped.get()));
+    lua_pushboolean(l, c_int::from(context.is_wrapped()));
     set_raw_field(l, -2, c"wrapped");
     1
 }
@@ -44,10 +44,10 @@ pub unsafe extern "C-unwind" fn set_options(l: *mut lua_State) -> c_int {
     }
     let context = Context::of(l);
     if let Some(trap) = trap_links {
-        context.process.with_relations(|relations| relations.trap_links = trap);
+        context.process().with_relations(|relations| relations.trap_links = trap);
     }
     if let Some(wrapped) = wrapped {
-        context.wrapped.set(wrapped);
+        context.set_wrapped(wrapped);
     }
     lua_pushboolean(l, 1);
     1

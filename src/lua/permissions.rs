@@ -7,7 +7,7 @@ use crate::vm::context::Context;
 use std::sync::Arc;
 
 fn refusal(context: &Context, function: &'static str) -> Failure {
-    Failure::NotAllowed { host: context.process.host.name.to_string(), function }
+    Failure::NotAllowed { host: context.process().host.name.to_string(), function }
 }
 
 /// Whether the process may do this at all.
@@ -15,7 +15,7 @@ fn refusal(context: &Context, function: &'static str) -> Failure {
 /// # Errors
 /// It is restricted.
 pub fn allowed(context: &Context, function: &'static str) -> Result<(), Failure> {
-    if context.process.host.settings.restricted { Err(refusal(context, function)) } else { Ok(()) }
+    if context.process().host.settings.restricted { Err(refusal(context, function)) } else { Ok(()) }
 }
 
 /// Whether the process may do this to `target`: anything to itself and to what it has spawned.
@@ -24,7 +24,7 @@ pub fn allowed(context: &Context, function: &'static str) -> Result<(), Failure>
 /// It is restricted, and `target` is somebody else.
 pub fn allowed_on(context: &Context, target: &Arc<Process>, function: &'static str) -> Result<(), Failure> {
     let own =
-        Arc::ptr_eq(target, &context.process) || target.parent.as_ptr() == Arc::as_ptr(&context.process);
+        Arc::ptr_eq(target, context.process()) || target.parent.as_ptr() == Arc::as_ptr(context.process());
     if own { Ok(()) } else { allowed(context, function) }
 }
 
@@ -38,7 +38,7 @@ pub fn allowed_to_run(
     host: &str,
     function: &'static str,
 ) -> Result<(), Failure> {
-    let own_host = host == &*context.process.host.name;
+    let own_host = host == &*context.process().host.name;
     if own_host && reference.is_some_and(|reference| entry::definition(reference).is_some()) {
         return Ok(());
     }

@@ -69,11 +69,11 @@ unsafe extern "C-unwind" fn register(l: *mut lua_State) -> c_int {
     let scope = check_scope(l, 3, "register");
     let context = Context::with_memory(l);
     let result = scope.and_then(|()| {
-        if context.process.realm.is_closing() {
+        if context.process().realm.is_closing() {
             return Err(Failure::CannotStart("the program is ending".into()));
         }
         let process = match pid {
-            None => Arc::clone(&context.process),
+            None => Arc::clone(context.process()),
             Some(pid) if !looks_like_pid(pid) => return Err(Failure::InvalidPid(pid.to_vec())),
             Some(pid) => directory::find(pid).ok_or_else(|| Failure::ProcessNotFound(pid.to_vec()))?,
         };

@@ -147,7 +147,7 @@ unsafe extern "C-unwind" fn load_text(l: *mut lua_State) -> c_int {
 unsafe extern "C-unwind" fn require(l: *mut lua_State) -> c_int {
     let name = super::arguments::string(l, 1, "require");
     // LuaJIT loads `ffi` by itself when it meets a 64-bit number: that does not grant it.
-    let granted = Context::of_state(l).process.host.settings.libraries;
+    let granted = Context::of_state(l).process().host.settings.libraries;
     let refused = Libraries::named(name).is_some_and(|library| !granted.contain(library));
     if !refused && super::imports::push_required(l, name) {
         return 1;

@@ -54,12 +54,12 @@ unsafe fn select_now(l: *mut lua_State, context: &Context, keys: &Keys) -> c_int
     // From here to the end of the wait nothing allocates in Lua.
     context.sort_mail();
     collect_cases(l, context, count);
-    let ready = context.scheduler.borrow_mut().poll(&context.cases.borrow());
+    let ready = context.scheduler().poll(&context.waits().cases());
     if ready.is_none() && !default {
-        let cases = context.cases.borrow().clone();
+        let cases = context.waits().cases().clone();
         return wait::wait(l, context, cases, None, select_again, waited);
     }
-    std::mem::swap(&mut *context.finished_cases.borrow_mut(), &mut *context.cases.borrow_mut());
+    context.waits().finish_select();
     let Some((case, finish)) = ready else {
         release_unsent(context, usize::MAX);
         forget_unsent(l, context, usize::MAX);
@@ -162,7 +162,7 @@ unsafe fn store_values(l: *mut lua_State, context: &Context, count: c_int) {
 
 /// Fills `context.cases`.
 unsafe fn collect_cases(l: *mut lua_State, context: &Context, count: c_int) {
-    let mut cases = context.cases.borrow_mut();
+    let mut cases = context.waits().cases();
     cases.clear();
     for position in 1..=lua_Integer::from(count) {
         lua_rawgeti(l, CASES, position);
@@ -186,20 +186,20 @@ unsafe fn collect_cases(l: *mut lua_State, context: &Context, count: c_int) {
 
 /// Gives the tickets of sends that were not taken back, if the scheduler has not done so.
 fn release_unsent(context: &Context, taken: usize) {
-    for (position, case) in context.finished_cases.borrow().iter().enumerate() {
+    for (position, case) in context.waits().finished().iter().enumerate() {
         if let Case::Send(id, ticket) = *case
             && position != taken
         {
-            context.scheduler.borrow_mut().release(id, ticket);
+            context.scheduler().release(id, ticket);
         }
     }
 }
 
 /// Forgets the values of sends that were not taken.
 unsafe fn forget_unsent(l: *mut lua_State, context: &Context, taken: usize) {
-    let count = context.finished_cases.borrow().len();
+    let count = context.waits().finished().len();
     for position in 0..count {
-        let case = context.finished_cases.borrow().get(position).copied();
+        let case = context.waits().finished().get(position).copied();
         if let Some(Case::Send(_, ticket)) = case
             && position != taken
         {
@@ -269,9 +269,9 @@ unsafe fn finish_select(l: *mut lua_State, context: &Context, case: usize, done:
     forget_unsent(l, context, case);
     let sent = matches!(done, Done::Sent);
     if matches!(done, Done::SendOnClosed) {
-        let case_sent = context.finished_cases.borrow().get(case).copied();
+        let case_sent = context.waits().finished().get(case).copied();
         if let Some(Case::Send(id, ticket)) = case_sent {
-            context.scheduler.borrow_mut().release(id, ticket);
+            context.scheduler().release(id, ticket);
             push_channel(l, case);
             channel::forget(l, -1, ticket);
         }

@@ -18,7 +18,7 @@ pub unsafe fn push_received(l: *mut lua_State, context: &Context, index: c_int, 
         Done::Stored(ticket) => {
             push_stored(l, index, ticket);
             if let Some(channel) = object::get::<ChannelObject>(l, index) {
-                context.scheduler.borrow_mut().release(channel.id, ticket);
+                context.scheduler().release(channel.id, ticket);
             }
         }
         Done::Fired(at) => time::push(l, at),
@@ -53,10 +53,10 @@ pub unsafe extern "C-unwind" fn receive(l: *mut lua_State) -> c_int {
 
 #[inline(always)]
 unsafe fn receive_now(l: *mut lua_State, context: &Context, channel: ChannelId, span: Option<i64>) -> c_int {
-    let mut received = context.scheduler.borrow_mut().try_receive(channel);
-    if received.is_none() && context.process.mailbox.has_mail() {
+    let mut received = context.scheduler().try_receive(channel);
+    if received.is_none() && context.process().mailbox.has_mail() {
         context.sort_mail();
-        received = context.scheduler.borrow_mut().try_receive(channel);
+        received = context.scheduler().try_receive(channel);
     }
     match received {
         Some(received) => {
@@ -115,14 +115,14 @@ pub unsafe extern "C-unwind" fn send(l: *mut lua_State) -> c_int {
     let span = time::time_out_at(l, count, 3, "channel:send");
     wait::enter(l, context);
     let ticket = store(l, context, 1, channel, 2);
-    let sending = context.scheduler.borrow_mut().try_send(channel.id, ticket);
+    let sending = context.scheduler().try_send(channel.id, ticket);
     match sending {
         Sending::Done => sent(l, context, 0, Done::Sent),
         Sending::MustWait if span != Some(0) => send_later(l, context, channel.id, ticket, span),
         refused => {
             forget(l, 1, ticket);
-            context.scheduler.borrow_mut().release(channel.id, ticket);
-            context.finished_cases.borrow_mut().clear();
+            context.scheduler().release(channel.id, ticket);
+            context.waits().finished_mut().clear();
             let closed = refused == Sending::Closed;
             sent(l, context, 0, if closed { Done::SendOnClosed } else { Done::Elapsed })
         }
@@ -147,7 +147,7 @@ second_half!(send_again, sent);
 unsafe fn sent(l: *mut lua_State, context: &Context, _: usize, done: Done) -> c_int {
     if !matches!(done, Done::Sent) {
         // Only a send that has waited has a case, and its value is still with the channel.
-        let waited = context.finished_cases.borrow_mut().pop();
+        let waited = context.waits().finished_mut().pop();
         if let Some(Case::Send(_, ticket)) = waited {
             forget(l, 1, ticket);
         }

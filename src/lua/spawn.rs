@@ -179,7 +179,7 @@ unsafe fn prepare(
     if !host.settings.libraries.contain(code.needs()) {
         return Err(Failure::CannotSend { what: "function", place: "argument 1".into() });
     }
-    let values = plan.values_over(&context.process.values);
+    let values = plan.values_over(&context.process().values);
     if values.values().any(|bytes| !host.taker.takes(Needs::of(bytes))) {
         let host = host.name.to_string();
         return Err(Failure::CannotSendTo { what: "function", place: "context".into(), host });
@@ -191,7 +191,7 @@ unsafe fn prepare(
 impl Order {
     /// Starts the process, or hands its first messages to the live owner of its name.
     fn carry_out(self, context: &Context, way: Way, plan: &Plan) -> Result<Spawned, Failure> {
-        let parent = &context.process;
+        let parent = context.process();
         if parent.realm.is_closing() {
             return Err(Failure::CannotStart("the program is ending".into()));
         }
@@ -234,21 +234,21 @@ impl Order {
         }
         let mut executed_on = None;
         if way.executed {
-            let channel = context.scheduler.borrow_mut().open_private();
-            context.executing.borrow_mut().insert(child.id, channel);
+            let channel = context.scheduler().open_private();
+            context.watched().execute(child.id, channel);
             relations::monitor(parent, &child);
             executed_on = Some(channel);
         }
         if way.monitored {
             relations::monitor(parent, &child);
-            context.monitored.borrow_mut().insert(child.id, child.pid.clone());
+            context.watched().monitor(child.id, child.pid.clone());
         }
         if way.linked {
             relations::link(parent, &child);
         }
         if let Err(error) = start::start(&child, self.startup) {
-            context.monitored.borrow_mut().remove(&child.id);
-            context.executing.borrow_mut().remove(&child.id);
+            context.watched().unmonitor(child.id);
+            context.watched().take_executing(child.id);
             relations::unmonitor(parent, &child);
             relations::unlink(parent, &child);
             exit::never_started(&child);

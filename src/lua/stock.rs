@@ -79,12 +79,12 @@ unsafe fn seed_random(l: *mut lua_State) {
 /// spends all its time in C, where nothing can interrupt it.
 unsafe extern "C-unwind" fn collectgarbage(l: *mut lua_State) -> c_int {
     let context = Context::of_state(l);
-    if context.interruptible.get() {
+    if context.leaving().is_open() {
         wait::leave_if_over(l, context);
     }
     match to_bytes(l, 1) {
-        Some(b"stop") => context.collector_stopped.set(true),
-        Some(b"restart") => context.collector_stopped.set(false),
+        Some(b"stop") => context.set_collector_stopped(true),
+        Some(b"restart") => context.set_collector_stopped(false),
         _ => {}
     }
     let count = lua_gettop(l);

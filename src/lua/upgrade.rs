@@ -27,18 +27,18 @@ pub unsafe extern "C-unwind" fn upgrade(l: *mut lua_State) -> c_int {
     };
     luaL_checkstack(l, 12, std::ptr::null());
     let context = Context::with_memory(l);
-    if context.process.is_main() {
+    if context.process().is_main() {
         return return_failure(l, Failure::MainProcess);
     }
-    if context.closing.get() || context.runs_finalizer(l) {
+    if context.is_closing() || context.runs_finalizer(l) {
         crate::vm::raise::raise_failure(l, 1, Failure::WaitInFinalizer);
     }
     let result = headroom::unlimited(l, || prepare(l, context, reference));
     raise_no_memory(l, &result);
     match result {
         Ok((entry, startup)) => {
-            context.process.set_entry(&entry);
-            *context.upgrade.borrow_mut() = Some(startup);
+            context.process().set_entry(&entry);
+            context.start().upgrade_to(startup);
             drop(entry);
             // SAFETY: code of a spawned process that is not being closed runs inside a step.
             interrupt::leave(l, context)
@@ -62,9 +62,9 @@ unsafe fn prepare(
     }
     let entry = match reference {
         Some(reference) => entry::checked(reference)?.to_owned(),
-        None => context.process.entry().to_string(),
+        None => context.process().entry().to_string(),
     };
-    let defined = match (reference, &*context.started_from.borrow()) {
+    let defined = match (reference, context.start().function()) {
         (None, Some(Started::Defined(function))) => Some(Arc::clone(function)),
         _ => None,
     };
@@ -72,15 +72,15 @@ unsafe fn prepare(
         _ if own => Code::of_first_argument(),
         Some(function) => Code::of_defined_function(function),
         None => {
-            allowed_to_run(context, Some(&entry), &context.process.host.name, "upgrade")?;
-            code::find(l, &entry, context.process.host.settings.restricted)?
+            allowed_to_run(context, Some(&entry), &context.process().host.name, "upgrade")?;
+            code::find(l, &entry, context.process().host.settings.restricted)?
         }
     };
     let first = if own { 1 } else { 2 };
     let (count, origin) = ((lua_gettop(l) - first + 1).max(0), Origin::Argument(first));
     let arguments = context.encoder().encode(l, first, count, origin)?;
     let arguments = reserve::owned(arguments).ok_or(Failure::OutOfMemory)?;
-    let host = &context.process.host;
+    let host = &context.process().host;
     if !host.taker.takes(Needs::of(&arguments)) {
         return Err(context.encoder().refusal_by(l, first, count, origin, host.taker.clone()));
     }

@@ -35,7 +35,7 @@ const CROWDED: Duration = Duration::from_millis(1);
 const LONGEST_REST: u32 = 1024;
 
 /// What one waiter knows of its last waits.
-pub struct Patience {
+pub struct AdaptiveSpin {
     /// How long they took, in nanoseconds: a mean in which every wait counts for a quarter.
     expected: Cell<u32>,
     /// For so many waits it does not look out.
@@ -44,14 +44,14 @@ pub struct Patience {
     next_rest: Cell<u32>,
 }
 
-impl Default for Patience {
+impl Default for AdaptiveSpin {
     /// Expects nothing; the first answer that comes soon changes that.
     fn default() -> Self {
-        Patience { expected: Cell::new(MOST), rest: Cell::new(0), next_rest: Cell::new(1) }
+        AdaptiveSpin { expected: Cell::new(MOST), rest: Cell::new(0), next_rest: Cell::new(1) }
     }
 }
 
-impl Patience {
+impl AdaptiveSpin {
     /// Waits until `arrived`: looks out for as long as that is likely to help, and not beyond the deadline, then calls
     /// `sleep`, once, which may return early.
     pub fn wait(&self, deadline: Option<Instant>, mut arrived: impl FnMut() -> bool, sleep: impl FnOnce()) {
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn who_has_been_answered_late_does_not_look_out_for_long() {
-        let patience = Patience::default();
+        let patience = AdaptiveSpin::default();
         assert_eq!(patience.limit(), Duration::from_nanos(LEAST.into()));
         patience.learn(Duration::from_micros(20));
         assert!(patience.limit() > Duration::from_micros(100));
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn early_answers_make_good_for_a_late_one() {
-        let patience = Patience::default();
+        let patience = AdaptiveSpin::default();
         patience.learn(LATER);
         patience.learn(Duration::from_micros(20));
         assert_eq!(patience.limit(), Duration::from_nanos(MOST.into()));
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn who_meets_a_crowd_sleeps_at_once_ever_more_often() {
-        let patience = Patience::default();
+        let patience = AdaptiveSpin::default();
         let looks =
             || (0..40).filter(|_| !patience.rests()).inspect(|_| patience.met(true)).collect::<Vec<_>>();
         assert_eq!(looks(), [0, 2, 5, 10, 19, 36]);
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn sleeps_only_if_nothing_has_arrived() {
-        let patience = Patience::default();
+        let patience = AdaptiveSpin::default();
         patience.wait(None, || true, || panic!("it was there"));
         let mut slept = false;
         patience.wait(None, || false, || slept = true);
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn does_not_look_out_beyond_the_deadline() {
-        let patience = Patience::default();
+        let patience = AdaptiveSpin::default();
         let (mut looks, mut slept) = (0, false);
         patience.wait(
             Some(Instant::now()),

@@ -1,7 +1,7 @@
 //! The threads of thread hosts. One whose process is gone waits a second for another process: making and ending a thread costs
 //! about as much as all that a short process does.
 
-use super::spin::Patience;
+use super::spin::AdaptiveSpin;
 use super::staff;
 use parking_lot::{Condvar, Mutex};
 use std::io;
@@ -57,7 +57,7 @@ pub(super) fn rouse() {
 
 fn serve(stack: usize, work: Work) {
     let place = Arc::new(Place { stack, work: Mutex::new(None), given: Condvar::new() });
-    let patience = Patience::default();
+    let patience = AdaptiveSpin::default();
     let mut next = Some(work);
     while let Some(work) = next {
         work();
@@ -67,7 +67,7 @@ fn serve(stack: usize, work: Work) {
 
 impl Place {
     /// The next work of the calling thread; none if nobody has any, or if enough others wait.
-    fn wait(self: &Arc<Self>, patience: &Patience) -> Option<Work> {
+    fn wait(self: &Arc<Self>, patience: &AdaptiveSpin) -> Option<Work> {
         {
             let mut spares = SPARES.lock();
             if spares.len() >= SPARE || staff::is_dismissed() {

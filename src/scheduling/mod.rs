@@ -16,6 +16,6 @@ mod waiting;
 pub use alarms::Stopped;
 pub use channel::{Received, Sending, Ticket};
 pub use ids::{ChannelId, TaskId, WaiterId};
-pub use mail::Mail;
+pub use mail::{Mail, Stamped};
 pub use scheduler::{Case, Cases, Completion, Event, Finish, Owner, Scheduler};
 pub use views::Listening;

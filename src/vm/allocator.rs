@@ -58,7 +58,7 @@ pub unsafe fn open_state(context: &Context) -> *mut lua_State {
     if l.is_null() {
         return l;
     }
-    context.vm_allocates.set(true);
+    context.let_vm_allocate();
     let data = ptr::from_ref(context).cast_mut().cast::<c_void>();
     if lua_cpcall(l, lead, data) != LUA_OK {
         lua_close(l);
@@ -69,7 +69,7 @@ pub unsafe fn open_state(context: &Context) -> *mut lua_State {
 
 /// Has the limit of the process looked at in each cycle of the collector.
 pub unsafe fn watch(l: *mut lua_State, context: &Context) {
-    if context.vm_allocates.get() && context.process.limits.memory != 0 {
+    if context.vm_allocates() && context.process().limits.memory != 0 {
         push_guard(l, cycle_ends);
         lua_pop(l, 1);
     }
@@ -78,13 +78,13 @@ pub unsafe fn watch(l: *mut lua_State, context: &Context) {
 /// A cycle of the collector: looks, and sees to it that the next one does.
 unsafe extern "C-unwind" fn cycle_ends(l: *mut lua_State) -> c_int {
     let Some(context) = Context::find(l) else { return 0 };
-    if context.closing.get() {
+    if context.is_closing() {
         return 0;
     }
     watch(l, context);
     count(l, context);
     // Not raised here: the cycle may end where compiled code is left, and LuaJIT does not survive an error there.
-    if !context.memory.has_room(0) && context.interruptible.get() && lua_gethook(l).is_none() {
+    if !context.memory().has_room(0) && context.leaving().is_open() && lua_gethook(l).is_none() {
         lua_sethook(l, Some(raise_if_over), LUA_MASKCOUNT, 1);
     }
     0
@@ -103,7 +103,7 @@ unsafe extern "C-unwind" fn raise_if_over(l: *mut lua_State, _: *mut lua_Debug) 
 
 /// The process waits: whether it has more memory than it may, garbage apart.
 pub unsafe fn is_over_limit(l: *mut lua_State, context: &Context) -> bool {
-    if !context.vm_allocates.get() || context.process.limits.memory == 0 {
+    if !context.vm_allocates() || context.process().limits.memory == 0 {
         return false;
     }
     unsafe extern "C-unwind" fn collect(l: *mut lua_State) -> c_int {
@@ -113,17 +113,17 @@ pub unsafe fn is_over_limit(l: *mut lua_State, context: &Context) -> bool {
         0
     }
     count(l, context);
-    if !context.memory.has_room(0) && collector_runs(l) == 1 {
+    if !context.memory().has_room(0) && collector_runs(l) == 1 {
         // LuaJIT passes on what finalizers raise, that of this page too.
         if protected(l, collect) != LUA_OK {
             lua_pop(l, 1);
         }
         count(l, context);
     }
-    !context.memory.has_room(0)
+    !context.memory().has_room(0)
 }
 
 unsafe fn count(l: *mut lua_State, context: &Context) {
     let used = (lua_gc(l, LUA_GCCOUNT, 0) as usize) << 10 | lua_gc(l, LUA_GCCOUNTB, 0) as usize;
-    context.memory.set_counted(used);
+    context.memory().set_counted(used);
 }

@@ -5,6 +5,8 @@
 //! on the C stack, so that its frames must not be jumped over. From a stranger an error is raised instead.
 
 use super::api::*;
+#[cfg(feature = "luajit")]
+use crate::platform::CStack;
 use std::cell::Cell;
 use std::ptr;
 
@@ -28,6 +30,11 @@ pub struct Chain {
     top: Cell<*const Link>,
     /// How many of them a coroutine has resumed that a C module had resumed.
     strangers: Cell<u32>,
+    /// How many coroutines the library's own `resume` and `wrap` have resumed inside each other.
+    depth: Cell<u32>,
+    /// The C stack of the thread that runs the process. Spawned states only.
+    #[cfg(feature = "luajit")]
+    stack: Cell<CStack>,
 }
 
 impl Default for Chain {
@@ -37,6 +44,9 @@ impl Default for Chain {
             running: Cell::new(ptr::null_mut()),
             top: Cell::new(ptr::null()),
             strangers: Cell::new(0),
+            depth: Cell::new(0),
+            #[cfg(feature = "luajit")]
+            stack: Cell::default(),
         }
     }
 }
@@ -69,6 +79,30 @@ impl Chain {
     #[inline(always)]
     pub fn set_running(&self, co: *mut lua_State) {
         self.running.set(co);
+    }
+
+    /// How many coroutines the library's own `resume` and `wrap` have resumed inside each other.
+    #[inline(always)]
+    pub fn depth(&self) -> u32 {
+        self.depth.get()
+    }
+
+    /// So many coroutines are resumed inside each other now.
+    #[inline(always)]
+    pub fn set_depth(&self, depth: u32) {
+        self.depth.set(depth);
+    }
+
+    /// The calling thread runs the process from now on.
+    #[cfg(feature = "luajit")]
+    pub fn set_stack(&self, stack: CStack) {
+        self.stack.set(stack);
+    }
+
+    /// Bytes that are left of the C stack of the thread that runs the process.
+    #[cfg(feature = "luajit")]
+    pub fn stack_left(&self) -> usize {
+        self.stack.get().remaining()
     }
 
     /// No stranger has resumed anything that the library has resumed in turn.

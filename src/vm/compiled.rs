@@ -58,10 +58,10 @@ pub unsafe fn look(context: &Context, interrupted: Interrupted) -> Code {
         return Code::NotCompiled;
     }
     // The collector stands still while a finalizer runs.
-    let in_finalizer = collector_runs(context.chain.main()) == 0 && !context.collector_stopped.get();
+    let in_finalizer = collector_runs(context.chain().main()) == 0 && !context.is_collector_stopped();
     let own = !in_finalizer
-        && context.chain.has_no_strangers()
-        && context.chain.has_resumed(|co| is_frame_of(co, interrupted.stack));
+        && context.chain().has_no_strangers()
+        && context.chain().has_resumed(|co| is_frame_of(co, interrupted.stack));
     if own { Code::Own } else { Code::OfOthers }
 }
 

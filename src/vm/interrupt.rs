@@ -57,8 +57,8 @@ unsafe fn on_signal(interrupted: Interrupted) -> bool {
     let Some(context) = context.as_ref() else {
         return false;
     };
-    let doomed = context.process.is_doomed();
-    if context.interruptible.get() {
+    let doomed = context.process().is_doomed();
+    if context.leaving().is_open() {
         if doomed {
             stop(context, interrupted);
         } else if pool::is_asked_to_give_way() {
@@ -71,9 +71,9 @@ unsafe fn on_signal(interrupted: Interrupted) -> bool {
 /// Lua 5.4: the hook belongs to the coroutine that runs; if the one that it was set on has not noticed, to any.
 #[cfg(feature = "lua54")]
 unsafe fn stop(context: &Context, _: Interrupted) {
-    let running = context.chain.running();
+    let running = context.chain().running();
     if has_hook(running) {
-        context.census.each(|co| lua_sethook(co, Some(on_count), LUA_MASKCOUNT, 1));
+        context.census().each(|co| lua_sethook(co, Some(on_count), LUA_MASKCOUNT, 1));
     }
     lua_sethook(running, Some(on_count), LUA_MASKCOUNT, 1);
 }
@@ -81,16 +81,15 @@ unsafe fn stop(context: &Context, _: Interrupted) {
 /// LuaJIT: the hook belongs to the whole state. Taking it away first repairs a dispatch table that was being changed.
 #[cfg(feature = "luajit")]
 unsafe fn stop(context: &Context, interrupted: Interrupted) {
-    let l = context.chain.main();
+    let l = context.chain().main();
     lua_sethook(l, None, 0, 0);
     lua_sethook(l, Some(on_count), LUA_MASKCOUNT, 1);
     match compiled::look(context, interrupted) {
         compiled::Code::Own => {
-            context.interruptible.set(false);
-            context.left_compiled.set(true);
-            frame::leave(&context.frame);
+            context.leaving().leave_compiled();
+            frame::leave(context.leaving().frame());
         }
-        compiled::Code::OfOthers if context.process.is_abandoned() => signal::sleep_for_ever(),
+        compiled::Code::OfOthers if context.process().is_abandoned() => signal::sleep_for_ever(),
         _ => {}
     }
 }
@@ -103,7 +102,7 @@ unsafe fn has_hook(l: *mut lua_State) -> bool {
 /// The hook.
 unsafe extern "C-unwind" fn on_count(l: *mut lua_State, _: *mut lua_Debug) {
     let Some(context) = Context::find(l) else { return };
-    if context.interruptible.get() && !context.stays.get() && context.is_over() {
+    if context.leaving().is_open() && !context.leaving().stays() && context.is_over() {
         // SAFETY: the thread is inside a step.
         leave(l, context);
     }
@@ -115,13 +114,13 @@ unsafe extern "C-unwind" fn on_count(l: *mut lua_State, _: *mut lua_Debug) {
 /// # Safety
 /// `l` runs, inside a step of a spawned process that is over.
 pub unsafe fn leave(l: *mut lua_State, context: &Context) -> ! {
-    if context.chain.may_be_left(l) {
-        context.interruptible.set(false);
+    if context.chain().may_be_left(l) {
+        context.leaving().close();
         // SAFETY: a step runs on top of the entry frame.
-        frame::leave(&context.frame);
+        frame::leave(context.leaving().frame());
     }
     insist(l, context);
-    let text = if context.upgrade.borrow().is_some() { c"process upgraded" } else { c"process terminated" };
+    let text = if context.start().is_upgrading() { c"process upgraded" } else { c"process terminated" };
     lua_pushstring(l, text.as_ptr());
     lua_error(l)
 }
@@ -131,7 +130,7 @@ unsafe fn insist(l: *mut lua_State, context: &Context) {
     let set = |l| lua_sethook(l, Some(on_count), LUA_MASKCOUNT, 1);
     set(l);
     #[cfg(feature = "lua54")]
-    set(context.chain.running());
+    set(context.chain().running());
     #[cfg(feature = "luajit")]
     let _ = context;
 }
@@ -139,8 +138,8 @@ unsafe fn insist(l: *mut lua_State, context: &Context) {
 /// Brings a state into order after a jump, so that it can be closed. `false`: that is not possible.
 #[cfg(feature = "lua54")]
 pub unsafe fn repair(context: &Context) -> bool {
-    context.chain.forget();
-    lua_sethook(context.chain.main(), None, 0, 0);
+    context.chain().forget();
+    lua_sethook(context.chain().main(), None, 0, 0);
     true
 }
 
@@ -159,12 +158,12 @@ pub unsafe fn repair(context: &Context) -> bool {
         set_compiler(l, false);
         0
     }
-    let l = context.chain.main();
-    context.chain.forget();
+    let l = context.chain().main();
+    context.chain().forget();
     lua_sethook(l, None, 0, 0);
     lua_settop(l, 0);
     lua_gc(l, LUA_GCSTOP, 0);
-    let repaired = !context.left_compiled.replace(false) || protected(l, run_compiled_loop) == LUA_OK;
+    let repaired = !context.leaving().take_left_compiled() || protected(l, run_compiled_loop) == LUA_OK;
     lua_settop(l, 0);
     repaired
 }

@@ -32,7 +32,7 @@ pub unsafe fn open(l: *mut lua_State) -> std::io::Result<()> {
     let main = main_thread(l);
     let libraries = super::standard::libraries_of_main(l);
     let context = Box::new(Context::new(program::open_main(libraries)?));
-    context.chain.begin(main);
+    context.chain().begin(main);
     set_context(l, Box::into_raw(context));
     Ok(())
 }
@@ -40,13 +40,13 @@ pub unsafe fn open(l: *mut lua_State) -> std::io::Result<()> {
 /// Ends the main process whose state closes.
 unsafe fn close(context: &Context) {
     context.forget_all_monitored();
-    program::close_main(&context.process);
+    program::close_main(context.process());
 }
 
 /// First step of the end. In the severed child of a fork the state is a copy of one whose main process lives on elsewhere.
 unsafe extern "C-unwind" fn state_closes(l: *mut lua_State) -> c_int {
     if let Some(context) = context_of(l)
-        && !context.closing.replace(true)
+        && !context.close()
         && !platform::fork::is_severed()
     {
         close(context);
@@ -79,7 +79,7 @@ unsafe extern "C" fn allocate_at_end(
     new: usize,
 ) -> *mut std::ffi::c_void {
     let &Remains { allocator, data, context } = &*remains.cast::<Remains>();
-    let state = (*context).chain.main() as usize;
+    let state = (*context).chain().main() as usize;
     // For a block that does not exist yet, `old` is no size.
     let last = new == 0 && !block.is_null() && (block as usize..block as usize + old).contains(&state);
     let given = allocator(data, block, old, new);
@@ -107,8 +107,7 @@ const ROUNDS: u32 = 10;
 unsafe extern "C-unwind" fn state_has_closed(l: *mut lua_State) -> c_int {
     if let Some(context) = context_of(l) {
         // The first round was that of `state_closes`.
-        let round = context.round.get() + 1;
-        context.round.set(round);
+        let round = context.count_round();
         if round + 1 < ROUNDS {
             release_at_end(l, context);
             return 0;

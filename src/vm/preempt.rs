@@ -17,19 +17,19 @@ const RETRY: i32 = 1000;
 
 /// In the signal handler, while code of the process runs: sets the hook.
 pub unsafe fn ask(context: &Context) {
-    let l = hooked_by(context, context.chain.running());
-    let between = cfg!(feature = "lua54") && l == context.chain.main();
+    let l = hooked_by(context, context.chain().running());
+    let between = cfg!(feature = "lua54") && l == context.chain().main();
     if !between && lua_gethook(l).is_none() {
-        context.pause.hook(l, Some(give_way));
+        context.pause().hook(l, Some(give_way));
     }
 }
 
 /// The hook. A coroutine inherits the hook of the one that has made it; there it was not asked for.
 unsafe extern "C-unwind" fn give_way(l: *mut lua_State, _: *mut lua_Debug) {
     let Some(context) = Context::find(l) else { return };
-    let pause = &context.pause;
+    let pause = context.pause();
     let asked = pause.is_hooked(hooked_by(context, l));
-    let own = asked && context.interruptible.get() && context.chain.running() == l;
+    let own = asked && context.leaving().is_open() && context.chain().running() == l;
     if own && !can_yield(l) {
         lua_sethook(l, Some(give_way), LUA_MASKCOUNT, RETRY);
         return;
@@ -47,5 +47,5 @@ unsafe extern "C-unwind" fn give_way(l: *mut lua_State, _: *mut lua_Debug) {
 
 /// Where a hook for the coroutine `l` is set.
 fn hooked_by(context: &Context, l: *mut lua_State) -> *mut lua_State {
-    if cfg!(feature = "luajit") { context.chain.main() } else { l }
+    if cfg!(feature = "luajit") { context.chain().main() } else { l }
 }

@@ -37,7 +37,7 @@ pub fn prepare() {
 /// For the allocator of the state, on its thread.
 #[cold]
 pub unsafe fn tell(context: &Context) {
-    let l = context.chain.running();
+    let l = context.chain().running();
     if let Some(&Some(offset)) = JIT_BASE.get()
         && !l.is_null()
     {

@@ -34,19 +34,19 @@ pub fn kept_count(context: &Context) -> usize {
 }
 
 fn kind_of(context: &Context) -> &'static Kind {
-    context.kind.get().unwrap_or(&NAMES.stock)
+    context.names().kind().unwrap_or(&NAMES.stock)
 }
 
 /// Keeps what a state has now: before any code of the user's runs, or when `require` first loads the library. May raise.
 pub unsafe fn anchor(l: *mut lua_State, context: &Context) {
     let top = lua_gettop(l);
-    let settings = &context.process.host.settings;
-    let kind = if context.process.is_main() {
+    let settings = &context.process().host.settings;
+    let kind = if context.process().is_main() {
         &NAMES.stock
     } else {
         headroom::unlimited(l, || names::kind_of_spawned(l, settings.libraries, settings.restricted))
     };
-    context.kind.set(Some(kind));
+    context.names().set_kind(kind);
     lua_createtable(l, kind.kept.len() as c_int, 0);
     let kept = lua_gettop(l);
     // What the fields are looked up in: the loaded modules, the globals, and the table that the last one stood in.
@@ -133,7 +133,7 @@ pub unsafe fn libraries_of_main(l: *mut lua_State) -> Libraries {
 
 /// What the state of the context keeps, read at first use. Runs no Lua code, allocates nothing in the state.
 unsafe fn kept(l: *mut lua_State, context: &Context) -> &Kept {
-    context.kept.get_or_init(|| {
+    context.names().kept(|| {
         let mut kept = Kept::default();
         push_kept(l);
         for (position, &place) in (1..).zip(&kind_of(context).kept) {
@@ -151,7 +151,7 @@ unsafe fn kept(l: *mut lua_State, context: &Context) -> &Kept {
 /// Whether the value on top is what the interpreter or this library made for this name, and not what a main script has put in
 /// its place. A spawned state keeps its own before any other code has run in it.
 unsafe fn is_stock(l: *mut lua_State, context: &Context, place: usize) -> bool {
-    if !context.process.is_main() || lua_type(l, -1) != LUA_TFUNCTION {
+    if !context.process().is_main() || lua_type(l, -1) != LUA_TFUNCTION {
         return true;
     }
     match (lua_tocfunction(l, -1), NAMES.list[place].function) {
@@ -323,7 +323,7 @@ pub unsafe fn push_named(l: *mut lua_State, context: &Context, text: &[u8]) -> b
     let Some(&place) = NAMES.by_text.get(text) else {
         return false;
     };
-    if !context.process.host.settings.libraries.contain(NAMES.list[place].library) {
+    if !context.process().host.settings.libraries.contain(NAMES.list[place].library) {
         return false;
     }
     push_place(l, context, place);

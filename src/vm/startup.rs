@@ -3,6 +3,7 @@
 use crate::runtime::entry::DEFAULT_METHOD;
 use crate::runtime::libraries::Libraries;
 use crate::runtime::needs::Needs;
+use std::cell::RefCell;
 use std::sync::Arc;
 
 /// Everything a new process begins with.
@@ -74,5 +75,103 @@ impl Code {
             Program::Function(bytes) => Needs::of(bytes).libraries,
             _ => Libraries::NONE,
         }
+    }
+}
+
+/// The beginning of a process, while it is under way, and the part of it that stays.
+#[derive(Default)]
+pub struct Start {
+    /// What the process begins with, while it is set up.
+    startup: RefCell<Option<Startup>>,
+    /// Encoded arguments of `main`, while they are decoded.
+    arguments: RefCell<Vec<u8>>,
+    /// The function that the process was started from; none if it runs a chunk.
+    function: RefCell<Option<Started>>,
+    /// The entries that are being imported.
+    importing: RefCell<Vec<Code>>,
+    /// The process is to go on with this in a new state.
+    upgrade: RefCell<Option<Startup>>,
+}
+
+impl Start {
+    /// The process begins with this.
+    pub fn begin(&self, startup: Startup) {
+        *self.startup.borrow_mut() = Some(startup);
+    }
+
+    /// What the process begins with, while it is set up. Lua may raise meanwhile.
+    ///
+    /// # Safety
+    /// The reference ends before [`Start::end`] and [`Start::arguments`] are called.
+    pub unsafe fn startup(&self) -> Option<&Startup> {
+        (*self.startup.as_ptr()).as_ref()
+    }
+
+    /// The encoded arguments of `main`, kept here while they are decoded, which may raise.
+    ///
+    /// # Safety
+    /// The reference ends before [`Start::take_arguments`] is called.
+    pub unsafe fn arguments(&self) -> &[u8] {
+        let arguments =
+            self.startup.borrow_mut().as_mut().map(|startup| std::mem::take(&mut startup.arguments));
+        *self.arguments.borrow_mut() = arguments.unwrap_or_default();
+        &*self.arguments.as_ptr()
+    }
+
+    /// The arguments are decoded.
+    pub fn take_arguments(&self) -> Vec<u8> {
+        self.arguments.take()
+    }
+
+    /// The process is set up.
+    pub fn end(&self) {
+        *self.startup.borrow_mut() = None;
+    }
+
+    /// The process was started from this function.
+    pub fn set_function(&self, function: Started) {
+        *self.function.borrow_mut() = Some(function);
+    }
+
+    /// The function that the process was started from; none if it runs a chunk. It is set once.
+    ///
+    /// # Safety
+    /// The reference ends before [`Start::set_function`] is called.
+    pub unsafe fn function(&self) -> Option<&Started> {
+        (*self.function.as_ptr()).as_ref()
+    }
+
+    /// An entry is going to be imported: its code, which stays until [`Start::imported`].
+    pub fn import(&self, code: Code) {
+        self.importing.borrow_mut().push(code);
+    }
+
+    /// The code of the entry that is being imported.
+    ///
+    /// # Safety
+    /// The reference ends before [`Start::import`] or [`Start::imported`] is called. The code that runs meanwhile may import others:
+    /// the reference is not used after that.
+    pub unsafe fn importing(&self) -> Option<&Code> {
+        (*self.importing.as_ptr()).last()
+    }
+
+    /// The entry that was imported last is there.
+    pub fn imported(&self) {
+        self.importing.borrow_mut().pop();
+    }
+
+    /// The process is to go on with this in a new state.
+    pub fn upgrade_to(&self, startup: Startup) {
+        *self.upgrade.borrow_mut() = Some(startup);
+    }
+
+    /// True if the process is to go on in a new state.
+    pub fn is_upgrading(&self) -> bool {
+        self.upgrade.borrow().is_some()
+    }
+
+    /// What the process is to go on with in a new state.
+    pub fn take_upgrade(&self) -> Option<Startup> {
+        self.upgrade.borrow_mut().take()
     }
 }

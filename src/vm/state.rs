@@ -20,21 +20,21 @@ unsafe extern "C" fn allocate(data: *mut c_void, block: *mut c_void, old: usize,
 unsafe fn resize(context: &Context, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
     let may_be_coroutine = match block.is_null() {
         true => old == LUA_TTHREAD as usize,
-        false => new == 0 && context.census.may_hold(old),
+        false => new == 0 && context.census().may_hold(old),
     };
     if may_be_coroutine {
         return reallocate_coroutine(context, block, old, new);
     }
-    context.memory.reallocate(block, old, new)
+    context.memory().reallocate(block, old, new)
 }
 
 /// As [`allocate`]. The block may be a stack that overflows.
 #[cfg(feature = "luajit")]
 #[inline(always)]
 unsafe fn resize(context: &Context, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
-    context.memory.reallocate_by(block, old, new, || match new > traceback::LARGEST_STACK {
+    context.memory().reallocate_by(block, old, new, || match new > traceback::LARGEST_STACK {
         true => resize_stack(context, block, old, new),
-        false => context.memory.resize(block, old, new),
+        false => context.memory().resize(block, old, new),
     })
 }
 
@@ -44,11 +44,11 @@ unsafe fn resize(context: &Context, block: *mut c_void, old: usize, new: usize) 
 #[inline(never)]
 unsafe fn reallocate_coroutine(context: &Context, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
     if !block.is_null() {
-        context.census.remove(block);
+        context.census().remove(block);
     }
-    let given = context.memory.reallocate(block, old, new);
+    let given = context.memory().reallocate(block, old, new);
     if !given.is_null() {
-        context.census.add(given, new);
+        context.census().add(given, new);
     }
     given
 }
@@ -59,7 +59,7 @@ unsafe fn reallocate_coroutine(context: &Context, block: *mut c_void, old: usize
 #[inline(never)]
 unsafe fn resize_stack(context: &Context, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
     traceback::note_growth(context, block as usize, old);
-    context.memory.resize(block, old, new)
+    context.memory().resize(block, old, new)
 }
 
 /// What the memory of a context calls with itself when it refuses something.
@@ -89,20 +89,20 @@ const OF_ITS_OWN: usize = 2 << 10;
 /// The context stays where it is until [`close`].
 pub unsafe fn open(context: &Context) -> Option<*mut lua_State> {
     let data = ptr::from_ref(context).cast_mut().cast::<c_void>();
-    let born_with = context.process.host.born_with();
+    let born_with = context.process().host.born_with();
     if born_with > 0 {
-        context.memory.make_room(born_with + OF_ITS_OWN);
+        context.memory().make_room(born_with + OF_ITS_OWN);
     }
     #[cfg(feature = "lua54")]
     let l = lua_newstate(allocate, data);
     #[cfg(feature = "luajit")]
     let l = if super::allocator::can_be_given() {
         super::refusal::prepare();
-        context.memory.refuse_by(tell_refusal);
+        context.memory().refuse_by(tell_refusal);
         // LuaJIT crashes when it is refused memory in the middle of that.
-        context.memory.insist(true);
+        context.memory().insist(true);
         let l = lua_newstate(allocate, data);
-        context.memory.insist(false);
+        context.memory().insist(false);
         l
     } else {
         super::allocator::open_state(context)
@@ -111,8 +111,8 @@ pub unsafe fn open(context: &Context) -> Option<*mut lua_State> {
         return None;
     }
     #[cfg(feature = "lua54")]
-    context.census.begin(l);
-    context.chain.begin(l);
+    context.census().begin(l);
+    context.chain().begin(l);
     Some(l)
 }
 
@@ -121,12 +121,12 @@ pub unsafe fn open(context: &Context) -> Option<*mut lua_State> {
 /// # Safety
 /// Nothing of the state is used afterwards, and none of its code is running.
 pub unsafe fn close(context: &Context) {
-    let l = context.chain.end();
-    context.closing.set(true);
+    let l = context.chain().end();
+    context.close();
     // Finalizers run, under the limit that the process has had; an error in one of them hurts nobody.
-    context.memory.set_limit(context.process.limits.memory);
-    context.memory.raise_limit(FOR_THE_END);
-    context.memory.close();
+    context.memory().set_limit(context.process().limits.memory);
+    context.memory().raise_limit(FOR_THE_END);
+    context.memory().close();
     lua_settop(l, 0);
     lua_close(l);
 }

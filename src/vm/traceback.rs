@@ -38,19 +38,19 @@ fn without_mere_header(text: Vec<u8>) -> Vec<u8> {
 
 /// The traceback of a managed coroutine that has failed.
 pub unsafe fn of_ended(l: *mut lua_State, context: &Context, co: *mut lua_State) -> Vec<u8> {
-    let noted = context.failed.take();
+    let noted = context.traces().take_failed();
     if noted.is_empty() { of_failed(l, context, co, 0) } else { noted }
 }
 
 /// Keeps the frames of a plain coroutine that has just failed, with its error on top.
 pub unsafe fn keep_failed(l: *mut lua_State, context: &Context, co: *mut lua_State) {
     let text = of_failed(l, context, co, 0);
-    context.passed.replace(text);
+    context.traces().note_passed(text);
 }
 
 /// A plain coroutine could not be resumed: there are no frames to keep.
 pub fn keep_none(context: &Context) {
-    context.passed.borrow_mut().clear();
+    context.traces().clear_passed();
 }
 
 /// The message handler of managed coroutines: notes the stack and leaves the error as it is.
@@ -58,7 +58,7 @@ pub fn keep_none(context: &Context) {
 pub unsafe extern "C-unwind" fn note_failure(l: *mut lua_State) -> c_int {
     let context = Context::of_state(l);
     let text = of_failed(l, context, l, 1);
-    context.failed.replace(text);
+    context.traces().note_failed(text);
     lua_settop(l, 1);
     1
 }
@@ -75,11 +75,11 @@ pub const LARGEST_STACK: usize = 65536 * 8;
 pub unsafe fn note_growth(context: &Context, block: usize, size: usize) {
     /// Words of a `lua_State` that there are in every build, several of which point into its stack.
     const WORDS: usize = 11;
-    let co = context.chain.running();
-    if context.interruptible.get()
+    let co = context.chain().running();
+    if context.leaving().is_open()
         && (0..WORDS).any(|word| (block..block + size).contains(&co.cast::<usize>().add(word).read()))
     {
-        context.overflowed.replace(of(co, 0));
+        context.traces().note_overflowed(of(co, 0));
     }
 }
 
@@ -87,8 +87,8 @@ pub unsafe fn note_growth(context: &Context, block: usize, size: usize) {
 #[cfg(feature = "luajit")]
 pub unsafe fn of_overflow(context: &Context, text: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     const TEXT: &[u8] = b"stack overflow";
-    let stack = context.overflowed.take();
-    if text != TEXT || !context.failed.borrow().is_empty() {
+    let stack = context.traces().take_overflowed();
+    if text != TEXT || context.traces().has_failed() {
         return None;
     }
     let line =
@@ -103,7 +103,7 @@ unsafe fn of_failed(l: *mut lua_State, context: &Context, co: *mut lua_State, le
     let mut level = level;
     if passes_on(l, co, level) {
         level += 1;
-        let inner = context.passed.take();
+        let inner = context.traces().take_passed();
         if !inner.is_empty() {
             text = inner;
         }

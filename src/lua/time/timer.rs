@@ -101,7 +101,7 @@ unsafe extern "C-unwind" fn timer_channel(l: *mut lua_State) -> c_int {
 /// `t:stop()` (T-26).
 unsafe extern "C-unwind" fn timer_stop(l: *mut lua_State) -> c_int {
     let id = receiver::<TimerObject>(l, 1, "stop").0;
-    let stopped = Context::of(l).scheduler.borrow_mut().stop_timer(id);
+    let stopped = Context::of(l).scheduler().stop_timer(id);
     lua_pushboolean(l, c_int::from(stopped.prevented()));
     1
 }
@@ -113,7 +113,7 @@ unsafe extern "C-unwind" fn timer_reset(l: *mut lua_State) -> c_int {
         Ok(length) => length,
         Err(failure) => return return_failure(l, failure),
     };
-    let prevented = Context::with_memory(l).scheduler.borrow_mut().reset_timer(id, instant_after(length));
+    let prevented = Context::with_memory(l).scheduler().reset_timer(id, instant_after(length));
     lua_pushboolean(l, c_int::from(prevented));
     1
 }
@@ -138,7 +138,7 @@ unsafe extern "C-unwind" fn ticker_channel(l: *mut lua_State) -> c_int {
 /// `t:stop()` (T-28).
 unsafe extern "C-unwind" fn ticker_stop(l: *mut lua_State) -> c_int {
     let id = receiver::<TickerObject>(l, 1, "stop").0;
-    let stopped = Context::of(l).scheduler.borrow_mut().stop_timer(id);
+    let stopped = Context::of(l).scheduler().stop_timer(id);
     lua_pushboolean(l, c_int::from(stopped.pending));
     1
 }

@@ -5,7 +5,7 @@ use super::shared::Pool;
 use super::task::Step;
 use super::worker_slot::WorkerSlot;
 use crate::platform;
-use crate::runtime::spin::Patience;
+use crate::runtime::spin::AdaptiveSpin;
 use crate::runtime::staff;
 use crossbeam::deque::{Steal, Worker as Queue};
 use std::cell::Cell;
@@ -43,7 +43,7 @@ pub struct Worker {
     taken: Cell<u32>,
     streak: Cell<u32>,
     /// How long it looks out for work before it sleeps.
-    patience: Patience,
+    patience: AdaptiveSpin,
 }
 
 /// Calls `act` with the worker that the calling thread is, if it is one of this pool.
@@ -95,7 +95,7 @@ pub fn work(pool: &'static Pool, slot: &'static WorkerSlot) {
         queue,
         taken: Cell::new(0),
         streak: Cell::new(0),
-        patience: Patience::default(),
+        patience: AdaptiveSpin::default(),
     };
     WORKER.with(|own| own.set(&worker));
     pool.alarms.watch();

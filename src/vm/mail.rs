@@ -1,0 +1,170 @@
+//! The mail of a process on its way from the mailbox to the code that takes it.
+
+use super::collector::collector_runs;
+use super::context::Context;
+use crate::runtime::envelope::Envelope;
+use crate::runtime::pid;
+use crate::runtime::signal::{ExitRecord, Signal};
+use crate::runtime::{directory, relations};
+use crate::scheduling::{ChannelId, Event};
+use std::sync::Arc;
+
+impl Context {
+    /// Keeps an envelope that the code of the process gets, to be decoded: its place, for [`Context::kept`] and
+    /// [`Context::take_kept`].
+    pub fn keep(&self, envelope: Envelope) -> usize {
+        self.process().envelope_left(&envelope);
+        self.weigh_charges();
+        // Decoding that has raised leaves its envelope behind. What is there unless a finalizer runs was left so.
+        // SAFETY: the state is open, and this is its thread.
+        if !self.decoding().is_empty() && unsafe { collector_runs(self.chain().main()) } == 1 {
+            self.take_kept(0);
+        }
+        if self.is_limited() {
+            self.memory().reweigh(0, envelope.size());
+        }
+        self.decoding().push(envelope)
+    }
+
+    /// The envelope kept at this place.
+    ///
+    /// # Safety
+    /// The reference ends before `take_kept` with this place or a lower one.
+    pub unsafe fn kept<'a>(&self, place: usize) -> Option<&'a Envelope> {
+        self.decoding().get(place)
+    }
+
+    /// Takes the envelope from this place, and forgets what was left behind above it.
+    pub fn take_kept(&self, place: usize) -> Option<Envelope> {
+        if self.is_limited() {
+            self.memory().reweigh(self.decoding().size_from(place), 0);
+        }
+        self.decoding().take(place)
+    }
+
+    /// There is a limit to the memory of the process, so that what its values keep outside its state is weighed.
+    fn is_limited(&self) -> bool {
+        self.process().limits.memory != 0
+    }
+
+    /// What others keep for the process counts towards its memory as it is now, on a restricted host.
+    pub fn weigh_charges(&self) {
+        if self.process().host.settings.restricted {
+            self.memory().set_charged(self.process().charged() + self.scheduler_ref().mail_weight());
+        }
+    }
+
+    /// Takes what has arrived out of the mailbox and gives it to the views it belongs to.
+    pub fn sort_mail(&self) {
+        self.weigh_charges();
+        if !self.process().mailbox.has_mail() {
+            return;
+        }
+        for envelope in self.process().mailbox.take() {
+            match envelope.as_signal() {
+                None => self.scheduler().route_message(envelope),
+                Some(signal) if self.concerns_us(signal) => {
+                    self.scheduler().route_event(envelope);
+                }
+                Some(signal) => {
+                    self.process().envelope_left(&envelope);
+                    // A broken link that is to be raised.
+                    if let Signal::LinkFailed(record) = signal
+                        && self.take_link(record)
+                    {
+                        let stamped = self.scheduler().stamp(envelope);
+                        self.watched().push_link_failure(stamped);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether a signal is an event, and the relation behind it still stands.
+    fn concerns_us(&self, signal: &Signal) -> bool {
+        match signal {
+            Signal::Cancel(_) => true,
+            Signal::Exit(record) => {
+                let executing = self.watched().take_executing(record.id);
+                if let Some(channel) = executing {
+                    let event = Envelope::signal(Signal::Exit(Arc::clone(record)));
+                    self.process().charge(event.size());
+                    self.scheduler().route_private(channel, event);
+                }
+                self.watched().unmonitor(record.id)
+            }
+            Signal::Childless => {
+                // It may have spawned others since, even before it has begun to wait.
+                let awaits = self.watched().childless().is_some();
+                let alone = self.process().with_relations(|relations| {
+                    relations.awaits_children |= awaits && relations.children > 0;
+                    relations.children == 0
+                });
+                if alone && let Some(channel) = self.watched().childless() {
+                    self.watched().set_childless(None);
+                    let mut scheduler = self.scheduler();
+                    scheduler.close_channel(channel);
+                    scheduler.drop_channel(channel);
+                }
+                false
+            }
+            Signal::LinkDown(record) => self.take_link(record),
+            Signal::LinkFailed(_) => false,
+        }
+    }
+
+    fn take_link(&self, record: &ExitRecord) -> bool {
+        self.process().with_relations(|relations| relations.links.remove(&record.id)).is_some()
+    }
+
+    /// A context for the same process with other code: what has arrived and what it watches go over (P-57).
+    pub fn renewed(&self) -> Context {
+        let next = Context::new(Arc::clone(self.process()));
+        next.watched().set_monitored(self.watched().take_monitored());
+        next.set_wrapped(self.is_wrapped());
+        let mail = self.scheduler().take_mail();
+        for envelope in mail {
+            let is_message = envelope.as_signal().is_none();
+            let mut scheduler = next.scheduler();
+            if is_message { scheduler.route_message(envelope) } else { scheduler.route_event(envelope) }
+        }
+        next
+    }
+
+    /// The channel that closes when the process has no children left.
+    pub fn childless_channel(&self) -> ChannelId {
+        let channel = self.watched().childless().unwrap_or_else(|| self.scheduler().open_channel(0));
+        self.watched().set_childless(Some(channel));
+        channel
+    }
+
+    /// After `unmonitor`: no EXIT of this process can be received any more.
+    pub fn forget_monitored(&self, pid: &[u8]) {
+        self.watched().unmonitor_pid(pid);
+        self.retract(Event::Exit, pid);
+    }
+
+    /// The process ends: those that it monitored need not remember it any longer.
+    pub fn forget_all_monitored(&self) {
+        for (id, _) in self.watched().take_monitored() {
+            if let Some(process) = directory::get(id) {
+                relations::unmonitor(self.process(), &process);
+            }
+        }
+    }
+
+    fn retract(&self, event: Event, pid: &[u8]) {
+        let retracted = self.scheduler().retract(event, pid);
+        if let Some(envelope) = retracted {
+            self.process().envelope_left(&envelope);
+        }
+    }
+
+    /// After `unlink`: no LINK_DOWN of this process can be received, and its failure is not raised.
+    pub fn forget_linked(&self, pid: &[u8]) {
+        let broken = self.process().with_relations(|relations| pid::remove(&mut relations.links, pid));
+        drop(broken);
+        self.retract(Event::LinkDown, pid);
+        self.watched().retract_link_failure(pid);
+    }
+}
