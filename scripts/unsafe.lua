@@ -1,7 +1,7 @@
 -- Checks what every `unsafe fn` of src/ says of itself. Run from the project folder: lua5.4 scripts/unsafe.lua [FOLDER]
 --
--- Its doc comment has a section "# Safety" with at least a line of text. If a `lua_State` is among its parameters, the comment
--- also has the two fixed lines that src/vm/mod.rs explains:
+-- Its doc comment has a section "# Safety" with at least a line of text. If a `lua_State` is among its parameters,
+-- the comment also has the two fixed lines that src/vm/mod.rs explains:
 --
 --     /// Stack: +1
 --     /// Raises: never | memory | any
