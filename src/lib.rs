@@ -7,7 +7,6 @@
 //! The entry points that Lua's `require` calls are at the end of this page. Lua's all-in-one loader finds those of the
 //! submodules in the same library.
 #![warn(missing_docs)]
-#![cfg_attr(test, allow(dead_code))]
 
 #[cfg(not(any(feature = "lua54", feature = "luajit")))]
 compile_error!("choose the VM: --features lua54 or --features luajit");
@@ -16,19 +15,15 @@ compile_error!("the module is built for one VM: either lua54 or luajit");
 
 pub mod calendar;
 pub mod codec;
-#[cfg(not(test))]
 mod executor;
-#[cfg(not(test))]
 #[allow(clippy::undocumented_unsafe_blocks)]
 mod lua;
 mod platform;
 pub mod runtime;
 pub mod scheduling;
-#[cfg(not(test))]
 mod vm;
 pub mod wire;
 
-#[cfg(not(test))]
 pub use entry_points::*;
 
 #[cfg(not(test))]
@@ -36,7 +31,6 @@ pub use entry_points::*;
 static ALLOCATOR: platform::reserve::Allocator = platform::reserve::Allocator;
 
 /// What `require` calls.
-#[cfg(not(test))]
 mod entry_points {
     use crate::lua::{faces, install, modules};
     use crate::platform;

@@ -381,5 +381,4 @@ fn offset_in_name(name: &[u8]) -> i32 {
 }
 
 #[cfg(test)]
-#[path = "parse_tests.rs"]
 mod tests;

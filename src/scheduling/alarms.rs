@@ -161,5 +161,4 @@ fn next_tick(due: Instant, interval: NonZeroU64, now: Instant) -> Option<Instant
 }
 
 #[cfg(test)]
-#[path = "alarms_tests.rs"]
 mod tests;

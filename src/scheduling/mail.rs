@@ -218,5 +218,4 @@ pub fn next_of(queue: &mut Queue) -> Option<Stamped> {
 }
 
 #[cfg(test)]
-#[path = "mail_tests.rs"]
 mod tests;

@@ -191,5 +191,4 @@ impl Scheduler {
 }
 
 #[cfg(test)]
-#[path = "views_tests.rs"]
 mod tests;

@@ -64,6 +64,8 @@ pub mod registry_field;
 pub mod standard;
 pub mod startup;
 pub mod state;
+#[cfg(test)]
+pub mod testing;
 pub mod traceback;
 pub mod traces;
 pub mod waits;

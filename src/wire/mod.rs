@@ -23,9 +23,7 @@
 
 pub mod output;
 pub mod plain;
-#[cfg(not(test))]
 pub mod strings;
-#[cfg(not(test))]
 pub mod tables;
 
 /// Bytes of the header.

@@ -197,3 +197,6 @@ fn first_line(node: &Node) -> usize {
         _ => node.line,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,6 @@
 //! `process.load` calls [`load`] and defines what that returns. Nothing here compiles, defines or starts anything.
 
 mod entries;
-#[cfg(test)]
-mod entries_tests;
 mod files;
 mod yaml;
 

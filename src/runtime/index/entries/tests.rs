@@ -1,7 +1,7 @@
 //! What index files with right, wrong and mutilated entries give.
 
-use super::entries::read;
-use super::*;
+use super::super::*;
+use super::read;
 use std::path::Path;
 
 fn index(text: &[u8]) -> Result<Index, String> {
