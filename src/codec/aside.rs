@@ -32,14 +32,14 @@ impl Encoder {
         let index = lua_absindex(l, index);
         // A limit of the process's memory must not raise.
         let context = Context::of_state(l);
-        let limit = context.memory().set_limit(0);
+        let limit = context.budget().set_limit(0);
         lua_checkstack(l, 4);
         self.aside.push((id, place));
         standard::push_kept(l);
         lua_pushvalue(l, index);
         lua_rawseti(l, -2, position(context, self.aside.len()));
         lua_pop(l, 1);
-        context.memory().set_limit(limit);
+        context.budget().set_limit(limit);
     }
 
     /// Fills in what was put aside, and what is put aside meanwhile.
@@ -76,9 +76,9 @@ impl Encoder {
             lua_rawseti(l, -2, position(context, number));
         }
         if self.aside.len() > FEW {
-            let limit = context.memory().set_limit(0);
+            let limit = context.budget().set_limit(0);
             shrink(l);
-            context.memory().set_limit(limit);
+            context.budget().set_limit(limit);
         }
         lua_pop(l, 1);
         self.aside.clear();

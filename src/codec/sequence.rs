@@ -76,10 +76,10 @@ impl Encoder {
         // A limit of the process's memory must not raise while functions are looked at. The collector need not be held: nothing
         // that runs it is called.
         self.functions = true;
-        let memory = Context::of_state(l).memory();
-        let limit = memory.set_limit(0);
+        let budget = Context::of_state(l).budget();
+        let limit = budget.set_limit(0);
         let result = self.encode_once(l, first, count, start);
-        memory.set_limit(limit);
+        budget.set_limit(limit);
         result.map(|()| self.out.finished())
     }
 

@@ -51,7 +51,7 @@ pub unsafe fn task_ended(
 unsafe fn end_with_error(l: *mut lua_State, context: &Context, co: *mut lua_State, status: c_int) {
     context.ending().set_coroutine(co, status);
     // What the process used up must not keep it from telling why.
-    context.memory().raise_limit(state::FOR_THE_END);
+    context.budget().raise_limit(state::FOR_THE_END);
     if protected(l, take_error) != LUA_OK {
         lua_pop(l, 1);
         end_as(context, Failure::OutOfMemory.into());

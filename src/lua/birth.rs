@@ -21,7 +21,7 @@ pub unsafe extern "C-unwind" fn set_up(l: *mut lua_State) -> c_int {
     let context = Context::of_state(l);
     #[cfg(feature = "luajit")]
     compiled::learn(l);
-    context.memory().set_limit(context.process().limits.memory);
+    context.budget().set_limit(context.process().limits.memory);
     context.memory().ask_by(headroom::on_memory_asks);
     context.weigh_charges();
     begin_collecting(l);

@@ -19,8 +19,8 @@ unsafe impl Send for Spare {}
 
 static SPARES: Mutex<Vec<Spare>> = Mutex::new(Vec::new());
 
-/// See the top of the page.
-pub struct Cradle {
+/// The piece of one state.
+pub struct Arena {
     start: Cell<*mut u8>,
     /// Bytes in all.
     size: Cell<usize>,
@@ -28,15 +28,15 @@ pub struct Cradle {
     taken: Cell<usize>,
 }
 
-impl Default for Cradle {
+impl Default for Arena {
     /// One without any room.
     fn default() -> Self {
-        Cradle { start: Cell::new(ptr::null_mut()), size: Cell::new(0), taken: Cell::new(0) }
+        Arena { start: Cell::new(ptr::null_mut()), size: Cell::new(0), taken: Cell::new(0) }
     }
 }
 
-impl Cradle {
-    /// Gives a cradle without room `size` bytes, if the system has them.
+impl Arena {
+    /// Gives an arena without room `size` bytes, if the system has them.
     pub fn make_room(&self, size: usize) {
         let spare = {
             let mut spares = SPARES.lock();
@@ -73,7 +73,7 @@ impl Cradle {
     }
 }
 
-impl Drop for Cradle {
+impl Drop for Arena {
     fn drop(&mut self) {
         let Some(start) = NonNull::new(self.start.get()) else { return };
         let mut spares = SPARES.lock();
@@ -93,28 +93,28 @@ mod tests {
 
     #[test]
     fn blocks_stand_side_by_side_until_the_room_is_used_up() {
-        let cradle = Cradle::default();
-        assert!(cradle.take(8).is_null() && !cradle.holds(ptr::null()));
-        cradle.make_room(1000);
-        let (first, second) = (cradle.take(40), cradle.take(952));
+        let arena = Arena::default();
+        assert!(arena.take(8).is_null() && !arena.holds(ptr::null()));
+        arena.make_room(1000);
+        let (first, second) = (arena.take(40), arena.take(952));
         assert_eq!(first as usize + 40, second as usize);
-        assert!(cradle.take(16).is_null());
-        let last = cradle.take(8);
+        assert!(arena.take(16).is_null());
+        let last = arena.take(8);
         assert_eq!(second as usize + 952, last as usize);
-        assert!(cradle.take(8).is_null());
-        assert!(cradle.holds(first) && cradle.holds(last));
+        assert!(arena.take(8).is_null());
+        assert!(arena.holds(first) && arena.holds(last));
         let outside = first.wrapping_add(1000);
-        assert!(!cradle.holds(outside) && !cradle.holds(first.wrapping_sub(1)));
+        assert!(!arena.holds(outside) && !arena.holds(first.wrapping_sub(1)));
     }
 
     #[test]
     fn one_of_the_same_size_gets_the_same_memory() {
         const SIZE: usize = 12_344;
-        let cradle = Cradle::default();
-        cradle.make_room(SIZE);
-        let first = cradle.take(8);
-        drop(cradle);
-        let (larger, same) = (Cradle::default(), Cradle::default());
+        let arena = Arena::default();
+        arena.make_room(SIZE);
+        let first = arena.take(8);
+        drop(arena);
+        let (larger, same) = (Arena::default(), Arena::default());
         larger.make_room(SIZE + 8);
         same.make_room(SIZE);
         assert_eq!(same.take(8), first);

@@ -1,24 +1,24 @@
-//! Memory of one Lua state: what it uses, what it may use, and the blocks it has just freed. One thread at a time runs the
-//! state and calls this page, so nothing here is shared.
+//! Memory of one Lua state: where its blocks come from, and those it has just freed. What it may use is its [`Budget`]. One thread
+//! at a time runs the state and calls this page, so nothing here is shared.
 //!
-//! The first blocks, those of the libraries, stand in a [`Cradle`]; the others are the C library's. Sizes are rounded up to
+//! The first blocks, those of the libraries, stand in an [`Arena`]; the others are the C library's. Sizes are rounded up to
 //! words. A small block that Lua frees is kept for the next one of its class, up to [`CACHE`] bytes in all, so that a collector
 //! that frees in bursts and a program that allocates in between seldom reach the C library, which has to reckon with other
 //! threads. What processes keep while they sleep has its limit (see [`super::allowance`]).
 
 use super::allowance::Allowance;
-use super::arena::Cradle;
+use super::arena::Arena;
+use super::budget::Budget;
 use super::reserve;
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Classes of blocks that are kept: 0, 8, 16, ... 264 bytes.
 const CLASSES: usize = 34;
 
-/// Larger blocks do not come into the cradle: many of them grow soon and leave a hole.
-const CRADLED: usize = 1 << 10;
+/// Larger blocks do not come into the arena: many of them grow soon and leave a hole.
+const IN_ARENA: usize = 1 << 10;
 
 /// Bytes that are kept at most: most of what a collection of a small process frees at once.
 const CACHE: usize = 128 << 10;
@@ -31,51 +31,23 @@ struct Kept {
     next: *mut Kept,
 }
 
-/// Some state of the program has, or has had, a limit.
-static ANY_LIMIT: AtomicBool = AtomicBool::new(false);
-
-/// Whether [`Memory::is_to_be_collected`] is worth asking.
-#[inline(always)]
-pub fn has_any_limit() -> bool {
-    ANY_LIMIT.load(Ordering::Relaxed)
-}
-
 /// What is called with the memory itself, from within the allocator.
 pub type Ask = unsafe fn(*const c_void);
 
-/// So many bytes kept outside the state make it worth while to tell the collector.
-const OUTSIDE: usize = 128 << 10;
-
-/// See the top of the page.
+/// The blocks of one state.
 pub struct Memory {
-    used: Cell<usize>,
-    /// Of it, what others keep for the process.
-    charged: Cell<usize>,
-    /// Of it, what the VM itself has allocated.
-    #[cfg(any(test, feature = "luajit"))]
-    counted: Cell<usize>,
-    /// With a limit: of what is used, how much makes it worth while to collect all garbage. The VM's collector knows neither of
-    /// the limit nor of what values keep outside the state. 0 until it was collected for that reason.
-    collect_at: Cell<usize>,
-    /// What is used must not pass this unnoticed: the lower of `collect_at` and `limit`, if there is a limit.
-    mark: Cell<usize>,
-    /// A collection was asked for and has not been made.
-    due: Cell<bool>,
-    /// Called when `collect_at` is passed.
+    budget: Budget,
+    /// Called when all garbage should be collected.
     ask: Cell<Option<Ask>>,
     /// Called when nothing is given.
     refusing: Cell<Option<Ask>>,
-    /// Bytes that values keep outside the state and that the VM's collector was not told of.
-    outside: Cell<usize>,
-    /// `usize::MAX` for none. Set only while failures are caught: what has to be done in any case must not fail.
-    limit: Cell<usize>,
     /// Bytes that may still be kept.
     room: Cell<usize>,
     /// For what is kept while the process sleeps.
     asleep: Allowance,
     kept: [Cell<*mut Kept>; CLASSES],
-    cradle: Cradle,
-    /// Bytes that the cradle has given, or would have if it were larger.
+    arena: Arena,
+    /// Bytes that the arena has given, or would have if it were larger.
     wanted: Cell<usize>,
     /// Nothing is kept any more.
     closed: Cell<bool>,
@@ -86,21 +58,13 @@ pub struct Memory {
 impl Default for Memory {
     fn default() -> Self {
         Memory {
-            used: Cell::new(0),
-            charged: Cell::new(0),
-            #[cfg(any(test, feature = "luajit"))]
-            counted: Cell::new(0),
-            collect_at: Cell::new(0),
-            mark: Cell::new(usize::MAX),
-            due: Cell::new(false),
+            budget: Budget::default(),
             ask: Cell::new(None),
             refusing: Cell::new(None),
-            outside: Cell::new(0),
-            limit: Cell::new(usize::MAX),
             room: Cell::new(CACHE),
             asleep: Allowance::default(),
             kept: [const { Cell::new(ptr::null_mut()) }; CLASSES],
-            cradle: Cradle::default(),
+            arena: Arena::default(),
             wanted: Cell::new(0),
             closed: Cell::new(false),
             insists: Cell::new(false),
@@ -125,9 +89,15 @@ unsafe fn give_back(block: *mut c_void, bytes: usize) -> *mut c_void {
 }
 
 impl Memory {
+    /// What the state uses and may use.
+    #[inline(always)]
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
     /// Before the first block: makes room for so many bytes in one piece.
     pub fn make_room(&self, bytes: usize) {
-        self.cradle.make_room(bytes);
+        self.arena.make_room(bytes);
     }
 
     /// How many bytes in one piece the blocks up to now could have used.
@@ -135,39 +105,11 @@ impl Memory {
         self.wanted.get()
     }
 
-    /// From now on the state gets no more than `limit` bytes, 0 for any number. Gives the limit before.
-    pub fn set_limit(&self, limit: usize) -> usize {
-        if limit != 0 && !ANY_LIMIT.load(Ordering::Relaxed) {
-            ANY_LIMIT.store(true, Ordering::Relaxed);
-        }
-        let before = self.limit.replace(if limit == 0 { usize::MAX } else { limit });
-        self.set_mark();
-        if before == usize::MAX { 0 } else { before }
-    }
-
     /// From now on, or no longer, small blocks that the system refuses come from the reserve: for code of the VM that does not
     /// survive a refusal.
     #[cfg(any(test, feature = "luajit"))]
     pub fn insist(&self, on: bool) {
         self.insists.set(on);
-    }
-
-    /// Whether there is a limit at present.
-    pub fn is_limited(&self) -> bool {
-        self.limit.get() != usize::MAX
-    }
-
-    /// Whether `bytes` more would be within the limit.
-    pub fn has_room(&self, bytes: usize) -> bool {
-        self.used.get().saturating_add(bytes) <= self.limit.get()
-    }
-
-    /// From now on the state gets `bytes` more than it has or may have, if there is a limit.
-    pub fn raise_limit(&self, bytes: usize) {
-        if self.is_limited() {
-            self.limit.set(self.limit.get().max(self.used.get()).saturating_add(bytes));
-            self.set_mark();
-        }
     }
 
     /// Has `refusing` called when an allocation is going to be refused.
@@ -181,82 +123,15 @@ impl Memory {
         self.ask.set(Some(ask));
     }
 
-    fn set_mark(&self) {
-        let limit = self.limit.get();
-        self.mark.set(match (limit, self.collect_at.get()) {
-            (usize::MAX, _) => usize::MAX,
-            (limit, 0) => limit / 2,
-            (limit, collect_at) => collect_at.min(limit),
-        });
-    }
-
-    /// Whether so much has come to be used that all garbage should be collected.
-    #[inline(always)]
-    pub fn is_to_be_collected(&self) -> bool {
-        self.due.get() || self.used.get() > self.mark.get()
-    }
-
     /// What is used passes the mark. `false`: it may not.
     #[cold]
     fn pass_mark(&self, used: usize) -> bool {
-        if used > self.limit.get() {
-            return false;
-        }
-        self.due.set(true);
-        // Asked again when half of the rest is used up.
-        self.collect_after(used);
-        if let Some(ask) = self.ask.get() {
+        let granted = self.budget.pass_mark(used);
+        if granted && let Some(ask) = self.ask.get() {
             // SAFETY: the memory is part of its context, which knows what it has asked for.
             unsafe { ask(ptr::from_ref(self).cast()) };
         }
-        true
-    }
-
-    fn collect_after(&self, used: usize) {
-        let limit = self.limit.get();
-        self.collect_at.set(used + (limit.saturating_sub(used) / 2).max(limit / 64));
-        self.set_mark();
-    }
-
-    /// What values of the state keep outside it has changed by this: whether garbage should be collected for it.
-    pub fn reweigh(&self, old: usize, new: usize) -> bool {
-        let used = self.used.get().saturating_sub(old).saturating_add(new);
-        self.used.set(used);
-        if new < old {
-            self.outside.set(self.outside.get().saturating_sub(old - new));
-        }
-        new > old && self.is_to_be_collected()
-    }
-
-    /// Values have begun to keep so many bytes outside the state. How many the VM's collector should be told of now, 0 if it is
-    /// not yet worth while.
-    pub fn grew_outside(&self, bytes: usize) -> usize {
-        let outside = self.outside.get() + bytes;
-        let tell = outside >= OUTSIDE;
-        self.outside.set(if tell { 0 } else { outside });
-        if tell { outside } else { 0 }
-    }
-
-    /// Garbage was collected: next when half of what is left is used up.
-    pub fn collected(&self) {
-        self.outside.set(0);
-        self.due.set(false);
-        if self.is_limited() {
-            self.collect_after(self.used.get());
-        }
-    }
-
-    /// What others keep for the process, all in all: counts as used from now on.
-    pub fn set_charged(&self, charged: usize) {
-        let before = self.charged.replace(charged);
-        self.reweigh(before, charged);
-    }
-
-    /// The VM itself has allocated so much, all in all: counts as used from now on.
-    #[cfg(any(test, feature = "luajit"))]
-    pub fn set_counted(&self, counted: usize) {
-        let before = self.counted.replace(counted);
-        self.reweigh(before, counted);
+        granted
     }
 
     /// What `lua_Alloc` does: makes, resizes or frees a block.
@@ -282,7 +157,7 @@ impl Memory {
     ) -> *mut c_void {
         if new == 0 {
             if !block.is_null() {
-                self.used.set(self.used.get() - old);
+                self.budget.set_used(self.budget.used() - old);
                 return self.free(block, old);
             }
             return ptr::null_mut();
@@ -293,8 +168,8 @@ impl Memory {
 
     #[inline(always)]
     unsafe fn allocate(&self, size: usize) -> *mut c_void {
-        let used = self.used.get() + size;
-        if used > self.mark.get() {
+        let used = self.budget.used() + size;
+        if self.budget.is_beyond_mark(used) {
             return self.allocate_beyond_mark(size, used);
         }
         self.allocate_within(size, used)
@@ -313,10 +188,10 @@ impl Memory {
             && let Some(&Kept { next }) = kept.get().as_ref()
         {
             let block = kept.replace(next);
-            if !self.cradle.holds(block.cast()) {
+            if !self.arena.holds(block.cast()) {
                 self.room.set(self.room.get() + bytes);
             }
-            self.used.set(used);
+            self.budget.set_used(used);
             return block.cast();
         }
         self.allocate_new(bytes, used)
@@ -325,11 +200,11 @@ impl Memory {
     #[cold]
     #[inline(never)]
     unsafe fn allocate_new(&self, bytes: usize, used: usize) -> *mut c_void {
-        if bytes <= CRADLED {
+        if bytes <= IN_ARENA {
             self.wanted.set(self.wanted.get() + bytes);
-            let block = self.cradle.take(bytes);
+            let block = self.arena.take(bytes);
             if !block.is_null() {
-                self.used.set(used);
+                self.budget.set_used(used);
                 return block.cast();
             }
         }
@@ -346,7 +221,7 @@ impl Memory {
         if block.is_null() {
             return self.refuse();
         }
-        self.used.set(used);
+        self.budget.set_used(used);
         block
     }
 
@@ -364,17 +239,17 @@ impl Memory {
     #[inline(always)]
     unsafe fn free(&self, block: *mut c_void, size: usize) -> *mut c_void {
         let (class, bytes) = class_of(size);
-        let cradled = self.cradle.holds(block.cast());
+        let in_arena = self.arena.holds(block.cast());
         if let Some(kept) = self.kept.get(class)
-            && (cradled || bytes <= self.room.get())
+            && (in_arena || bytes <= self.room.get())
             && !self.closed.get()
         {
-            if !cradled {
+            if !in_arena {
                 self.room.set(self.room.get() - bytes);
             }
             block.cast::<Kept>().write(Kept { next: kept.get() });
             kept.set(block.cast());
-        } else if !cradled {
+        } else if !in_arena {
             return give_back(block, bytes);
         }
         ptr::null_mut()
@@ -386,16 +261,16 @@ impl Memory {
     /// As for `reallocate`; there is a block, and `new` is not 0.
     #[inline(never)]
     pub unsafe fn resize(&self, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
-        let used = self.used.get() - old + new;
-        if new > old && used > self.mark.get() && !self.pass_mark(used) {
+        let used = self.budget.used() - old + new;
+        if new > old && self.budget.is_beyond_mark(used) && !self.pass_mark(used) {
             return self.refuse();
         }
         let ((old_class, _), (class, bytes)) = (class_of(old), class_of(new));
-        if class == old_class || (class < old_class && self.cradle.holds(block.cast())) {
-            self.used.set(used);
+        if class == old_class || (class < old_class && self.arena.holds(block.cast())) {
+            self.budget.set_used(used);
             return block;
         }
-        if self.cradle.holds(block.cast()) {
+        if self.arena.holds(block.cast()) {
             return self.move_to_another(block, old, new);
         }
         super::thread::let_threads_start();
@@ -406,15 +281,15 @@ impl Memory {
         if grown.is_null() {
             return self.refuse();
         }
-        self.used.set(used);
+        self.budget.set_used(used);
         grown
     }
 
     unsafe fn move_to_another(&self, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
-        self.used.set(self.used.get() - old);
+        self.budget.set_used(self.budget.used() - old);
         let moved = self.allocate(new);
         if moved.is_null() {
-            self.used.set(self.used.get() + old);
+            self.budget.set_used(self.budget.used() + old);
         } else {
             ptr::copy_nonoverlapping(block.cast::<u8>(), moved.cast::<u8>(), old.min(new));
             self.free(block, old);
@@ -443,16 +318,16 @@ impl Memory {
         self.give_back();
     }
 
-    /// Gives back what is kept and is not in the cradle.
+    /// Gives back what is kept and is not in the arena.
     fn give_back(&self) {
         self.room.set(CACHE);
         for (class, kept) in self.kept.iter().enumerate() {
             let mut next = kept.replace(ptr::null_mut());
-            // SAFETY: what is kept belongs to nobody else, is in the cradle or came from `malloc`, and begins with the way to
+            // SAFETY: what is kept belongs to nobody else, is in the arena or came from `malloc`, and begins with the way to
             // the next.
             unsafe {
                 while let Some(&Kept { next: after }) = next.as_ref() {
-                    if !self.cradle.holds(next.cast()) {
+                    if !self.arena.holds(next.cast()) {
                         give_back(next.cast(), class << 3);
                     } else if !self.closed.get() {
                         next.write(Kept { next: kept.replace(next) });
@@ -511,12 +386,12 @@ mod tests {
         let other = block(&memory, 41, 3);
         assert_eq!(block(&memory, 33, 4), second);
         assert_eq!(block(&memory, 40, 5), first);
-        assert_eq!(memory.used.get(), 41 + 33 + 40);
+        assert_eq!(memory.budget.used(), 41 + 33 + 40);
         assert_eq!(memory.room.get(), CACHE);
         for (block, size) in [(other, 41), (second, 33), (first, 40)] {
             free(&memory, block, size);
         }
-        assert_eq!(memory.used.get(), 0);
+        assert_eq!(memory.budget.used(), 0);
     }
 
     #[test]
@@ -540,7 +415,7 @@ mod tests {
                 bytes.fill(7);
             }
             size = new;
-            assert_eq!(memory.used.get(), size);
+            assert_eq!(memory.budget.used(), size);
         }
         free(memory, grown, size);
     }
@@ -549,16 +424,18 @@ mod tests {
     fn the_limit_refuses_new_blocks_and_growth_but_nothing_else() {
         let memory = Memory::default();
         let held = block(&memory, 1000, 1);
-        assert_eq!(memory.set_limit(1500), 0);
+        assert_eq!(memory.budget.set_limit(1500), 0);
         // SAFETY: a refused block stays as it was.
         unsafe {
             assert!(memory.reallocate(NONE, 0, 501).is_null());
             assert!(memory.reallocate(held, 1000, 1501).is_null());
-            assert_eq!(memory.used.get(), 1000);
-            assert!(memory.is_limited() && memory.has_room(500) && !memory.has_room(501));
-            assert_eq!(memory.set_limit(10), 1500);
-            memory.raise_limit(50);
-            assert!(memory.has_room(50) && !memory.has_room(51));
+            assert_eq!(memory.budget.used(), 1000);
+            assert!(
+                memory.budget.is_limited() && memory.budget.has_room(500) && !memory.budget.has_room(501)
+            );
+            assert_eq!(memory.budget.set_limit(10), 1500);
+            memory.budget.raise_limit(50);
+            assert!(memory.budget.has_room(50) && !memory.budget.has_room(51));
             let held = memory.reallocate(held, 1000, 900);
             assert!(!held.is_null());
             free(&memory, held, 900);
@@ -601,12 +478,12 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_in_the_cradle_serves_again_but_is_never_given_back() {
+    fn what_stands_in_the_arena_serves_again_but_is_never_given_back() {
         let memory = Memory::default();
         memory.make_room(400);
         let (first, second) = (block(&memory, 40, 1), block(&memory, 200, 2));
         let outside = block(&memory, 200, 3);
-        assert_eq!((memory.wanted(), memory.cradle.holds(outside.cast())), (440, false));
+        assert_eq!((memory.wanted(), memory.arena.holds(outside.cast())), (440, false));
         for (block, size) in [(first, 40), (outside, 200), (second, 200)] {
             free(&memory, block, size);
         }
@@ -619,21 +496,21 @@ mod tests {
         free(&memory, first, 40);
         free(&memory, second, 200);
         assert!(memory.kept.iter().all(|kept| kept.get().is_null()));
-        assert_eq!(memory.used.get(), 0);
+        assert_eq!(memory.budget.used(), 0);
     }
 
     #[test]
-    fn a_block_of_the_cradle_grows_within_the_limit() {
+    fn a_block_of_the_arena_grows_within_the_limit() {
         let memory = Memory::default();
         memory.make_room(1000);
         let held = block(&memory, 400, 1);
-        memory.set_limit(600);
+        memory.budget.set_limit(600);
         // SAFETY: a refused block stays as it was.
         unsafe {
             assert!(memory.reallocate(held, 400, 601).is_null());
             let grown = memory.reallocate(held, 400, 600);
             assert!(!grown.is_null() && grown != held);
-            assert_eq!(memory.used.get(), 600);
+            assert_eq!(memory.budget.used(), 600);
             assert_eq!(memory.reallocate(grown, 600, 300), grown);
             free(&memory, grown, 300);
         }

@@ -3,6 +3,7 @@
 mod address_space;
 mod allowance;
 mod arena;
+mod budget;
 pub mod command;
 pub mod errno;
 mod file;
@@ -20,11 +21,11 @@ mod stdio;
 mod thread;
 mod waker;
 
+pub use budget::{Budget, has_any_limit};
 pub use file::bytes_to_path;
-#[cfg(any(feature = "yaml", not(test)))]
 pub use file::reason;
 pub use library::{at_exit, exit, pin_library};
-pub use memory::{Memory, has_any_limit};
+pub use memory::Memory;
 pub use outside::{is_silent, remember_handlers};
 pub use stack::{CStack, release as release_stack};
 pub use stdio::{flush_output, print_line};

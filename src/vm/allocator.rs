@@ -84,7 +84,7 @@ unsafe extern "C-unwind" fn cycle_ends(l: *mut lua_State) -> c_int {
     watch(l, context);
     count(l, context);
     // Not raised here: the cycle may end where compiled code is left, and LuaJIT does not survive an error there.
-    if !context.memory().has_room(0) && context.leaving().is_open() && lua_gethook(l).is_none() {
+    if !context.budget().has_room(0) && context.leaving().is_open() && lua_gethook(l).is_none() {
         lua_sethook(l, Some(raise_if_over), LUA_MASKCOUNT, 1);
     }
     0
@@ -113,17 +113,17 @@ pub unsafe fn is_over_limit(l: *mut lua_State, context: &Context) -> bool {
         0
     }
     count(l, context);
-    if !context.memory().has_room(0) && collector_runs(l) == 1 {
+    if !context.budget().has_room(0) && collector_runs(l) == 1 {
         // LuaJIT passes on what finalizers raise, that of this page too.
         if protected(l, collect) != LUA_OK {
             lua_pop(l, 1);
         }
         count(l, context);
     }
-    !context.memory().has_room(0)
+    !context.budget().has_room(0)
 }
 
 unsafe fn count(l: *mut lua_State, context: &Context) {
     let used = (lua_gc(l, LUA_GCCOUNT, 0) as usize) << 10 | lua_gc(l, LUA_GCCOUNTB, 0) as usize;
-    context.memory().set_counted(used);
+    context.budget().set_counted(used);
 }

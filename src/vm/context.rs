@@ -19,7 +19,7 @@ use super::startup::Start;
 use super::traces::Traces;
 use super::waits::Waits;
 use super::watched::Watched;
-use crate::platform::Memory;
+use crate::platform::{Budget, Memory};
 use crate::runtime::process::Process;
 use crate::runtime::spin::AdaptiveSpin;
 use crate::scheduling::{Scheduler, TaskId};
@@ -151,6 +151,12 @@ impl Context {
     #[inline(always)]
     pub fn memory(&self) -> &Memory {
         &self.memory
+    }
+
+    /// What a spawned state uses and may use, in bytes.
+    #[inline(always)]
+    pub fn budget(&self) -> &Budget {
+        self.memory.budget()
     }
 
     /// How long the process looks out before it sleeps.

@@ -10,31 +10,31 @@ use std::ffi::{c_int, c_void};
 /// runs short collects without them, and what values keep outside the state is freed by theirs.
 pub unsafe fn make(l: *mut lua_State, bytes: usize) -> bool {
     let Some(context) = Context::find(l) else { return true };
-    context.memory().has_room(bytes) || {
+    context.budget().has_room(bytes) || {
         collect(l, context);
-        context.memory().has_room(bytes)
+        context.budget().has_room(bytes)
     }
 }
 
 /// What values keep outside the state has changed from `old` bytes to `new`. `false` if there is no room for that.
 pub unsafe fn reweigh(l: *mut lua_State, old: usize, new: usize) -> bool {
     let Some(context) = Context::find(l) else { return true };
-    if context.memory().reweigh(old, new) {
+    if context.budget().reweigh(old, new) {
         collect(l, context);
     } else if new > old {
         // The VM's collector takes it for so much more that was allocated.
-        let outside = context.memory().grew_outside(new - old);
+        let outside = context.budget().grew_outside(new - old);
         if outside > 0 && collector_runs(l) == 1 {
             lua_gc(l, LUA_GCSTEP, (outside >> 10) as c_int);
         }
     }
-    new <= old || context.memory().has_room(0)
+    new <= old || context.budget().has_room(0)
 }
 
 /// Collects all garbage if so much is used that it should be: before an object is made whose finalizer gives memory back.
 pub unsafe fn collect_if_due(l: *mut lua_State) {
     if let Some(context) = Context::find(l)
-        && context.memory().is_to_be_collected()
+        && context.budget().is_to_be_collected()
     {
         collect(l, context);
     }
@@ -44,7 +44,7 @@ unsafe fn collect(l: *mut lua_State, context: &Context) {
     if collector_runs(l) == 1 {
         lua_gc(l, LUA_GCCOLLECT, 0);
     }
-    context.memory().collected();
+    context.budget().collected();
 }
 
 /// What the memory of a context calls with itself when all garbage should be collected.
@@ -83,14 +83,14 @@ unsafe extern "C-unwind" fn collect_now(l: *mut lua_State, _: *mut lua_Debug) {
 /// would have no limit either. What the finalizers do that run before this returns does not leave the process by a jump: Rust may
 /// own something here.
 pub unsafe fn unlimited<T>(l: *mut lua_State, push: impl FnOnce() -> T) -> T {
-    let Some(context) = Context::find(l).filter(|context| context.memory().is_limited()) else {
+    let Some(context) = Context::find(l).filter(|context| context.budget().is_limited()) else {
         return push();
     };
     let stays = context.leaving().set_stays(true);
-    let limit = context.memory().set_limit(0);
+    let limit = context.budget().set_limit(0);
     let credit = Credit::give(l);
     let pushed = push();
-    context.memory().set_limit(limit);
+    context.budget().set_limit(limit);
     credit.take_back(l);
     context.leaving().set_stays(stays);
     pushed

@@ -21,7 +21,7 @@ impl Context {
             self.take_kept(0);
         }
         if self.is_limited() {
-            self.memory().reweigh(0, envelope.size());
+            self.budget().reweigh(0, envelope.size());
         }
         self.decoding().push(envelope)
     }
@@ -37,7 +37,7 @@ impl Context {
     /// Takes the envelope from this place, and forgets what was left behind above it.
     pub fn take_kept(&self, place: usize) -> Option<Envelope> {
         if self.is_limited() {
-            self.memory().reweigh(self.decoding().size_from(place), 0);
+            self.budget().reweigh(self.decoding().size_from(place), 0);
         }
         self.decoding().take(place)
     }
@@ -50,7 +50,7 @@ impl Context {
     /// What others keep for the process counts towards its memory as it is now, on a restricted host.
     pub fn weigh_charges(&self) {
         if self.process().host.settings.restricted {
-            self.memory().set_charged(self.process().charged() + self.scheduler_ref().mail_weight());
+            self.budget().set_charged(self.process().charged() + self.scheduler_ref().mail_weight());
         }
     }
 

@@ -124,7 +124,7 @@ unsafe extern "C-unwind" fn collect<T: Object>(l: *mut lua_State) -> c_int {
         if weight > 0
             && let Some(context) = Context::find(l)
         {
-            context.memory().reweigh(weight, 0);
+            context.budget().reweigh(weight, 0);
         }
         ptr::drop_in_place(&raw mut (*block).value);
     }

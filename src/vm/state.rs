@@ -124,8 +124,8 @@ pub unsafe fn close(context: &Context) {
     let l = context.chain().end();
     context.close();
     // Finalizers run, under the limit that the process has had; an error in one of them hurts nobody.
-    context.memory().set_limit(context.process().limits.memory);
-    context.memory().raise_limit(FOR_THE_END);
+    context.budget().set_limit(context.process().limits.memory);
+    context.budget().raise_limit(FOR_THE_END);
     context.memory().close();
     lua_settop(l, 0);
     lua_close(l);
