@@ -16,7 +16,6 @@ compile_error!("the module is built for one VM: either lua54 or luajit");
 pub mod calendar;
 pub mod codec;
 mod executor;
-#[allow(clippy::undocumented_unsafe_blocks)]
 mod lua;
 mod platform;
 pub mod runtime;
@@ -31,6 +30,7 @@ pub use entry_points::*;
 static ALLOCATOR: platform::reserve::Allocator = platform::reserve::Allocator;
 
 /// What `require` calls.
+#[allow(unsafe_op_in_unsafe_fn)]
 mod entry_points {
     use crate::lua::{faces, install, modules};
     use crate::platform;

@@ -4,6 +4,7 @@
 //! turns such a count into a date and back, [`zone`] says how far local clocks are from UTC, [`time`] puts both together,
 //! and [`layout`], [`format`] and [`parse`] are the text side. The rules are those of Go's package `time`; what is known
 //! about zones comes from the system's zone files, read by the crate `jiff`.
+#![forbid(unsafe_code)]
 
 pub mod civil;
 pub mod format;

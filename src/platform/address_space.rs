@@ -25,7 +25,8 @@ pub fn reserve(size: usize) -> Option<*mut u8> {
 /// # Safety
 /// `start` came from there, for so many bytes, and nothing in it is used any more.
 pub unsafe fn give_back(start: *mut u8, size: usize) {
-    libc::munmap(start.cast(), whole_pages(size));
+    // SAFETY: a mapping of that size, which nobody uses.
+    unsafe { libc::munmap(start.cast(), whole_pages(size)) };
 }
 
 /// Lets everybody read and write pages that were set aside. `false` if the system has no memory for them.
@@ -33,7 +34,8 @@ pub unsafe fn give_back(start: *mut u8, size: usize) {
 /// # Safety
 /// They are the caller's.
 pub unsafe fn open(start: *mut u8, size: usize) -> bool {
-    libc::mprotect(start.cast(), size, libc::PROT_READ | libc::PROT_WRITE) == 0
+    // SAFETY: pages of the caller's.
+    unsafe { libc::mprotect(start.cast(), size, libc::PROT_READ | libc::PROT_WRITE) == 0 }
 }
 
 /// Undoes [`open`]: their contents are lost.
@@ -41,8 +43,11 @@ pub unsafe fn open(start: *mut u8, size: usize) -> bool {
 /// # Safety
 /// Nothing in them is used any more.
 pub unsafe fn close(start: *mut u8, size: usize) {
-    libc::madvise(start.cast(), size, libc::MADV_DONTNEED);
-    libc::mprotect(start.cast(), size, libc::PROT_NONE);
+    // SAFETY: pages of the caller's, which nobody uses.
+    unsafe {
+        libc::madvise(start.cast(), size, libc::MADV_DONTNEED);
+        libc::mprotect(start.cast(), size, libc::PROT_NONE);
+    }
 }
 
 /// Whether so many bytes of address space could be had now. Always true, without a look, where the process is not limited in it.

@@ -93,7 +93,8 @@ pub fn are_open() -> bool {
 pub unsafe fn close(stream: *mut libc::FILE) -> Option<c_int> {
     let program = streams()?.as_mut()?.remove(&stream.addr())?;
     OPEN.fetch_sub(1, Ordering::AcqRel);
-    libc::fclose(stream);
+    // SAFETY: `open` has made the stream; it was not closed before, since its program was still in the list.
+    unsafe { libc::fclose(stream) };
     errno::set(0);
     Some(wait(program))
 }
@@ -230,18 +231,22 @@ fn start(command: &CStr, stream: Option<(RawFd, RawFd)>) -> Result<libc::pid_t, 
     if error == 0 { Ok(program) } else { Err(error) }
 }
 
+/// The environment of this OS process, for a program that is started.
 #[cfg(not(target_vendor = "apple"))]
-unsafe fn environment() -> *const *mut c_char {
+fn environment() -> *const *mut c_char {
     unsafe extern "C" {
         static environ: *const *mut c_char;
     }
-    environ
+    // SAFETY: the C library has it from the start. What others change meanwhile is their fault, as with `system`.
+    unsafe { environ }
 }
 
+/// The environment of this OS process, for a program that is started.
 #[cfg(target_vendor = "apple")]
-unsafe fn environment() -> *const *mut c_char {
+fn environment() -> *const *mut c_char {
     unsafe extern "C" {
         fn _NSGetEnviron() -> *const *const *mut c_char;
     }
-    *_NSGetEnviron()
+    // SAFETY: the address of the C library's variable.
+    unsafe { *_NSGetEnviron() }
 }

@@ -33,12 +33,14 @@ unsafe extern "C" {
     ) -> libc::c_int;
 }
 
-unsafe extern "C" fn before() {
+/// Handler of `pthread_atfork`.
+extern "C" fn before() {
     let alone = !is_severed() && AROUND.get().is_some_and(|around| (around.before)());
     ALONE.with(|own| own.set(alone));
 }
 
-unsafe extern "C" fn in_parent() {
+/// Handler of `pthread_atfork`.
+extern "C" fn in_parent() {
     if ALONE.with(Cell::get)
         && let Some(around) = AROUND.get()
     {
@@ -46,7 +48,8 @@ unsafe extern "C" fn in_parent() {
     }
 }
 
-unsafe extern "C" fn in_child() {
+/// Handler of `pthread_atfork`.
+extern "C" fn in_child() {
     let whole = ALONE.with(Cell::get) && AROUND.get().is_some_and(|around| (around.in_child)());
     SEVERED.store(!whole, Ordering::Relaxed);
 }

@@ -3,7 +3,7 @@
 /// True if the address lies in an executable mapping of no file: code that a compiler has made at run time. For signal
 /// handlers.
 #[cfg(target_os = "linux")]
-pub unsafe fn contains(address: usize) -> bool {
+pub fn contains(address: usize) -> bool {
     let mut found = false;
     each_mapping(|mapping| {
         let here = (mapping.start..mapping.end).contains(&address);
@@ -25,7 +25,9 @@ pub unsafe fn stack_returns_to_file(from: usize, to: usize) -> bool {
         found = mapping.executable
             && mapping.of_file
             && (0..words)
-                .any(|word| (mapping.start..mapping.end).contains(&(from as *const usize).add(word).read()));
+                // SAFETY: the caller's words.
+                .map(|word| unsafe { (from as *const usize).add(word).read() })
+                .any(|address| (mapping.start..mapping.end).contains(&address));
         !found
     });
     found || !complete
@@ -43,8 +45,9 @@ struct Mapping {
 /// Calls `act` with each mapping until that gives `false`. Reads the memory map with `open`, `read` and `close` alone, into a buffer
 /// on the stack, so that a signal handler may call it. `false`: it could not be read.
 #[cfg(target_os = "linux")]
-unsafe fn each_mapping(mut act: impl FnMut(Mapping) -> bool) -> bool {
-    let file = libc::open(c"/proc/self/maps".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
+fn each_mapping(mut act: impl FnMut(Mapping) -> bool) -> bool {
+    // SAFETY: the name ends in zero.
+    let file = unsafe { libc::open(c"/proc/self/maps".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
     if file < 0 {
         return false;
     }
@@ -52,7 +55,8 @@ unsafe fn each_mapping(mut act: impl FnMut(Mapping) -> bool) -> bool {
     let (mut filled, mut goes_on, mut complete) = (0, true, false);
     while goes_on {
         let room = &mut buffer[filled..];
-        let count = libc::read(file, room.as_mut_ptr().cast(), room.len());
+        // SAFETY: the file is open, and has this room.
+        let count = unsafe { libc::read(file, room.as_mut_ptr().cast(), room.len()) };
         if count <= 0 {
             complete = count == 0;
             break;
@@ -71,7 +75,8 @@ unsafe fn each_mapping(mut act: impl FnMut(Mapping) -> bool) -> bool {
         buffer.copy_within(start..filled, 0);
         filled -= start;
     }
-    libc::close(file);
+    // SAFETY: opened above.
+    unsafe { libc::close(file) };
     complete || !goes_on
 }
 
@@ -98,11 +103,14 @@ fn hexadecimal(digits: &[u8]) -> Option<usize> {
 
 /// Elsewhere the memory map cannot be read from a handler.
 #[cfg(not(target_os = "linux"))]
-pub unsafe fn contains(_: usize) -> bool {
+pub fn contains(_: usize) -> bool {
     false
 }
 
-/// See [`contains`].
+/// Elsewhere any word may be a return address into code of a file.
+///
+/// # Safety
+/// None here.
 #[cfg(not(target_os = "linux"))]
 pub unsafe fn stack_returns_to_file(_: usize, _: usize) -> bool {
     true
@@ -124,8 +132,7 @@ mod tests {
         let data = b"7f0000000000-7f0000010000 rw-p 00000000 00:00 0";
         assert_eq!(look(data), Some((false, false)));
         let here = tells_generated_code_from_a_file as *const () as usize;
-        // SAFETY: only reads the memory map.
-        assert!(!unsafe { contains(here) });
+        assert!(!contains(here));
         let stack = [0, here, 0];
         let from = stack.as_ptr() as usize;
         // SAFETY: only reads the array.

@@ -102,13 +102,15 @@ pub fn allocate_in_any_case(bytes: usize) -> *mut u8 {
 /// `allocate(bytes)` or [`allocate_in_any_case`] has given it, and nobody uses it any more.
 #[inline]
 pub unsafe fn free(block: *mut u8, bytes: usize) {
-    if reserve::free(block, bytes) {
+    // SAFETY: as the caller says.
+    if unsafe { reserve::free(block, bytes) } {
         return;
     }
     let kept = place_of(bytes)
         .is_some_and(|place| LOCAL.try_with(|local| local.0[place].put(place, block.cast())).is_ok());
     if !kept {
-        libc::free(block.cast());
+        // SAFETY: not the reserve's, so the C library's.
+        unsafe { libc::free(block.cast()) };
     }
 }
 

@@ -80,10 +80,16 @@ fn class_of(size: usize) -> (usize, usize) {
 }
 
 /// Gives a block of so many bytes back to where it came from. Null, which is what `lua_Alloc` gives then.
+///
+/// # Safety
+/// The block is the reserve's or the C library's, of so many bytes, and nobody uses it any more.
 #[inline(never)]
 unsafe fn give_back(block: *mut c_void, bytes: usize) -> *mut c_void {
-    if !reserve::free(block.cast(), bytes) {
-        libc::free(block);
+    // SAFETY: as the caller says.
+    unsafe {
+        if !reserve::free(block.cast(), bytes) {
+            libc::free(block);
+        }
     }
     ptr::null_mut()
 }
@@ -140,7 +146,8 @@ impl Memory {
     /// `block` is null, or came from here and has `old` bytes and is not used any more.
     #[inline(always)]
     pub unsafe fn reallocate(&self, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
-        self.reallocate_by(block, old, new, || self.resize(block, old, new))
+        // SAFETY: as the caller says; `resize` runs only if there is a block.
+        unsafe { self.reallocate_by(block, old, new, || self.resize(block, old, new)) }
     }
 
     /// As [`Memory::reallocate`], with `resize` for a block that is there and stays, which is to call [`Memory::resize`].
@@ -158,7 +165,8 @@ impl Memory {
         if new == 0 {
             if !block.is_null() {
                 self.budget.set_used(self.budget.used() - old);
-                return self.free(block, old);
+                // SAFETY: as the caller says.
+                return unsafe { self.free(block, old) };
             }
             return ptr::null_mut();
         }
@@ -166,8 +174,9 @@ impl Memory {
         if block.is_null() { self.allocate(new) } else { resize() }
     }
 
+    /// A new block; null if it is refused.
     #[inline(always)]
-    unsafe fn allocate(&self, size: usize) -> *mut c_void {
+    fn allocate(&self, size: usize) -> *mut c_void {
         let used = self.budget.used() + size;
         if self.budget.is_beyond_mark(used) {
             return self.allocate_beyond_mark(size, used);
@@ -175,17 +184,20 @@ impl Memory {
         self.allocate_within(size, used)
     }
 
+    /// As [`Memory::allocate`], when `used` bytes, with the block, are beyond the mark.
     #[cold]
     #[inline(never)]
-    unsafe fn allocate_beyond_mark(&self, size: usize, used: usize) -> *mut c_void {
+    fn allocate_beyond_mark(&self, size: usize, used: usize) -> *mut c_void {
         if self.pass_mark(used) { self.allocate_within(size, used) } else { self.refuse() }
     }
 
+    /// As [`Memory::allocate`], when the budget grants `used` bytes, with the block.
     #[inline(always)]
-    unsafe fn allocate_within(&self, size: usize, used: usize) -> *mut c_void {
+    fn allocate_within(&self, size: usize, used: usize) -> *mut c_void {
         let (class, bytes) = class_of(size);
         if let Some(kept) = self.kept.get(class)
-            && let Some(&Kept { next }) = kept.get().as_ref()
+            // SAFETY: what is kept begins with the way to the next.
+            && let Some(&Kept { next }) = unsafe { kept.get().as_ref() }
         {
             let block = kept.replace(next);
             if !self.arena.holds(block.cast()) {
@@ -197,9 +209,10 @@ impl Memory {
         self.allocate_new(bytes, used)
     }
 
+    /// A block of `bytes`, none of which is kept: from the arena, or else from the system.
     #[cold]
     #[inline(never)]
-    unsafe fn allocate_new(&self, bytes: usize, used: usize) -> *mut c_void {
+    fn allocate_new(&self, bytes: usize, used: usize) -> *mut c_void {
         if bytes <= IN_ARENA {
             self.wanted.set(self.wanted.get() + bytes);
             let block = self.arena.take(bytes);
@@ -211,10 +224,12 @@ impl Memory {
         self.allocate_by_system(bytes, used)
     }
 
+    /// A block of `bytes` from the system.
     #[inline(never)]
-    unsafe fn allocate_by_system(&self, bytes: usize, used: usize) -> *mut c_void {
+    fn allocate_by_system(&self, bytes: usize, used: usize) -> *mut c_void {
         super::thread::let_threads_start();
-        let mut block = libc::malloc(bytes);
+        // SAFETY: has no preconditions.
+        let mut block = unsafe { libc::malloc(bytes) };
         if block.is_null() && self.insists.get() {
             block = reserve::allocate(bytes).cast();
         }
@@ -236,6 +251,10 @@ impl Memory {
         ptr::null_mut()
     }
 
+    /// Keeps a block, or gives it back. Null.
+    ///
+    /// # Safety
+    /// It came from here, has `size` bytes, and nobody uses it any more.
     #[inline(always)]
     unsafe fn free(&self, block: *mut c_void, size: usize) -> *mut c_void {
         let (class, bytes) = class_of(size);
@@ -247,10 +266,12 @@ impl Memory {
             if !in_arena {
                 self.room.set(self.room.get() - bytes);
             }
-            block.cast::<Kept>().write(Kept { next: kept.get() });
+            // SAFETY: the block is at least a word, and nobody else uses it.
+            unsafe { block.cast::<Kept>().write(Kept { next: kept.get() }) };
             kept.set(block.cast());
         } else if !in_arena {
-            return give_back(block, bytes);
+            // SAFETY: not the arena's, so the reserve's or the C library's.
+            return unsafe { give_back(block, bytes) };
         }
         ptr::null_mut()
     }
@@ -271,12 +292,19 @@ impl Memory {
             return block;
         }
         if self.arena.holds(block.cast()) {
-            return self.move_to_another(block, old, new);
+            // SAFETY: as the caller says.
+            return unsafe { self.move_to_another(block, old, new) };
         }
         super::thread::let_threads_start();
-        let grown = if reserve::holds(block.cast()) { ptr::null_mut() } else { libc::realloc(block, bytes) };
+        let grown = if reserve::holds(block.cast()) {
+            ptr::null_mut()
+        } else {
+            // SAFETY: neither the arena's nor the reserve's, so the C library's.
+            unsafe { libc::realloc(block, bytes) }
+        };
         if grown.is_null() && (reserve::holds(block.cast()) || self.insists.get()) {
-            return self.move_to_another(block, old, new);
+            // SAFETY: as the caller says.
+            return unsafe { self.move_to_another(block, old, new) };
         }
         if grown.is_null() {
             return self.refuse();
@@ -285,14 +313,21 @@ impl Memory {
         grown
     }
 
+    /// Copies a block into a new one and frees it. Null if that is refused; then the old one stays.
+    ///
+    /// # Safety
+    /// As for [`Memory::resize`].
     unsafe fn move_to_another(&self, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
         self.budget.set_used(self.budget.used() - old);
         let moved = self.allocate(new);
         if moved.is_null() {
             self.budget.set_used(self.budget.used() + old);
         } else {
-            ptr::copy_nonoverlapping(block.cast::<u8>(), moved.cast::<u8>(), old.min(new));
-            self.free(block, old);
+            // SAFETY: two blocks, of `old` and of `new` bytes; the old one is not used any more.
+            unsafe {
+                ptr::copy_nonoverlapping(block.cast::<u8>(), moved.cast::<u8>(), old.min(new));
+                self.free(block, old);
+            }
         }
         moved
     }

@@ -217,39 +217,55 @@ pub fn current() -> Target {
 /// # Safety
 /// The thread has not ended.
 pub unsafe fn interrupt(target: Target) {
-    let mut now: libc::sigaction = std::mem::zeroed();
-    let ours = INSTALLED.load(Ordering::Acquire)
-        && libc::sigaction(number(), std::ptr::null(), &mut now) == 0
-        && now.sa_sigaction == on_signal as *const () as usize;
-    if ours {
-        libc::pthread_kill(target.0, number());
+    if INSTALLED.load(Ordering::Acquire) && disposition(number()).is_some_and(is_own) {
+        // SAFETY: the thread has not ended.
+        unsafe { libc::pthread_kill(target.0, number()) };
     }
 }
 
+/// What the system calls when the signal comes.
+///
+/// # Safety
+/// Called by the system, with what `SA_SIGINFO` promises.
 unsafe extern "C" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     let error = errno::get();
     let handler = HANDLER.load(Ordering::Acquire);
-    // SAFETY: only `install` sets it, to a `Handler`.
-    let handled = handler != 0 && std::mem::transmute::<usize, Handler>(handler)(interrupted_at(context));
-    let own = ASKABLE.with(Cell::get) && is_directed(info);
+    // SAFETY: only `install` sets the handler, to a `Handler`; the other two are the system's.
+    let handled =
+        handler != 0 && unsafe { std::mem::transmute::<usize, Handler>(handler)(interrupted_at(context)) };
+    // SAFETY: the system's.
+    let own = ASKABLE.with(Cell::get) && unsafe { is_directed(info) };
     if !handled && !own {
-        call_earlier(signal, info, context);
+        // SAFETY: as this function was called.
+        unsafe { call_earlier(signal, info, context) };
     }
     errno::set(error);
 }
 
 /// Whether the signal was sent to this very thread: nobody else does that to threads of the library. One that was meant for
 /// what the thread ran a moment ago is such a signal.
+///
+/// # Safety
+/// `info` is what the system gave the handler.
 #[cfg(target_os = "linux")]
 unsafe fn is_directed(info: *mut libc::siginfo_t) -> bool {
-    (*info).si_code == libc::SI_TKILL
+    // SAFETY: the system's, as long as the handler runs.
+    unsafe { (*info).si_code == libc::SI_TKILL }
 }
 
+/// Elsewhere the system does not tell.
+///
+/// # Safety
+/// None here.
 #[cfg(not(target_os = "linux"))]
 unsafe fn is_directed(_: *mut libc::siginfo_t) -> bool {
     true
 }
 
+/// Calls the handler that was there before ours.
+///
+/// # Safety
+/// The arguments are those that the system gave our handler.
 unsafe fn call_earlier(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     let earlier = EARLIER.0.load(Ordering::Acquire);
     if earlier == libc::SIG_DFL || earlier == libc::SIG_IGN {
@@ -257,30 +273,46 @@ unsafe fn call_earlier(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
     }
     if EARLIER.1.load(Ordering::Acquire) & libc::SA_SIGINFO != 0 {
         // SAFETY: a handler installed with SA_SIGINFO takes these three.
-        std::mem::transmute::<usize, extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void)>(earlier)(
-            signal, info, context,
-        );
+        let earlier = unsafe {
+            std::mem::transmute::<usize, extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void)>(earlier)
+        };
+        earlier(signal, info, context);
     } else {
         // SAFETY: a handler installed without SA_SIGINFO takes the number.
-        std::mem::transmute::<usize, extern "C" fn(c_int)>(earlier)(signal);
+        let earlier = unsafe { std::mem::transmute::<usize, extern "C" fn(c_int)>(earlier) };
+        earlier(signal);
     }
 }
 
+/// Where the thread was.
+///
+/// # Safety
+/// `context` is what the system gave the handler.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 unsafe fn interrupted_at(context: *mut c_void) -> Interrupted {
-    let registers = &(*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs;
+    // SAFETY: the system's, as long as the handler runs.
+    let registers = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
     Interrupted {
         instruction: registers[libc::REG_RIP as usize] as usize,
         stack: registers[libc::REG_RSP as usize] as usize,
     }
 }
 
+/// Where the thread was.
+///
+/// # Safety
+/// `context` is what the system gave the handler.
 #[cfg(all(target_os = "linux", target_arch = "aarch64"))]
 unsafe fn interrupted_at(context: *mut c_void) -> Interrupted {
-    let registers = &(*context.cast::<libc::ucontext_t>()).uc_mcontext;
+    // SAFETY: the system's, as long as the handler runs.
+    let registers = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_mcontext };
     Interrupted { instruction: registers.pc as usize, stack: registers.sp as usize }
 }
 
+/// Elsewhere the library does not look.
+///
+/// # Safety
+/// None here.
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 unsafe fn interrupted_at(_: *mut c_void) -> Interrupted {
     Interrupted { instruction: 0, stack: 0 }

@@ -65,15 +65,22 @@ fn aside(patience: Duration, act: impl FnOnce() + Send + 'static) {
 }
 
 /// Flushes a stream as soon as nobody else holds it, or not at all.
+///
+/// # Safety
+/// The stream is open, and stays so.
 unsafe fn flush(stream: *mut libc::FILE, end: Instant) {
-    while ftrylockfile(stream) != 0 {
+    // SAFETY: an open stream.
+    while unsafe { ftrylockfile(stream) } != 0 {
         if Instant::now() >= end {
             return;
         }
         std::thread::sleep(Duration::from_millis(1));
     }
-    libc::fflush(stream);
-    funlockfile(stream);
+    // SAFETY: an open stream, which this thread holds.
+    unsafe {
+        libc::fflush(stream);
+        funlockfile(stream);
+    }
 }
 
 /// The list of all open streams, as far as the C library shows it.
@@ -85,11 +92,16 @@ mod list {
     /// A place in the list.
     type Place = *mut c_void;
 
+    /// The function of the C library that has this name.
+    ///
+    /// # Safety
+    /// `F` is the type of its address.
     unsafe fn symbol<F: Copy>(name: &CStr) -> Option<F> {
-        let found = libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr());
-        assert_eq!(size_of::<F>(), size_of_val(&found));
+        const { assert!(size_of::<F>() == size_of::<*mut c_void>()) };
+        // SAFETY: only looks a name up.
+        let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
         // SAFETY: the caller names a function and its type, which has the size of an address.
-        (!found.is_null()).then(|| std::mem::transmute_copy(&found))
+        (!found.is_null()).then(|| unsafe { std::mem::transmute_copy(&found) })
     }
 
     /// Calls `act` with every stream. Whoever holds the list keeps it for ever: nothing in it changes any more.

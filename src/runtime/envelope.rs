@@ -202,7 +202,8 @@ impl Envelope {
     /// # Safety
     /// `raw` came from `into_raw`, and this is the only call with it.
     pub(super) unsafe fn from_raw(raw: *mut Header) -> Self {
-        Envelope(NonNull::new_unchecked(raw))
+        // SAFETY: `into_raw` gives no null.
+        Envelope(unsafe { NonNull::new_unchecked(raw) })
     }
 }
 

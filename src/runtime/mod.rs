@@ -2,12 +2,15 @@
 //!
 //! Nothing here knows Lua. A message is an [`envelope::Envelope`] of bytes that goes into a [`mailbox::Mailbox`]; what
 //! wakes the receiver is in [`sleeper`]. Relations between processes are in [`relations`], the order of an end in [`exit`].
+#![deny(unsafe_code)]
 
 pub mod account;
 pub mod clock;
 pub mod directory;
 pub mod duration;
 pub mod entry;
+// One allocation of varying size.
+#[allow(unsafe_code)]
 pub mod envelope;
 pub mod error;
 pub mod exit;
@@ -19,10 +22,14 @@ pub mod index;
 pub mod libraries;
 pub mod lifecycle;
 pub mod live;
+// A lock-free list of envelopes.
+#[allow(unsafe_code)]
 pub mod mailbox;
 pub mod needs;
 pub mod pid;
 pub mod pool;
+// Asks a thread by an OS signal.
+#[allow(unsafe_code)]
 pub mod process;
 pub mod program;
 pub mod realm;

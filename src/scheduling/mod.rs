@@ -3,6 +3,7 @@
 //!
 //! A wait never hands anything over. A coroutine that can go on is only *marked*; it takes its value when it runs again, and
 //! if nothing is left for it, it goes on waiting in its old place.
+#![forbid(unsafe_code)]
 
 mod alarms;
 mod channel;

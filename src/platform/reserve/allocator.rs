@@ -8,12 +8,18 @@ use std::ptr;
 /// The allocator. It has no state of its own.
 pub struct Allocator;
 
-// SAFETY: every block is the system's or the reserve's, which is told by its address; both give what the layout asks for.
+// SAFETY: every block is the system's or the reserve's, which is told by its address; both give what the layout asks for. Inside,
+// each call passes on what the caller of the allocator has promised.
 unsafe impl GlobalAlloc for Allocator {
+    /// A block; null if neither the system nor the reserve has one.
+    ///
+    /// # Safety
+    /// As [`GlobalAlloc`] says; so for the other functions.
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         note(layout);
-        let mut block = System.alloc(layout);
+        // SAFETY: the caller's layout.
+        let mut block = unsafe { System.alloc(layout) };
         if block.is_null() {
             block = RESERVE.take(layout);
         }
@@ -23,51 +29,85 @@ unsafe impl GlobalAlloc for Allocator {
         block
     }
 
+    /// A block of zeros.
+    ///
+    /// # Safety
+    /// As [`GlobalAlloc`] says.
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        let block = System.alloc_zeroed(layout);
+        // SAFETY: the caller's layout.
+        let block = unsafe { System.alloc_zeroed(layout) };
         if block.is_null() {
-            let block = self.alloc(layout);
-            if !block.is_null() {
-                block.write_bytes(0, layout.size());
+            // SAFETY: the caller's layout; a block that is given has its size.
+            unsafe {
+                let block = self.alloc(layout);
+                if !block.is_null() {
+                    block.write_bytes(0, layout.size());
+                }
+                return block;
             }
-            return block;
         }
         note(layout);
         block
     }
 
+    /// Frees a block.
+    ///
+    /// # Safety
+    /// As [`GlobalAlloc`] says.
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         forget(layout);
-        if RESERVE.has(block, layout) { RESERVE.put(block, layout) } else { System.dealloc(block, layout) }
+        // SAFETY: the block goes to where it came from, with its layout.
+        unsafe {
+            if RESERVE.has(block, layout) {
+                RESERVE.put(block, layout)
+            } else {
+                System.dealloc(block, layout)
+            }
+        }
     }
 
+    /// Resizes a block, or copies it.
+    ///
+    /// # Safety
+    /// As [`GlobalAlloc`] says.
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         if !RESERVE.has(block, layout) {
-            let changed = Layout::from_size_align_unchecked(size, layout.align());
-            note(changed);
-            let grown = System.realloc(block, layout, size);
+            // SAFETY: the caller has seen that the size is one that a layout can have; the block is the system's.
+            let (changed, grown) = unsafe {
+                let changed = Layout::from_size_align_unchecked(size, layout.align());
+                note(changed);
+                (changed, System.realloc(block, layout, size))
+            };
             if !grown.is_null() {
                 forget(layout);
                 return grown;
             }
             forget(changed);
         }
-        self.move_to_another(block, layout, size)
+        // SAFETY: the caller's block.
+        unsafe { self.move_to_another(block, layout, size) }
     }
 }
 
 impl Allocator {
+    /// Copies a block into a new one of `size` bytes and frees it. Null if there is none; then the old one stays.
+    ///
+    /// # Safety
+    /// As for `realloc`.
     #[cold]
     unsafe fn move_to_another(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        let grown = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
-        if !grown.is_null() {
-            ptr::copy_nonoverlapping(block, grown, layout.size().min(size));
-            self.dealloc(block, layout);
+        // SAFETY: the size is one that a layout can have; both blocks have the bytes that are copied.
+        unsafe {
+            let grown = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
+            if !grown.is_null() {
+                ptr::copy_nonoverlapping(block, grown, layout.size().min(size));
+                self.dealloc(block, layout);
+            }
+            grown
         }
-        grown
     }
 }
 

@@ -99,7 +99,8 @@ impl Piece {
         let given = self.given[..self.count].iter().position(|&(own, _)| own == start);
         if let Some(place) = given {
             if self.borrowed.is_null() {
-                address_space::close(block, self.given[place].1);
+                // SAFETY: pages of the piece, which nobody uses any more.
+                unsafe { address_space::close(block, self.given[place].1) };
             }
             self.given.copy_within(place + 1..self.count, place);
             self.count -= 1;
@@ -159,7 +160,8 @@ impl Ballast {
     /// The block came from `give`, and is not used any more.
     pub(super) unsafe fn take_back(&mut self, block: *mut u8) {
         if let Some(piece) = self.piece_of(block) {
-            piece.take_back(block);
+            // SAFETY: as the caller says; it is the piece that gave the block.
+            unsafe { piece.take_back(block) };
         }
     }
 }

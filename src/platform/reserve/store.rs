@@ -73,7 +73,8 @@ pub fn allocate(bytes: usize) -> *mut u8 {
 pub unsafe fn free(block: *mut u8, bytes: usize) -> bool {
     let pooled = holds(block);
     if pooled {
-        RESERVE.put(block, Layout::from_size_align_unchecked(bytes, 16));
+        // SAFETY: the block was given with this layout, which was right then.
+        unsafe { RESERVE.put(block, Layout::from_size_align_unchecked(bytes, 16)) };
     }
     pooled
 }
@@ -128,10 +129,12 @@ impl Reserve {
     #[cold]
     pub(super) unsafe fn put(&self, block: *mut u8, layout: Layout) {
         if layout.size() < LARGE {
-            self.lock(|parts| parts.pool.put(block, layout));
+            // SAFETY: as the caller says; small blocks are the pool's.
+            self.lock(|parts| unsafe { parts.pool.put(block, layout) });
             self.taken.fetch_sub(bytes_of(layout), Ordering::Relaxed);
         } else {
-            self.lock(|parts| parts.ballast.take_back(block));
+            // SAFETY: as the caller says; large blocks are the ballast's.
+            self.lock(|parts| unsafe { parts.ballast.take_back(block) });
             self.given.fetch_sub(1, Ordering::Relaxed);
         }
     }

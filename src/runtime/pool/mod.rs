@@ -40,6 +40,7 @@
 //! **Before a fork** all of them end if nothing is left to do; the next process that starts finds the pool not open.
 //!
 //! Locks: the list of idle workers, the alarms, and a slot's thread, each for a few instructions, one at a time.
+#![deny(unsafe_code)]
 
 mod alarms;
 mod idle;
@@ -47,13 +48,19 @@ mod idle;
 mod interleavings;
 mod overseer;
 mod run_state;
+// Its task belongs to the worker that runs it.
+#[allow(unsafe_code)]
 mod scheduled;
 mod shared;
 mod task;
 #[cfg(test)]
 mod tests;
+// Entries of its queues are raw.
+#[allow(unsafe_code)]
 mod worker;
 mod worker_slot;
+// Asks a thread by an OS signal.
+#[allow(unsafe_code)]
 mod worker_thread;
 
 pub use scheduled::Scheduled;

@@ -72,7 +72,8 @@ impl Scheduled {
     /// The process is `RUNNING` on the calling worker.
     #[allow(clippy::mut_from_ref)]
     pub(super) unsafe fn task(&self) -> &mut Option<Box<dyn Task>> {
-        &mut *self.task.get()
+        // SAFETY: nobody but the worker that runs the process touches its task.
+        unsafe { &mut *self.task.get() }
     }
 
     fn thread(&self) -> Option<&'static WorkerThread> {
