@@ -48,16 +48,28 @@ const SPARE: usize = 16;
 
 static SPARES: Lazy<ArrayQueue<Box<Encoder>>> = Lazy::new(|| ArrayQueue::new(SPARE));
 
-/// The encoder of a thread: null, or made by `Box::into_raw`.
-struct Own(Cell<*mut Encoder>);
-
 thread_local! {
-    static OWN: Own = const { Own(Cell::new(ptr::null_mut())) };
+    /// The encoder of a thread: null, or made by `Box::into_raw`. **Invariant:** a thread has at most one, and leaves it to others
+    /// when it ends: [`LAST`] sees to that. This variable has no destructor, so it still serves finalizers of a state that is
+    /// closed after [`LAST`] is gone. What they make is the only encoder that can get lost, once for such a thread.
+    static OWN: Cell<*mut Encoder> = const { Cell::new(ptr::null_mut()) };
+
+    /// Dropped when the thread ends.
+    static LAST: Last = const { Last };
 }
 
-impl Own {
-    fn give_up(&self) {
-        let own = self.0.replace(ptr::null_mut());
+struct Last;
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        Encoder::rest();
+    }
+}
+
+impl Encoder {
+    /// The calling thread is going to sleep, or to end: leaves its encoder to others. Nobody uses it, nor what it has written.
+    pub fn rest() {
+        let own = OWN.replace(ptr::null_mut());
         // In the severed child of a fork another thread may have been at the queue when it was copied, and will never be done.
         if own.is_null() || fork::is_severed() {
             return;
@@ -69,19 +81,6 @@ impl Own {
         own.kept_strings = None;
         drop(SPARES.push(own));
     }
-}
-
-impl Drop for Own {
-    fn drop(&mut self) {
-        self.give_up();
-    }
-}
-
-impl Encoder {
-    /// The calling thread is going to sleep: leaves its encoder to others. Nobody uses it, nor what it has written.
-    pub fn rest() {
-        let _ = OWN.try_with(Own::give_up);
-    }
 
     /// The one of the calling thread, for sequences of the process that has this context.
     ///
@@ -89,16 +88,13 @@ impl Encoder {
     /// Nobody else on this thread uses it until the reference ends, and no Lua code runs.
     #[allow(clippy::mut_from_ref)]
     pub unsafe fn of_this_thread(context: &Context) -> &mut Encoder {
-        let spare = || if fork::is_severed() { None } else { SPARES.pop() };
-        let new = || Box::into_raw(spare().unwrap_or_default());
-        let own = OWN.try_with(|own| {
-            if own.0.get().is_null() {
-                own.0.set(new());
-            }
-            own.0.get()
-        });
-        // A thread that ends has no more variables of its own; what still encodes there has to do with a new encoder.
-        let own = own.unwrap_or_else(|_| new());
+        if OWN.get().is_null() {
+            let spare = if fork::is_severed() { None } else { SPARES.pop() };
+            OWN.set(Box::into_raw(spare.unwrap_or_default()));
+            // From now on the end of the thread is noticed, unless it is ending already.
+            let _ = LAST.try_with(|_| ());
+        }
+        let own = OWN.get();
         let (own, process) = (&mut *own, context.process());
         // What is written twice in a sequence can be far more than the process has memory for.
         own.out.limit_to(process.most_encoded());
@@ -151,5 +147,29 @@ impl Context {
     #[allow(clippy::mut_from_ref)]
     pub unsafe fn encoder(&self) -> &mut Encoder {
         Encoder::of_this_thread(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vm::testing::State;
+
+    #[test]
+    fn the_end_of_a_thread_takes_its_encoder_away_and_the_next_encoding_finds_another() {
+        let state = State::main();
+        let send = "return process.send(process.pid(), 'topic', 'value')";
+        assert_eq!(state.run(send), Ok("true".into()));
+        assert!(!OWN.get().is_null());
+        drop(Last);
+        assert!(OWN.get().is_null());
+        assert_eq!(state.run(send), Ok("true".into()));
+    }
+
+    #[test]
+    fn resting_twice_or_without_an_encoder_does_nothing() {
+        Encoder::rest();
+        Encoder::rest();
+        assert!(OWN.get().is_null());
     }
 }

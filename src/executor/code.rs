@@ -82,7 +82,7 @@ pub unsafe fn find(l: *mut lua_State, reference: &str, text_only: bool) -> Resul
 /// The stack has room for three values.
 pub unsafe fn package_field(l: *mut lua_State, name: &std::ffi::CStr) -> Option<Vec<u8>> {
     let top = lua_gettop(l);
-    raw_field(l, LUA_REGISTRYINDEX, c"_LOADED");
+    push_loaded_modules(l);
     let mut found = None;
     if lua_type(l, -1) == LUA_TTABLE && raw_field(l, -1, c"package") == LUA_TTABLE {
         raw_field(l, -1, name);

@@ -48,7 +48,7 @@ unsafe extern "C-unwind" fn index(l: *mut lua_State) -> c_int {
     if lua_rawget(l, lua_upvalueindex(1)) != LUA_TNIL {
         return 1;
     }
-    raw_field(l, LUA_REGISTRYINDEX, c"_LOADED");
+    push_loaded_modules(l);
     if lua_type(l, -1) == LUA_TTABLE && raw_field(l, -1, c"string") == LUA_TTABLE {
         lua_pushvalue(l, 2);
         if lua_rawget(l, -2) == LUA_TFUNCTION {

@@ -114,7 +114,7 @@ unsafe fn hide(l: *mut lua_State, name: &str) {
     lua_pushnil(l);
     lua_rawset(l, -3);
     lua_pop(l, 1);
-    raw_field(l, LUA_REGISTRYINDEX, c"_LOADED");
+    push_loaded_modules(l);
     if lua_type(l, -1) == LUA_TTABLE {
         push_bytes(l, name.as_bytes());
         lua_pushnil(l);

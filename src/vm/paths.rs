@@ -51,7 +51,7 @@ pub unsafe fn is_plain(l: *mut lua_State, index: c_int) -> bool {
 
 /// Pushes a field of the table of loaded modules.
 pub unsafe fn push_loaded(l: *mut lua_State, name: &[u8]) {
-    raw_field(l, LUA_REGISTRYINDEX, c"_LOADED");
+    push_loaded_modules(l);
     raw_step(l, name);
 }
 
@@ -70,7 +70,7 @@ pub unsafe fn raw_step(l: *mut lua_State, name: &[u8]) {
 pub unsafe fn push_present(l: *mut lua_State, text: &[u8]) {
     match text {
         LOADED => {
-            raw_field(l, LUA_REGISTRYINDEX, c"_LOADED");
+            push_loaded_modules(l);
         }
         // LuaJIT's `ipairs` has it as a captured value.
         b"@ipairs" if cfg!(feature = "luajit") => {
@@ -107,7 +107,7 @@ pub unsafe fn push_parent(l: *mut lua_State, parent: &[u8], field: &[u8]) {
     // The libraries themselves stand among the loaded modules.
     if parent.is_empty() {
         if libraries::NAMES.iter().any(|library| library.as_bytes() == field) {
-            raw_field(l, LUA_REGISTRYINDEX, c"_LOADED");
+            push_loaded_modules(l);
         } else {
             push_loaded(l, b"_G");
         }

@@ -50,7 +50,7 @@ pub unsafe fn anchor(l: *mut lua_State, context: &Context) {
     lua_createtable(l, kind.kept.len() as c_int, 0);
     let kept = lua_gettop(l);
     // What the fields are looked up in: the loaded modules, the globals, and the table that the last one stood in.
-    raw_field(l, LUA_REGISTRYINDEX, c"_LOADED");
+    push_loaded_modules(l);
     lua_pushvalue(l, -1);
     paths::raw_step(l, b"_G");
     lua_pushnil(l);
@@ -442,7 +442,7 @@ unsafe fn push_module(l: *mut lua_State, module: usize) -> bool {
 
 /// The module on top is what `require` gives from now on, if it would have to load it.
 unsafe fn note_loaded(l: *mut lua_State, name: &[u8]) {
-    raw_field(l, LUA_REGISTRYINDEX, c"_LOADED");
+    push_loaded_modules(l);
     lua_pushvalue(l, -1);
     paths::raw_step(l, name);
     let absent = lua_type(l, -1) == LUA_TNIL;
