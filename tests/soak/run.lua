@@ -10,6 +10,9 @@ local Model = require "tests.soak.model"
 local seconds, host, seed = tonumber(arg[1]), arg[2], tonumber(arg[3]) or os.time()
 local population, operations, limit = 40, 120, "60s"
 
+-- Rounds until the caches of the library, the VM and the C library hold what they will hold.
+local warm_up = 30
+
 local options = { threads = { report = false }, pool = { workers = 2, report = false } }
 assert(process.define_host("soak:" .. host, assert(options[host], "no such host: " .. host)))
 host = "soak:" .. host
@@ -208,7 +211,7 @@ local function holdings()
   return { memory = held.VmRSS, threads = held.Threads, files = held.files }
 end
 
--- The greatest of each until a third of the time has passed, and the least of each in the last third.
+-- The greatest of each until a third of the time has passed and all is warm, and the least of each in the last third.
 local early, late = { memory = 0, threads = 0, files = 0 }, {}
 
 local start = os.time()
@@ -217,7 +220,7 @@ local fine, problem = pcall(function()
     round()
     local passed = (os.time() - start) / seconds
     for name, value in pairs(holdings()) do
-      if passed <= 1 / 3 or counts.rounds <= 3 then
+      if passed <= 1 / 3 or counts.rounds <= warm_up then
         early[name] = math.max(early[name], value)
       elseif passed >= 2 / 3 then
         late[name] = math.min(late[name] or value, value)
