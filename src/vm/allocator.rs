@@ -25,11 +25,21 @@ pub fn can_be_given() -> bool {
 }
 
 /// Asks a state of its own kind: to try would have the VM write on standard error.
+///
+/// # Safety
+/// None: the state that it asks is its own.
 unsafe fn ask_vm() -> bool {
     let l = luaL_newstate();
     if l.is_null() {
         return true;
     }
+    /// Asks the VM itself.
+    ///
+    /// Stack: 0
+    /// Raises: any
+    ///
+    /// # Safety
+    /// Called by Lua, with the place for the answer, a `bool`, as light userdata.
     unsafe extern "C-unwind" fn ask(l: *mut lua_State) -> c_int {
         luaL_openlibs(l);
         let question = c"local ffi = require 'ffi' return ffi.abi('gc64') or ffi.abi('32bit')";
@@ -47,9 +57,19 @@ unsafe fn ask_vm() -> bool {
 
 /// A state with the VM's own allocator that leads to the context; null if there is no memory.
 ///
+/// Stack: 0: a new state
+/// Raises: never
+///
 /// # Safety
 /// The context stays where it is until the state is closed.
 pub unsafe fn open_state(context: &Context) -> *mut lua_State {
+    /// Leads from the state to its context.
+    ///
+    /// Stack: 0
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// Called by Lua, with the context as light userdata.
     unsafe extern "C-unwind" fn lead(l: *mut lua_State) -> c_int {
         registry_field::set_context(l, lua_touserdata(l, 1).cast::<Context>());
         0
@@ -68,6 +88,12 @@ pub unsafe fn open_state(context: &Context) -> *mut lua_State {
 }
 
 /// Has the limit of the process looked at in each cycle of the collector.
+///
+/// Stack: 0, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state; `context` is its context.
 pub unsafe fn watch(l: *mut lua_State, context: &Context) {
     if context.vm_allocates() && context.process().limits.memory != 0 {
         push_guard(l, cycle_ends);
@@ -76,6 +102,12 @@ pub unsafe fn watch(l: *mut lua_State, context: &Context) {
 }
 
 /// A cycle of the collector: looks, and sees to it that the next one does.
+///
+/// Stack: 0
+/// Raises: memory
+///
+/// # Safety
+/// Called by Lua, as a finalizer.
 unsafe extern "C-unwind" fn cycle_ends(l: *mut lua_State) -> c_int {
     let Some(context) = Context::find(l) else { return 0 };
     if context.is_closing() {
@@ -90,6 +122,13 @@ unsafe extern "C-unwind" fn cycle_ends(l: *mut lua_State) -> c_int {
     0
 }
 
+/// The hook: raises if the process still uses more than it may.
+///
+/// Stack: 0
+/// Raises: memory
+///
+/// # Safety
+/// Called by Lua, as a hook.
 unsafe extern "C-unwind" fn raise_if_over(l: *mut lua_State, _: *mut lua_Debug) {
     lua_sethook(l, None, 0, 0);
     let Some(context) = Context::find(l) else { return };
@@ -102,10 +141,23 @@ unsafe extern "C-unwind" fn raise_if_over(l: *mut lua_State, _: *mut lua_Debug) 
 }
 
 /// The process waits: whether it has more memory than it may, garbage apart.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state; `context` is its context. No borrow: finalizers run.
 pub unsafe fn is_over_limit(l: *mut lua_State, context: &Context) -> bool {
     if !context.vm_allocates() || context.process().limits.memory == 0 {
         return false;
     }
+    /// Collects twice, so that what finalizers held goes too.
+    ///
+    /// Stack: 0
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// Called by Lua.
     unsafe extern "C-unwind" fn collect(l: *mut lua_State) -> c_int {
         // What has a finalizer is gone after the second.
         lua_gc(l, LUA_GCCOLLECT, 0);
@@ -123,6 +175,13 @@ pub unsafe fn is_over_limit(l: *mut lua_State, context: &Context) -> bool {
     !context.budget().has_room(0)
 }
 
+/// Tells the budget how much the VM has allocated.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state; `context` is its context.
 unsafe fn count(l: *mut lua_State, context: &Context) {
     let used = (lua_gc(l, LUA_GCCOUNT, 0) as usize) << 10 | lua_gc(l, LUA_GCCOUNTB, 0) as usize;
     context.budget().set_counted(used);

@@ -45,6 +45,12 @@ unsafe extern "C-unwind" {
 }
 
 /// Whether the running function may yield.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state; `l` runs.
 pub unsafe fn can_yield(l: *mut lua_State) -> bool {
     #[cfg(feature = "lua54")]
     return lua_isyieldable(l) != 0;
@@ -53,12 +59,24 @@ pub unsafe fn can_yield(l: *mut lua_State) -> bool {
 }
 
 /// Yields the `count` values on top; where Lua has continuations `next` runs when the coroutine goes on.
+///
+/// Stack: -count
+/// Raises: any
+///
+/// # Safety
+/// Own state; the result is returned to Lua at once.
 #[cfg(feature = "lua54")]
 pub unsafe fn yield_with(l: *mut lua_State, count: c_int, context: isize, next: lua_KFunction) -> c_int {
     lua_yieldk(l, count, context, Some(next))
 }
 
 /// Resumes a coroutine with the `args` values on top of it: status and number of results.
+///
+/// Stack: -args, and the results or the error on `co`
+/// Raises: never
+///
+/// # Safety
+/// Own state; `co` can be resumed. No borrow.
 pub unsafe fn resume(co: *mut lua_State, from: *mut lua_State, args: c_int) -> (c_int, c_int) {
     let mut results = 0;
     let status = lua_resume(co, from, args, &mut results);
@@ -67,9 +85,22 @@ pub unsafe fn resume(co: *mut lua_State, from: *mut lua_State, args: c_int) -> (
 
 /// Makes `l` the running coroutine again after others were resumed from it. LuaJIT forgets to do so if a C function raises
 /// after a resume, and its compiled code then works on the wrong coroutine; a call from `l` repairs that.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state; `l` is the coroutine that runs.
 pub unsafe fn make_current(l: *mut lua_State) {
     #[cfg(feature = "luajit")]
     {
+        /// Does nothing.
+        ///
+        /// Stack: 0
+        /// Raises: never
+        ///
+        /// # Safety
+        /// Called by Lua.
         unsafe extern "C-unwind" fn nothing(_: *mut lua_State) -> c_int {
             0
         }
@@ -81,16 +112,34 @@ pub unsafe fn make_current(l: *mut lua_State) {
 }
 
 /// What identifies a captured local of the function at an index.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state; there is a function at `function`, which has so many captured locals.
 pub unsafe fn upvalue_id(l: *mut lua_State, function: c_int, number: c_int) -> *const c_void {
     lua_upvalueid(l, function, number).cast_const()
 }
 
 /// Pushes a Rust string.
+///
+/// Stack: +1
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 pub unsafe fn push_bytes(l: *mut lua_State, bytes: &[u8]) {
     lua_pushlstring(l, bytes.as_ptr().cast(), bytes.len());
 }
 
 /// The bytes of the string at `index`, `None` for any other type. They live as long as the string is on the stack.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state. Values stay: the bytes are not used longer than the string stands there.
 pub unsafe fn to_bytes<'a>(l: *mut lua_State, index: c_int) -> Option<&'a [u8]> {
     if lua_type(l, index) != LUA_TSTRING {
         return None;
@@ -101,6 +150,12 @@ pub unsafe fn to_bytes<'a>(l: *mut lua_State, index: c_int) -> Option<&'a [u8]> 
 }
 
 /// Pushes the field `name` of the table at `index`, raw.
+///
+/// Stack: +1, room for 2
+/// Raises: memory
+///
+/// # Safety
+/// Own state; `index` is that of a table.
 pub unsafe fn raw_field(l: *mut lua_State, index: c_int, name: &CStr) -> c_int {
     let index = lua_absindex(l, index);
     lua_pushstring(l, name.as_ptr());
@@ -108,6 +163,12 @@ pub unsafe fn raw_field(l: *mut lua_State, index: c_int, name: &CStr) -> c_int {
 }
 
 /// Sets the field `name` of the table at `index` to the value on top, raw, and pops it.
+///
+/// Stack: -1, room for 1
+/// Raises: memory
+///
+/// # Safety
+/// Own state; `index` is that of a table.
 pub unsafe fn set_raw_field(l: *mut lua_State, index: c_int, name: &CStr) {
     let index = lua_absindex(l, index);
     lua_pushstring(l, name.as_ptr());
@@ -116,12 +177,24 @@ pub unsafe fn set_raw_field(l: *mut lua_State, index: c_int, name: &CStr) {
 }
 
 /// Sets the field `name` of the table on top to a function without upvalues.
+///
+/// Stack: 0, room for 2
+/// Raises: memory
+///
+/// # Safety
+/// Own state; a table is on top.
 pub unsafe fn set_function(l: *mut lua_State, name: &CStr, function: Function) {
     lua_pushcclosure(l, function, 0);
     set_raw_field(l, -2, name);
 }
 
 /// Raises `text` with the position of the function at `level`.
+///
+/// Stack: never returns, room for 2
+/// Raises: any
+///
+/// # Safety
+/// Own state. Nothing to drop.
 pub unsafe fn raise(l: *mut lua_State, level: c_int, text: &[u8]) -> ! {
     luaL_where(l, level);
     push_bytes(l, text);
@@ -130,6 +203,12 @@ pub unsafe fn raise(l: *mut lua_State, level: c_int, text: &[u8]) -> ! {
 }
 
 /// A whole number if the number at `index` is one: an integer of Lua 5.4, a double without fraction of LuaJIT.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state.
 pub unsafe fn to_whole(l: *mut lua_State, index: c_int) -> Option<i64> {
     if lua_type(l, index) != LUA_TNUMBER {
         return None;
@@ -144,6 +223,12 @@ pub unsafe fn to_whole(l: *mut lua_State, index: c_int) -> Option<i64> {
 }
 
 /// Pushes a whole number: an integer of Lua 5.4, the nearest double of LuaJIT.
+///
+/// Stack: +1
+/// Raises: never
+///
+/// # Safety
+/// Own state.
 pub unsafe fn push_whole(l: *mut lua_State, number: i64) {
     #[cfg(feature = "lua54")]
     lua_pushinteger(l, number);
@@ -152,6 +237,12 @@ pub unsafe fn push_whole(l: *mut lua_State, number: i64) {
 }
 
 /// Pushes the table of the library's own under `key` in the registry, made at first use.
+///
+/// Stack: +1, room for 2
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 pub unsafe fn push_own_table(l: *mut lua_State, key: &'static u8) {
     let key = ptr::from_ref(key).cast();
     if lua_rawgetp(l, LUA_REGISTRYINDEX, key) != LUA_TTABLE {
@@ -163,6 +254,12 @@ pub unsafe fn push_own_table(l: *mut lua_State, key: &'static u8) {
 }
 
 /// As [`push_own_table`], for a table that does not keep its keys alive.
+///
+/// Stack: +1, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 #[cfg(feature = "luajit")]
 pub unsafe fn push_own_weak_table(l: *mut lua_State, key: &'static u8) {
     push_own_table(l, key);
@@ -177,6 +274,12 @@ pub unsafe fn push_own_weak_table(l: *mut lua_State, key: &'static u8) {
 }
 
 /// Pushes the table of globals.
+///
+/// Stack: +1
+/// Raises: never
+///
+/// # Safety
+/// Own state.
 pub unsafe fn push_globals(l: *mut lua_State) {
     #[cfg(feature = "lua54")]
     lua_rawgeti(l, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
@@ -185,6 +288,12 @@ pub unsafe fn push_globals(l: *mut lua_State) {
 }
 
 /// The table that belongs to the userdata at `index` is pushed; [`set_companion`] must have set one.
+///
+/// Stack: +1
+/// Raises: never
+///
+/// # Safety
+/// Own state; `index` is that of a userdata of the library.
 pub unsafe fn push_companion(l: *mut lua_State, index: c_int) {
     #[cfg(feature = "lua54")]
     lua_getiuservalue(l, index, 1);
@@ -193,6 +302,12 @@ pub unsafe fn push_companion(l: *mut lua_State, index: c_int) {
 }
 
 /// Makes the table on top belong to the userdata at `index`, and pops it.
+///
+/// Stack: -1
+/// Raises: never
+///
+/// # Safety
+/// Own state; `index` is that of a userdata of the library, and a table is on top.
 pub unsafe fn set_companion(l: *mut lua_State, index: c_int) {
     #[cfg(feature = "lua54")]
     lua_setiuservalue(l, index, 1);
@@ -201,8 +316,21 @@ pub unsafe fn set_companion(l: *mut lua_State, index: c_int) {
 }
 
 /// Loads a chunk, text or binary as `mode` says (`"t"`, `"b"`, `"bt"`). Pushes the function or the message.
+///
+/// Stack: +1: the function or the error
+/// Raises: never
+///
+/// # Safety
+/// Own state.
 pub unsafe fn load(l: *mut lua_State, code: &[u8], name: &CStr, mode: &CStr) -> c_int {
     struct Part<'a>(Option<&'a [u8]>);
+    /// Gives the whole chunk, then nothing.
+    ///
+    /// Stack: 0
+    /// Raises: never
+    ///
+    /// # Safety
+    /// Called by Lua, with the `Part` that `load` gave it.
     unsafe extern "C-unwind" fn read(
         _: *mut lua_State,
         data: *mut c_void,
@@ -221,7 +349,20 @@ pub unsafe fn load(l: *mut lua_State, code: &[u8], name: &CStr, mode: &CStr) -> 
 }
 
 /// Dumps the Lua function on top as a binary chunk with debug information; empty for a C function.
+///
+/// Stack: 0
+/// Raises: memory on LuaJIT, never on Lua 5.4
+///
+/// # Safety
+/// Own state; a Lua function is on top.
 pub unsafe fn dump(l: *mut lua_State) -> Vec<u8> {
+    /// Takes the next part of the chunk.
+    ///
+    /// Stack: 0
+    /// Raises: never
+    ///
+    /// # Safety
+    /// Called by Lua, with the bytes that `dump` gave it.
     unsafe extern "C-unwind" fn write(
         _: *mut lua_State,
         part: *const c_void,
@@ -244,6 +385,12 @@ pub unsafe fn dump(l: *mut lua_State) -> Vec<u8> {
 }
 
 /// Calls `function` without arguments and results so that it may raise: the status, with the error on top unless `LUA_OK`.
+///
+/// Stack: 0, +1 the error if it fails
+/// Raises: memory, before the call
+///
+/// # Safety
+/// Own state.
 #[cfg(feature = "lua54")]
 pub unsafe fn protected(l: *mut lua_State, function: Function) -> c_int {
     // A function without upvalues needs no memory.
@@ -252,8 +399,21 @@ pub unsafe fn protected(l: *mut lua_State, function: Function) -> c_int {
 }
 
 /// Calls `function` without arguments and results so that it may raise: the status, with the error on top unless `LUA_OK`.
+///
+/// Stack: 0, +1 the error if it fails
+/// Raises: never
+///
+/// # Safety
+/// Own state.
 #[cfg(feature = "luajit")]
 pub unsafe fn protected(l: *mut lua_State, function: Function) -> c_int {
+    /// Calls the function.
+    ///
+    /// Stack: 0
+    /// Raises: any
+    ///
+    /// # Safety
+    /// Called by Lua, with the address of a `Function` as light userdata.
     unsafe extern "C-unwind" fn call(l: *mut lua_State) -> c_int {
         let function: Function = std::mem::transmute(lua_touserdata(l, 1));
         lua_settop(l, 0);
@@ -266,6 +426,12 @@ pub unsafe fn protected(l: *mut lua_State, function: Function) -> c_int {
 pub type Functions = &'static [(&'static CStr, Function)];
 
 /// Puts functions into the table on top.
+///
+/// Stack: 0, room for 3
+/// Raises: memory
+///
+/// # Safety
+/// Own state; a table is on top.
 pub unsafe fn set_functions(l: *mut lua_State, functions: Functions) {
     for (name, function) in functions {
         set_function(l, name, *function);
@@ -273,6 +439,12 @@ pub unsafe fn set_functions(l: *mut lua_State, functions: Functions) {
 }
 
 /// Fills a metatable: `methods` behind `__index`, `operators` in the metatable itself.
+///
+/// Stack: 0, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state; the metatable is on top.
 pub unsafe fn fill_metatable(l: *mut lua_State, methods: Functions, operators: Functions) {
     lua_createtable(l, 0, methods.len() as i32);
     set_functions(l, methods);
@@ -281,17 +453,35 @@ pub unsafe fn fill_metatable(l: *mut lua_State, methods: Functions, operators: F
 }
 
 /// Raises the VM's own error for a lack of memory. Whoever calls this owns nothing.
+///
+/// Stack: never returns, room for 1
+/// Raises: memory
+///
+/// # Safety
+/// Own state. Nothing to drop.
 pub unsafe fn out_of_memory(l: *mut lua_State) -> ! {
     lua_pushstring(l, c"not enough memory".as_ptr());
     lua_error(l)
 }
 
 /// Pushes the table of loaded modules.
+///
+/// Stack: +1, room for 2
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 pub unsafe fn push_loaded_modules(l: *mut lua_State) {
     raw_field(l, LUA_REGISTRYINDEX, c"_LOADED");
 }
 
 /// Pushes the library `name` as `require` knows it; nil if there is none.
+///
+/// Stack: +1, room for 3
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 pub unsafe fn push_library(l: *mut lua_State, name: &CStr) {
     push_loaded_modules(l);
     if lua_type(l, -1) == LUA_TTABLE {
@@ -301,6 +491,12 @@ pub unsafe fn push_library(l: *mut lua_State, name: &CStr) {
 }
 
 /// Pushes an object that does nothing but to have `collected` called.
+///
+/// Stack: +1, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 pub unsafe fn push_guard(l: *mut lua_State, collected: Function) {
     #[cfg(feature = "lua54")]
     lua_newuserdatauv(l, 0, 0);

@@ -32,6 +32,12 @@ const LARGEST: usize = 512;
 
 impl Census {
     /// The main thread is there.
+    ///
+    /// Stack: 0
+    /// Raises: never
+    ///
+    /// # Safety
+    /// Own state.
     pub unsafe fn begin(&self, l: *mut lua_State) {
         let state = l as usize - self.first.get();
         let inside = l as usize + 1..l as usize + WORDS * size_of::<usize>();
@@ -44,6 +50,9 @@ impl Census {
     }
 
     /// The allocator has given a block for a coroutine.
+    ///
+    /// # Safety
+    /// The block has so many bytes, and nobody else uses it.
     pub unsafe fn add(&self, block: *mut c_void, size: usize) {
         // Not every word is set by Lua: what is left of an earlier state must not be taken for a sign.
         ptr::write_bytes(block.cast::<u8>(), 0, size.min(LARGEST));
@@ -70,6 +79,12 @@ impl Census {
     }
 
     /// Calls `act` with every coroutine but the main thread. For the signal handler: nothing if that has interrupted a change.
+    ///
+    /// Stack: 0
+    /// Raises: never
+    ///
+    /// # Safety
+    /// On the thread that runs the state, or in its signal handler.
     pub unsafe fn each(&self, act: impl Fn(*mut lua_State)) {
         let Ok(blocks) = self.blocks.try_borrow() else { return };
         for &block in blocks.iter() {

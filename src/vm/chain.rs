@@ -111,6 +111,12 @@ impl Chain {
     }
 
     /// `from` is about to resume `co`: what has to be given to [`Chain::enter`], and back to [`Chain::back`].
+    ///
+    /// Stack: 0
+    /// Raises: never
+    ///
+    /// # Safety
+    /// Own state; `from` runs, and `co` can be resumed.
     #[inline(always)]
     pub unsafe fn link(&self, from: *mut lua_State, co: *mut lua_State) -> Link {
         let running = self.running.get();
@@ -143,6 +149,12 @@ impl Chain {
 
     /// Whether a C module has resumed `l`, which runs. One that a module calls without having resumed it is none: it waits,
     /// or is in the chain.
+    ///
+    /// Stack: 0
+    /// Raises: never
+    ///
+    /// # Safety
+    /// Own state.
     #[cold]
     unsafe fn is_stranger(&self, l: *mut lua_State) -> bool {
         l != self.main.get() && lua_status(l) == LUA_OK && !self.has_resumed(|co| co == l)
@@ -162,6 +174,12 @@ impl Chain {
     }
 
     /// Whether a jump from `l`, which runs, to the entry frame crosses only what the library has resumed itself.
+    ///
+    /// Stack: 0
+    /// Raises: never
+    ///
+    /// # Safety
+    /// Own state; `l` runs.
     pub unsafe fn may_be_left(&self, l: *mut lua_State) -> bool {
         self.strangers.get() == 0 && (self.running.get() == l || !self.is_stranger(l))
     }

@@ -9,6 +9,12 @@ pub struct CollectorHeld(bool);
 
 impl CollectorHeld {
     /// Stops the collector.
+    ///
+    /// Stack: 0
+    /// Raises: never
+    ///
+    /// # Safety
+    /// Own state.
     pub unsafe fn hold(l: *mut lua_State) -> Self {
         let was_running = collector_runs(l) == 1;
         if was_running {
@@ -18,6 +24,12 @@ impl CollectorHeld {
     }
 
     /// Lets it go on if it ran before.
+    ///
+    /// Stack: 0
+    /// Raises: never
+    ///
+    /// # Safety
+    /// Own state, the one that was held.
     pub unsafe fn release(self, l: *mut lua_State) {
         if self.0 {
             lua_gc(l, LUA_GCRESTART, 0);
@@ -28,12 +40,24 @@ impl CollectorHeld {
 const GC_IS_RUNNING: c_int = 9;
 
 /// 1 if the collector runs, 0 if it is stopped, -1 if it answers nothing because a finalizer runs (5.4.4 and later).
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state.
 pub unsafe fn collector_runs(l: *mut lua_State) -> c_int {
     lua_gc(l, GC_IS_RUNNING, 0)
 }
 
 /// Whether a finalizer runs. A stopped collector is the sign; who stopped it is found out by a hook, since none is called
 /// inside finalizers.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state; `l` runs.
 pub unsafe fn in_finalizer(l: *mut lua_State) -> bool {
     match collector_runs(l) {
         1 => false,
@@ -42,11 +66,24 @@ pub unsafe fn in_finalizer(l: *mut lua_State) -> bool {
     }
 }
 
+/// A hook that takes itself away: hooks are called.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Called by Lua, as a hook.
 unsafe extern "C-unwind" fn note_call(l: *mut lua_State, _: *mut lua_Debug) {
     lua_sethook(l, None, 0, 0);
 }
 
 /// Whether debug hooks are called now: not while one runs, nor in a finalizer.
+///
+/// Stack: 0, room for 2
+/// Raises: never
+///
+/// # Safety
+/// Own state; `l` runs.
 pub unsafe fn hooks_are_called(l: *mut lua_State) -> bool {
     let (hook, mask, count) = (lua_gethook(l), lua_gethookmask(l), lua_gethookcount(l));
     lua_sethook(l, Some(note_call), LUA_MASKCOUNT, 1);

@@ -38,6 +38,12 @@ const VARIABLES: usize = 2 << 10;
 const NO_FRAME: usize = 64;
 
 /// Finds the place of the frame. `l` runs, in a protected call that the caller's caller has made.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state.
 pub unsafe fn learn(l: *mut lua_State) {
     const NEAR: usize = 16 << 10;
     if PLACE.load(Ordering::Relaxed) != 0 {
@@ -53,6 +59,9 @@ pub unsafe fn learn(l: *mut lua_State) {
 }
 
 /// In the signal handler: what the signal has interrupted.
+///
+/// # Safety
+/// In the signal handler, on the thread that runs the state of `context`.
 pub unsafe fn look(context: &Context, interrupted: Interrupted) -> Code {
     if !generated_code::contains(interrupted.instruction) {
         return Code::NotCompiled;
@@ -66,6 +75,12 @@ pub unsafe fn look(context: &Context, interrupted: Interrupted) -> Code {
 }
 
 /// Whether compiled code with this stack pointer is that of the coroutine.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// `co` is alive. In the signal handler of its thread, or on its thread.
 unsafe fn is_frame_of(co: *mut lua_State, stack: usize) -> bool {
     let place = PLACE.load(Ordering::Relaxed);
     if place == 0 {

@@ -355,6 +355,12 @@ impl Context {
 
     /// Whether a finalizer runs. In a spawned process on LuaJIT a collector that stands still is enough to know, unless its own
     /// code has stopped it: an error inside a coroutine makes LuaJIT forget that it is in a finalizer.
+    ///
+    /// Stack: 0, room for 2
+    /// Raises: never
+    ///
+    /// # Safety
+    /// Own state.
     pub unsafe fn runs_finalizer(&self, l: *mut lua_State) -> bool {
         if cfg!(feature = "luajit") && !self.process.is_main() && !self.collector_stopped.get() {
             return collector_runs(l) != 1;

@@ -20,6 +20,12 @@ pub static ERROR: Class =
     Class { name: "error", type_name: c"process.error", fill, crossing: Crossing::Never };
 
 /// Its methods are those of the layers above.
+///
+/// Stack: 0, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state; the metatable is on top.
 unsafe fn fill(l: *mut lua_State) {
     (faces::get().fill_error)(l);
 }
@@ -33,6 +39,12 @@ impl Object for ErrorObject {
 }
 
 /// Pushes an error object.
+///
+/// Stack: +1, room for 6
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 pub unsafe fn push(l: *mut lua_State, error: Arc<ErrorData>) {
     let error = headroom::make_or_raise(l, size_of::<ErrorObject>(), error);
     let place = object::reserve::<ErrorObject>(l);
@@ -41,6 +53,12 @@ pub unsafe fn push(l: *mut lua_State, error: Arc<ErrorData>) {
 }
 
 /// What the object holds, to be changed. Raises if there is no memory for a copy.
+///
+/// Stack: 0
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 pub unsafe fn copied(l: *mut lua_State, error: &ErrorObject) -> ErrorData {
     if !reserve::has_room_for(2 * error.0.size()) {
         raise_failure(l, 1, Failure::OutOfMemory);
@@ -49,6 +67,12 @@ pub unsafe fn copied(l: *mut lua_State, error: &ErrorObject) -> ErrorData {
 }
 
 /// Returns `nil` and the failure as an error object.
+///
+/// Stack: +2, room for 7
+/// Raises: memory
+///
+/// # Safety
+/// Own state; the result is returned to Lua.
 pub unsafe fn return_failure(l: *mut lua_State, failure: Failure) -> c_int {
     lua_pushnil(l);
     push(l, Arc::new(failure.into()));
@@ -56,6 +80,12 @@ pub unsafe fn return_failure(l: *mut lua_State, failure: Failure) -> c_int {
 }
 
 /// Returns `false` and the failure as an error object.
+///
+/// Stack: +2, room for 7
+/// Raises: memory
+///
+/// # Safety
+/// Own state; the result is returned to Lua.
 pub unsafe fn return_false(l: *mut lua_State, failure: Failure) -> c_int {
     lua_pushboolean(l, 0);
     push(l, Arc::new(failure.into()));
@@ -63,6 +93,12 @@ pub unsafe fn return_false(l: *mut lua_State, failure: Failure) -> c_int {
 }
 
 /// Returns `true`, or `nil` and the failure.
+///
+/// Stack: +1 or +2, room for 7
+/// Raises: memory
+///
+/// # Safety
+/// Own state; the result is returned to Lua.
 pub unsafe fn return_done(l: *mut lua_State, result: Result<(), Failure>) -> c_int {
     match result {
         Ok(()) => {
@@ -74,6 +110,12 @@ pub unsafe fn return_done(l: *mut lua_State, result: Result<(), Failure>) -> c_i
 }
 
 /// Pushes the text of the error object at `index`; `false`, and nothing, if there is none.
+///
+/// Stack: 0 or +1
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 pub unsafe fn text_at(l: *mut lua_State, index: c_int) -> bool {
     if let Some(error) = object::get::<ErrorObject>(l, index) {
         headroom::push_owned(l, error.0.text());
@@ -83,6 +125,12 @@ pub unsafe fn text_at(l: *mut lua_State, index: c_int) -> bool {
 }
 
 /// A function of `string` as a method of errors: the function is captured.
+///
+/// Stack: +n, what the function returns
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn string_method(l: *mut lua_State) -> c_int {
     if text_at(l, 1) {
         lua_replace(l, 1);

@@ -34,6 +34,12 @@ impl Fields {
 }
 
 /// Pushes an empty table that makes these fields when they are looked for. It has room for so many.
+///
+/// Stack: +1, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 pub unsafe fn push_table(l: *mut lua_State, fields: &'static Fields, room: c_int) {
     lua_createtable(l, 0, room);
     lua_createtable(l, 0, 1);
@@ -44,6 +50,12 @@ pub unsafe fn push_table(l: *mut lua_State, fields: &'static Fields, room: c_int
 }
 
 /// Pushes an ordinary table of these fields. It has room for so many others.
+///
+/// Stack: +1, room for 6
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 pub unsafe fn push_filled(l: *mut lua_State, fields: &'static Fields, room: c_int) {
     let count: usize = fields.0.iter().map(|group| group.len()).sum();
     lua_createtable(l, 0, count as c_int + room);
@@ -55,6 +67,12 @@ pub unsafe fn push_filled(l: *mut lua_State, fields: &'static Fields, room: c_in
 }
 
 /// Whether the value on top is a table that still makes fields.
+///
+/// Stack: 0, room for 3
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 pub unsafe fn is_lazy(l: *mut lua_State) -> bool {
     if lua_type(l, -1) != LUA_TTABLE || lua_getmetatable(l, -1) == 0 {
         return false;
@@ -66,6 +84,13 @@ pub unsafe fn is_lazy(l: *mut lua_State) -> bool {
     lazy
 }
 
+/// `__index`: makes the field, and keeps it.
+///
+/// Stack: +1 or 0
+/// Raises: memory
+///
+/// # Safety
+/// Called by Lua; the captured value is the address of `Fields`.
 unsafe extern "C-unwind" fn index(l: *mut lua_State) -> c_int {
     lua_settop(l, 2);
     // SAFETY: `push_table` put it there; it is static.
@@ -84,6 +109,13 @@ unsafe extern "C-unwind" fn index(l: *mut lua_State) -> c_int {
     1
 }
 
+/// Pushes the value of a field.
+///
+/// Stack: +1, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 unsafe fn push_field(l: *mut lua_State, name: &CStr, field: &Field) {
     match field {
         Field::Function(function) => lua_pushcclosure(l, *function, 0),

@@ -37,6 +37,8 @@ pub enum Left {
 
 /// Runs `body(data)` on top of the entry frame.
 ///
+/// Raises: any, what `body` raises
+///
 /// # Safety
 /// `body` and everything it calls up to a call of [`leave`] own nothing that has to be dropped.
 pub unsafe fn enter(

@@ -8,6 +8,12 @@ use std::ffi::{c_int, c_void};
 
 /// Whether so many bytes more are within the limit, after collecting garbage if need be. Finalizers may run: an allocation that
 /// runs short collects without them, and what values keep outside the state is freed by theirs.
+///
+/// Stack: 0
+/// Raises: memory
+///
+/// # Safety
+/// Own state. No borrow: finalizers run.
 pub unsafe fn make(l: *mut lua_State, bytes: usize) -> bool {
     let Some(context) = Context::find(l) else { return true };
     context.budget().has_room(bytes) || {
@@ -17,6 +23,12 @@ pub unsafe fn make(l: *mut lua_State, bytes: usize) -> bool {
 }
 
 /// What values keep outside the state has changed from `old` bytes to `new`. `false` if there is no room for that.
+///
+/// Stack: 0
+/// Raises: memory
+///
+/// # Safety
+/// Own state. No borrow: finalizers run.
 pub unsafe fn reweigh(l: *mut lua_State, old: usize, new: usize) -> bool {
     let Some(context) = Context::find(l) else { return true };
     if context.budget().reweigh(old, new) {
@@ -32,6 +44,12 @@ pub unsafe fn reweigh(l: *mut lua_State, old: usize, new: usize) -> bool {
 }
 
 /// Collects all garbage if so much is used that it should be: before an object is made whose finalizer gives memory back.
+///
+/// Stack: 0
+/// Raises: memory
+///
+/// # Safety
+/// Own state. No borrow: finalizers run.
 pub unsafe fn collect_if_due(l: *mut lua_State) {
     if let Some(context) = Context::find(l)
         && context.budget().is_to_be_collected()
@@ -40,6 +58,13 @@ pub unsafe fn collect_if_due(l: *mut lua_State) {
     }
 }
 
+/// Collects all garbage, unless the collector is stopped.
+///
+/// Stack: 0
+/// Raises: memory
+///
+/// # Safety
+/// Own state; `context` is its context. No borrow: finalizers run.
 unsafe fn collect(l: *mut lua_State, context: &Context) {
     if collector_runs(l) == 1 {
         lua_gc(l, LUA_GCCOLLECT, 0);
@@ -48,6 +73,9 @@ unsafe fn collect(l: *mut lua_State, context: &Context) {
 }
 
 /// What the memory of a context calls with itself when all garbage should be collected.
+///
+/// # Safety
+/// It is the memory of a context, on the thread that runs its state.
 pub unsafe fn on_memory_asks(memory: *const c_void) {
     ask_for_collection(Context::of_memory(memory));
 }
@@ -55,6 +83,9 @@ pub unsafe fn on_memory_asks(memory: *const c_void) {
 /// Has all garbage of the process collected at the next chance, from within the allocator, which cannot do it: by a hook before
 /// the next instruction. Without this the limit could be reached by garbage alone: what objects with finalizers hold is not freed
 /// by the collection that Lua 5.4 makes when an allocation fails, and LuaJIT makes none.
+///
+/// # Safety
+/// On the thread that runs the state of `context`; the VM may be in the middle of an allocation.
 unsafe fn ask_for_collection(context: &Context) {
     let l = context.chain().main();
     if l.is_null() || context.is_closing() || context.is_collector_stopped() {
@@ -72,6 +103,13 @@ unsafe fn ask_for_collection(context: &Context) {
     }
 }
 
+/// The hook: collects all garbage.
+///
+/// Stack: 0
+/// Raises: memory
+///
+/// # Safety
+/// Called by Lua, as a hook.
 unsafe extern "C-unwind" fn collect_now(l: *mut lua_State, _: *mut lua_Debug) {
     lua_sethook(l, None, 0, 0);
     if let Some(context) = Context::find(l) {
@@ -82,6 +120,12 @@ unsafe extern "C-unwind" fn collect_now(l: *mut lua_State, _: *mut lua_Debug) {
 /// Runs `push`, which pushes values of the library, so that no limit makes it raise. On Lua 5.4 no finalizer runs meanwhile, which
 /// would have no limit either. What the finalizers do that run before this returns does not leave the process by a jump: Rust may
 /// own something here.
+///
+/// Stack: as `push`
+/// Raises: memory, and what `push` raises
+///
+/// # Safety
+/// Own state. `push` runs no code of the user's.
 pub unsafe fn unlimited<T>(l: *mut lua_State, push: impl FnOnce() -> T) -> T {
     let Some(context) = Context::find(l).filter(|context| context.budget().is_limited()) else {
         return push();
@@ -107,6 +151,13 @@ struct Credit(bool);
 const CREDIT: c_int = if cfg!(target_pointer_width = "64") { 1 << 30 } else { 1 << 19 };
 
 impl Credit {
+    /// Gives the collector credit.
+    ///
+    /// Stack: 0
+    /// Raises: never
+    ///
+    /// # Safety
+    /// Own state.
     unsafe fn give(l: *mut lua_State) -> Self {
         let given = cfg!(feature = "lua54") && collector_runs(l) == 1;
         if given {
@@ -115,6 +166,13 @@ impl Credit {
         Credit(given)
     }
 
+    /// Takes the credit back.
+    ///
+    /// Stack: 0
+    /// Raises: never
+    ///
+    /// # Safety
+    /// Own state, the one that got the credit.
     unsafe fn take_back(self, l: *mut lua_State) {
         if self.0 {
             lua_gc(l, LUA_GCSTEP, CREDIT);
@@ -124,6 +182,12 @@ impl Credit {
 
 /// As [`make`], for a string or a userdata with so many bytes that is to be pushed next. Raises, when `owned` is dropped, if there
 /// is no room.
+///
+/// Stack: 0, room for 1
+/// Raises: memory
+///
+/// # Safety
+/// Own state. Nothing to drop but `owned`.
 pub unsafe fn make_or_raise<T>(l: *mut lua_State, bytes: usize, owned: T) -> T {
     /// What the VM adds to either.
     const HEADER: usize = 128;
@@ -135,6 +199,12 @@ pub unsafe fn make_or_raise<T>(l: *mut lua_State, bytes: usize, owned: T) -> T {
 }
 
 /// Pushes bytes that Rust owns. Raises, when they are freed, if there is no room for them.
+///
+/// Stack: +1
+/// Raises: memory
+///
+/// # Safety
+/// Own state. Nothing to drop but `bytes`.
 pub unsafe fn push_owned(l: *mut lua_State, bytes: impl AsRef<[u8]>) {
     let bytes = make_or_raise(l, bytes.as_ref().len(), bytes);
     push_bytes(l, bytes.as_ref());

@@ -51,6 +51,9 @@ pub fn release() {
 }
 
 /// Runs in the signal handler: only plain stores, and system calls that are async-signal-safe.
+///
+/// # Safety
+/// Called by [`signal`]'s handler. Interrupts.
 unsafe fn on_signal(interrupted: Interrupted) -> bool {
     let context = CONTEXT.with(Cell::get);
     // SAFETY: `release` is called before the context goes away, on this very thread.
@@ -69,6 +72,9 @@ unsafe fn on_signal(interrupted: Interrupted) -> bool {
 }
 
 /// Lua 5.4: the hook belongs to the coroutine that runs; if the one that it was set on has not noticed, to any.
+///
+/// # Safety
+/// In the signal handler, on the thread that runs the state of `context`.
 #[cfg(feature = "lua54")]
 unsafe fn stop(context: &Context, _: Interrupted) {
     let running = context.chain().running();
@@ -79,6 +85,9 @@ unsafe fn stop(context: &Context, _: Interrupted) {
 }
 
 /// LuaJIT: the hook belongs to the whole state. Taking it away first repairs a dispatch table that was being changed.
+///
+/// # Safety
+/// In the signal handler, on the thread that runs the state of `context`.
 #[cfg(feature = "luajit")]
 unsafe fn stop(context: &Context, interrupted: Interrupted) {
     let l = context.chain().main();
@@ -94,12 +103,25 @@ unsafe fn stop(context: &Context, interrupted: Interrupted) {
     }
 }
 
+/// Whether the hook is set in this coroutine.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state, or in the signal handler of its thread.
 #[cfg(feature = "lua54")]
 unsafe fn has_hook(l: *mut lua_State) -> bool {
     lua_gethook(l).is_some_and(|hook| hook as usize == on_count as *const () as usize)
 }
 
 /// The hook.
+///
+/// Stack: 0
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua, as a hook.
 unsafe extern "C-unwind" fn on_count(l: *mut lua_State, _: *mut lua_Debug) {
     let Some(context) = Context::find(l) else { return };
     if context.leaving().is_open() && !context.leaving().stays() && context.is_over() {
@@ -110,6 +132,9 @@ unsafe extern "C-unwind" fn on_count(l: *mut lua_State, _: *mut lua_Debug) {
 
 /// Leaves everything that the process does, by a jump or, where that is not possible, by an error in `l`, again and again until
 /// it is.
+///
+/// Stack: never returns, room for 1
+/// Raises: any, or leaves by a jump
 ///
 /// # Safety
 /// `l` runs, inside a step of a spawned process that is over.
@@ -126,6 +151,12 @@ pub unsafe fn leave(l: *mut lua_State, context: &Context) -> ! {
 }
 
 /// An error is raised in `l`, which cannot be left: the hook goes on raising it, and is set on what comes next.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state; `context` is its context.
 unsafe fn insist(l: *mut lua_State, context: &Context) {
     let set = |l| lua_sethook(l, Some(on_count), LUA_MASKCOUNT, 1);
     set(l);
@@ -136,6 +167,9 @@ unsafe fn insist(l: *mut lua_State, context: &Context) {
 }
 
 /// Brings a state into order after a jump, so that it can be closed. `false`: that is not possible.
+///
+/// # Safety
+/// Own state.
 #[cfg(feature = "lua54")]
 pub unsafe fn repair(context: &Context) -> bool {
     context.chain().forget();
@@ -148,8 +182,18 @@ pub unsafe fn repair(context: &Context) -> bool {
 /// After a jump out of compiled code LuaJIT still believes to be in such code, where a finalizer must not run, until a compiled
 /// loop has come to its end. After a jump out of a finalizer it still believes to be in that, where nothing can be compiled
 /// (and raises then); no compiled code is left from a finalizer, as far as that can be told.
+///
+/// # Safety
+/// Own state.
 #[cfg(feature = "luajit")]
 pub unsafe fn repair(context: &Context) -> bool {
+    /// Runs a loop that LuaJIT compiles.
+    ///
+    /// Stack: 0
+    /// Raises: any
+    ///
+    /// # Safety
+    /// Called by Lua.
     unsafe extern "C-unwind" fn run_compiled_loop(l: *mut lua_State) -> c_int {
         set_compiler(l, true);
         if luaL_loadstring(l, c"local x = 0 for i = 1, 400 do x = x + i end".as_ptr()) == LUA_OK {
@@ -169,6 +213,12 @@ pub unsafe fn repair(context: &Context) -> bool {
 }
 
 /// Turns LuaJIT's compiler on or off for the whole state.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state.
 #[cfg(feature = "luajit")]
 pub unsafe fn set_compiler(l: *mut lua_State, on: bool) {
     unsafe extern "C-unwind" {

@@ -41,6 +41,12 @@ pub struct Kind {
 
 impl Kind {
     /// Reads the kind of a state that no code of the user's has changed.
+    ///
+    /// Stack: 0, room for 8
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// Own state.
     pub unsafe fn read(l: *mut lua_State, names: &[Name]) -> Self {
         let mut kind = Kind::default();
         for (place, name) in names.iter().enumerate() {
@@ -72,6 +78,13 @@ impl Kind {
         Own::Kept(0)
     }
 
+    /// Learns how the standard function at this place gets into a state.
+    ///
+    /// Stack: 0, room for 8
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// Own state.
     unsafe fn standard(&mut self, l: *mut lua_State, place: usize, name: &Name) -> Own {
         push_present(l, &name.text);
         let (present, function) = (lua_type(l, -1), lua_tocfunction(l, -1));

@@ -11,6 +11,12 @@ use crate::runtime::failure::Failure;
 impl Context {
     /// The context of the state that `l` belongs to, for functions that do something for a process: in the severed child of a
     /// fork they raise.
+    ///
+    /// Stack: 0
+    /// Raises: any
+    ///
+    /// # Safety
+    /// Own state.
     pub unsafe fn of<'a>(l: *mut lua_State) -> &'a Context {
         if platform::fork::is_severed() {
             raise_failure(l, BLOCKING_LEVEL, Failure::AfterFork);
@@ -19,6 +25,12 @@ impl Context {
     }
 
     /// As [`Context::of`], for functions that make the library keep more than before: they raise while memory is short.
+    ///
+    /// Stack: 0
+    /// Raises: any
+    ///
+    /// # Safety
+    /// Own state.
     #[inline]
     pub unsafe fn with_memory<'a>(l: *mut lua_State) -> &'a Context {
         if platform::reserve::is_short() {
@@ -28,6 +40,12 @@ impl Context {
     }
 
     /// The context of the state that `l` belongs to.
+    ///
+    /// Stack: 0
+    /// Raises: any, in a state that is no process
+    ///
+    /// # Safety
+    /// Own state.
     #[inline]
     pub unsafe fn of_state<'a>(l: *mut lua_State) -> &'a Context {
         match Self::find(l) {
@@ -37,6 +55,12 @@ impl Context {
     }
 
     /// The context of the state that `l` belongs to, `None` if the library was never loaded there.
+    ///
+    /// Stack: 0, room for 1
+    /// Raises: never
+    ///
+    /// # Safety
+    /// Own state.
     #[inline]
     pub unsafe fn find<'a>(l: *mut lua_State) -> Option<&'a Context> {
         if let Some(context) = state::context_behind_allocator(l) {

@@ -35,6 +35,12 @@ impl Part {
     }
 
     /// Pushes the part as a function. Raises if the VM has no memory.
+    ///
+    /// Stack: +1
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// Own state.
     pub unsafe fn push(&self, l: *mut lua_State) {
         // Without memory nothing is kept: the next one tries again.
         let compile = || Some(self.compile()).filter(|code| !code.is_empty()).ok_or(());
@@ -48,6 +54,9 @@ impl Part {
 
     /// The binary chunk, made in a state of its own. That of Lua 5.4 has its debug information, without which it would not have
     /// its name.
+    ///
+    /// # Safety
+    /// None: the state that it uses is its own.
     #[cfg(feature = "lua54")]
     unsafe fn compile(&self) -> Vec<u8> {
         let mut code = Vec::new();
@@ -62,12 +71,22 @@ impl Part {
     }
 
     /// The binary chunk, made in a state of its own. Without debug information, since every process has it.
+    ///
+    /// # Safety
+    /// None: the state that it uses is its own.
     #[cfg(feature = "luajit")]
     unsafe fn compile(&self) -> Vec<u8> {
         struct Task<'a> {
             part: &'a Part,
             code: Vec<u8>,
         }
+        /// Compiles the part without debug information.
+        ///
+        /// Stack: 0
+        /// Raises: any
+        ///
+        /// # Safety
+        /// Called by Lua, with the `Task` as light userdata.
         unsafe extern "C-unwind" fn compile(l: *mut lua_State) -> c_int {
             let task = &mut *lua_touserdata(l, 1).cast::<Task>();
             lua_pushcclosure(l, luaopen_string, 0);

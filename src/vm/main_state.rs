@@ -20,6 +20,12 @@ use std::ptr;
 ///
 /// # Errors
 /// The operating system has no descriptor left.
+///
+/// Stack: 0, room for 8
+/// Raises: memory
+///
+/// # Safety
+/// Own state, which the library has not made.
 pub unsafe fn open(l: *mut lua_State) -> std::io::Result<()> {
     if Context::find(l).is_some() {
         return Ok(());
@@ -38,12 +44,21 @@ pub unsafe fn open(l: *mut lua_State) -> std::io::Result<()> {
 }
 
 /// Ends the main process whose state closes.
+///
+/// # Safety
+/// On the thread that closes the state.
 unsafe fn close(context: &Context) {
     context.forget_all_monitored();
     program::close_main(context.process());
 }
 
 /// First step of the end. In the severed child of a fork the state is a copy of one whose main process lives on elsewhere.
+///
+/// Stack: 0
+/// Raises: memory
+///
+/// # Safety
+/// Called by Lua, as a finalizer.
 unsafe extern "C-unwind" fn state_closes(l: *mut lua_State) -> c_int {
     if let Some(context) = context_of(l)
         && !context.close()
@@ -63,6 +78,13 @@ struct Remains {
     context: *const Context,
 }
 
+/// Has the context go with the last block of the state.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state, which closes.
 #[cfg(feature = "lua54")]
 unsafe fn release_at_end(l: *mut lua_State, context: *const Context) {
     let mut data = ptr::null_mut();
@@ -71,6 +93,10 @@ unsafe fn release_at_end(l: *mut lua_State, context: *const Context) {
     lua_setallocf(l, allocate_at_end, Box::into_raw(remains).cast());
 }
 
+/// The allocator of a state that closes: as before, but the last block takes the context along.
+///
+/// # Safety
+/// Called by Lua, as the allocator of a state that closes.
 #[cfg(feature = "lua54")]
 unsafe extern "C" fn allocate_at_end(
     remains: *mut std::ffi::c_void,
@@ -92,6 +118,12 @@ unsafe extern "C" fn allocate_at_end(
 }
 
 /// Second step, on LuaJIT.
+///
+/// Stack: 0, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state, which closes.
 #[cfg(feature = "luajit")]
 unsafe fn release_at_end(l: *mut lua_State, _: *const Context) {
     // Collected in the next round, so that nothing has to refer to it. Raises without memory; then the context stays for ever.
@@ -103,6 +135,13 @@ unsafe fn release_at_end(l: *mut lua_State, _: *const Context) {
 #[cfg(feature = "luajit")]
 const ROUNDS: u32 = 10;
 
+/// Another round of finalizers is over; the last takes the context along.
+///
+/// Stack: 0
+/// Raises: memory
+///
+/// # Safety
+/// Called by Lua, as a finalizer.
 #[cfg(feature = "luajit")]
 unsafe extern "C-unwind" fn state_has_closed(l: *mut lua_State) -> c_int {
     if let Some(context) = context_of(l) {
@@ -121,6 +160,12 @@ unsafe extern "C-unwind" fn state_has_closed(l: *mut lua_State) -> c_int {
 }
 
 /// The main thread of the state; on LuaJIT, which does not tell, the thread that asks, kept alive: any will do there.
+///
+/// Stack: 0, room for 1
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 unsafe fn main_thread(l: *mut lua_State) -> *mut lua_State {
     #[cfg(feature = "lua54")]
     {

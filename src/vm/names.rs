@@ -83,6 +83,12 @@ impl Names {
     }
 
     /// Adds the function on top of the stack, and pops it.
+    ///
+    /// Stack: -1, room for 2
+    /// Raises: never
+    ///
+    /// # Safety
+    /// Own state; a function is on top.
     unsafe fn add_function(&mut self, l: *mut lua_State, text: &[u8], library: Libraries, of: Of) {
         let place = self.add(text, library, of);
         if let Some(function) = lua_tocfunction(l, -1) {
@@ -94,6 +100,9 @@ impl Names {
     }
 
     /// Reads the standard library from a new state, and adds our own.
+    ///
+    /// # Safety
+    /// None: the state that it reads is its own.
     unsafe fn collect(&mut self) {
         for table in OWN_TABLES {
             self.add(table.as_bytes(), Libraries::NONE, Of::OwnTable);
@@ -128,6 +137,13 @@ impl Names {
         lua_close(l);
     }
 
+    /// Adds what a library has.
+    ///
+    /// Stack: 0, room for 8
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// Own state, which no code of the user's has seen.
     unsafe fn collect_library(&mut self, l: *mut lua_State, library: &[u8]) {
         let base = library == b"base";
         paths::push_loaded(l, if base { b"_G" } else { library });
@@ -141,6 +157,12 @@ impl Names {
     }
 
     /// Adds the functions of the table on top, and those of the tables in it.
+    ///
+    /// Stack: 0, room for 6
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// Own state, which no code of the user's has seen; a table is on top.
     unsafe fn collect_table(&mut self, l: *mut lua_State, table: &[u8], of: Of) {
         lua_pushnil(l);
         while lua_next(l, -2) != 0 {
@@ -169,6 +191,12 @@ impl Names {
     }
 
     /// What no table of globals leads to.
+    ///
+    /// Stack: 0, room for 8
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// Own state, which no code of the user's has seen.
     unsafe fn collect_hidden(&mut self, l: *mut lua_State) {
         for hidden in [&b"@file"[..], b"@string"] {
             for operators in [true, false] {
@@ -204,6 +232,12 @@ impl Names {
     }
 
     /// The modules that `require` loads without a file.
+    ///
+    /// Stack: 0, room for 8
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// Own state, which no code of the user's has seen.
     unsafe fn collect_modules(&mut self, l: *mut lua_State) {
         let mut found = Vec::new();
         raw_field(l, LUA_REGISTRYINDEX, c"_PRELOAD");
@@ -242,6 +276,12 @@ impl Names {
     }
 
     /// As [`Names::collect_table`], without the tables in it.
+    ///
+    /// Stack: 0, room for 4
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// Own state, which no code of the user's has seen; a table is on top.
     unsafe fn collect_functions(&mut self, l: *mut lua_State, table: &[u8], of: Of) {
         lua_pushnil(l);
         while lua_next(l, -2) != 0 {
@@ -278,6 +318,12 @@ fn library_of(text: &[u8], of: Of) -> Libraries {
 }
 
 /// The kind of a spawned state that has just been made, on a host with these settings.
+///
+/// Stack: 0, room for 8
+/// Raises: memory
+///
+/// # Safety
+/// Own state, which no code of the user's has seen.
 pub unsafe fn kind_of_spawned(l: *mut lua_State, granted: Libraries, restricted: bool) -> &'static Kind {
     static USUAL: OnceCell<&'static Kind> = OnceCell::new();
     type Known = FxHashMap<u32, &'static Kind>;

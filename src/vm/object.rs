@@ -30,6 +30,12 @@ struct Block<T> {
 }
 
 /// Creates a userdata and pushes it. May raise; `value` must have no destructor that matters then (see [`super::api`]).
+///
+/// Stack: +1, room for 6
+/// Raises: memory
+///
+/// # Safety
+/// Own state. `value` needs no destructor.
 pub unsafe fn push<T: Object>(l: *mut lua_State, value: T) {
     let place = reserve::<T>(l);
     ptr::write(place, value);
@@ -38,6 +44,12 @@ pub unsafe fn push<T: Object>(l: *mut lua_State, value: T) {
 
 /// Pushes a userdata that is not yet of any class and gives the place for its value. For values with destructors: write
 /// the value there, then call [`confirm`], with nothing in between that can raise.
+///
+/// Stack: +1, room for 6
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 pub unsafe fn reserve<T: Object>(l: *mut lua_State) -> *mut T {
     if std::mem::needs_drop::<T>() && platform::has_any_limit() {
         headroom::collect_if_due(l);
@@ -53,7 +65,14 @@ pub unsafe fn reserve<T: Object>(l: *mut lua_State) -> *mut T {
     &raw mut (*block).value
 }
 
-/// See [`reserve`]. Raises, once everything is in order, if the value weighs more than the process may use.
+/// Makes the userdata from [`reserve`] one of its class. Once everything is in order, it raises if the value weighs more than the
+/// process may use.
+///
+/// Stack: 0
+/// Raises: memory
+///
+/// # Safety
+/// Own state; what `reserve` pushed is on top, and its value is written.
 pub unsafe fn confirm<T: Object>(l: *mut lua_State) {
     let block = lua_touserdata(l, -1).cast::<Block<T>>();
     (*block).class = T::CLASS;
@@ -65,6 +84,12 @@ pub unsafe fn confirm<T: Object>(l: *mut lua_State) {
 
 /// What the values of a process keep outside its Lua state has changed. Raises if it has become more than the process may use,
 /// and garbage is not to blame.
+///
+/// Stack: 0
+/// Raises: memory
+///
+/// # Safety
+/// Own state. Nothing to drop.
 pub unsafe fn change_weight(l: *mut lua_State, old: usize, new: usize) {
     if !headroom::reweigh(l, old, new) {
         out_of_memory(l);
@@ -72,6 +97,12 @@ pub unsafe fn change_weight(l: *mut lua_State, old: usize, new: usize) {
 }
 
 /// The value in the userdata at `index`, `None` if it is anything else. It lives as long as the userdata.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state. Values stay.
 pub unsafe fn get<'a, T: Object>(l: *mut lua_State, index: c_int) -> Option<&'a T> {
     if class_at(l, index)? != ptr::from_ref(T::CLASS) {
         return None;
@@ -80,11 +111,24 @@ pub unsafe fn get<'a, T: Object>(l: *mut lua_State, index: c_int) -> Option<&'a 
 }
 
 /// The class of the userdata at `index`, `None` if it is not one of ours.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state.
 pub unsafe fn class_of(l: *mut lua_State, index: c_int) -> Option<&'static Class> {
     let found = class_at(l, index)?;
     faces::get().classes.iter().copied().find(|class| ptr::from_ref(*class) == found)
 }
 
+/// The first word of the userdata at `index`, `None` if it is none.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state.
 unsafe fn class_at(l: *mut lua_State, index: c_int) -> Option<*const Class> {
     if lua_type(l, index) != LUA_TUSERDATA || lua_rawlen(l, index) < size_of::<*const Class>() {
         return None;
@@ -93,6 +137,13 @@ unsafe fn class_at(l: *mut lua_State, index: c_int) -> Option<*const Class> {
     Some(*lua_touserdata(l, index).cast::<*const Class>())
 }
 
+/// Pushes the metatable of the class, made at first use.
+///
+/// Stack: +1, room for 5
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 unsafe fn push_metatable<T: Object>(l: *mut lua_State) {
     if lua_rawgetp(l, LUA_REGISTRYINDEX, ptr::from_ref(T::CLASS).cast()) == LUA_TTABLE {
         return;
@@ -101,6 +152,13 @@ unsafe fn push_metatable<T: Object>(l: *mut lua_State) {
     headroom::unlimited(l, || make_metatable::<T>(l));
 }
 
+/// Pushes a new metatable of the class and keeps it in the registry.
+///
+/// Stack: +1, room for 5
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 unsafe fn make_metatable<T: Object>(l: *mut lua_State) {
     lua_createtable(l, 0, 8);
     lua_pushstring(l, T::CLASS.type_name.as_ptr());
@@ -115,6 +173,13 @@ unsafe fn make_metatable<T: Object>(l: *mut lua_State) {
     lua_rawsetp(l, LUA_REGISTRYINDEX, ptr::from_ref(T::CLASS).cast());
 }
 
+/// The finalizer: drops the value.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Called by Lua, as a finalizer.
 unsafe extern "C-unwind" fn collect<T: Object>(l: *mut lua_State) -> c_int {
     if class_at(l, 1) == Some(ptr::from_ref(T::CLASS)) {
         let block = lua_touserdata(l, 1).cast::<Block<T>>();

@@ -29,6 +29,12 @@ pub fn is_iterator(text: &[u8]) -> bool {
 }
 
 /// Whether the C function at an index works without captured values, and in any environment.
+///
+/// Stack: 0, room for 2
+/// Raises: never
+///
+/// # Safety
+/// Own state.
 pub unsafe fn is_plain(l: *mut lua_State, index: c_int) -> bool {
     if lua_tocfunction(l, index).is_none() {
         return false;
@@ -50,12 +56,24 @@ pub unsafe fn is_plain(l: *mut lua_State, index: c_int) -> bool {
 }
 
 /// Pushes a field of the table of loaded modules.
+///
+/// Stack: +1, room for 3
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 pub unsafe fn push_loaded(l: *mut lua_State, name: &[u8]) {
     push_loaded_modules(l);
     raw_step(l, name);
 }
 
 /// Replaces the table on top by its field, anything else by nil.
+///
+/// Stack: 0, room for 2
+/// Raises: memory
+///
+/// # Safety
+/// Own state; a value is on top.
 pub unsafe fn raw_step(l: *mut lua_State, name: &[u8]) {
     if lua_type(l, -1) == LUA_TTABLE {
         push_bytes(l, name);
@@ -67,6 +85,12 @@ pub unsafe fn raw_step(l: *mut lua_State, name: &[u8]) {
 }
 
 /// Pushes what stands in the tables of a state under a name at present, nil if that is nothing.
+///
+/// Stack: +1, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 pub unsafe fn push_present(l: *mut lua_State, text: &[u8]) {
     match text {
         LOADED => {
@@ -92,6 +116,12 @@ pub unsafe fn push_present(l: *mut lua_State, text: &[u8]) {
 }
 
 /// Pushes the table in which a name of this parent and field stands, or something else if there is none.
+///
+/// Stack: +1, room for 3
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 pub unsafe fn push_parent(l: *mut lua_State, parent: &[u8], field: &[u8]) {
     if let Some(class) = parent.strip_prefix(b"@") {
         push_metatable(l, class);
@@ -132,6 +162,12 @@ pub unsafe fn push_parent(l: *mut lua_State, parent: &[u8], field: &[u8]) {
 }
 
 /// Pushes the metatable of a class of ours, of files or of strings; nil if the state has none yet.
+///
+/// Stack: +1, room for 3
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 unsafe fn push_metatable(l: *mut lua_State, class: &[u8]) {
     match class {
         b"file" => {

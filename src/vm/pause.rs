@@ -29,6 +29,12 @@ impl Default for Pause {
 
 impl Pause {
     /// Sets the hook on `l`, to be called before the next instruction. For the signal handler, too.
+    ///
+    /// Stack: 0
+    /// Raises: never
+    ///
+    /// # Safety
+    /// In the signal handler of the thread that runs `l`, or on that thread.
     pub unsafe fn hook(&self, l: *mut lua_State, hook: Option<lua_Hook>) {
         self.hooked.set(l);
         self.hook.set(hook);
@@ -52,6 +58,12 @@ impl Pause {
     }
 
     /// The coroutine `co` does not run any more: it must not keep the hook.
+    ///
+    /// Stack: 0
+    /// Raises: never
+    ///
+    /// # Safety
+    /// Own state.
     #[cfg(feature = "lua54")]
     #[inline]
     pub unsafe fn left(&self, co: *mut lua_State) {
@@ -61,6 +73,9 @@ impl Pause {
     }
 
     /// Nothing of the process runs any more.
+    ///
+    /// # Safety
+    /// Own state.
     pub unsafe fn unhook(&self) {
         let l = self.hooked.replace(ptr::null_mut());
         let address = |hook: Option<lua_Hook>| hook.map_or(0, |hook| hook as usize);

@@ -16,6 +16,9 @@ use super::context::Context;
 const RETRY: i32 = 1000;
 
 /// In the signal handler, while code of the process runs: sets the hook.
+///
+/// # Safety
+/// In the signal handler, on the thread that runs the state of `context`.
 pub unsafe fn ask(context: &Context) {
     let l = hooked_by(context, context.chain().running());
     let between = cfg!(feature = "lua54") && l == context.chain().main();
@@ -25,6 +28,12 @@ pub unsafe fn ask(context: &Context) {
 }
 
 /// The hook. A coroutine inherits the hook of the one that has made it; there it was not asked for.
+///
+/// Stack: 0
+/// Raises: any: yields
+///
+/// # Safety
+/// Called by Lua, as a hook.
 unsafe extern "C-unwind" fn give_way(l: *mut lua_State, _: *mut lua_Debug) {
     let Some(context) = Context::find(l) else { return };
     let pause = context.pause();

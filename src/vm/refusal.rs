@@ -49,6 +49,10 @@ pub unsafe fn tell(context: &Context) {
     }
 }
 
+/// The word at this place.
+///
+/// # Safety
+/// The word can be read.
 unsafe fn read(start: usize, offset: usize) -> usize {
     // SAFETY: the caller's.
     ((start + offset) as *const usize).read()
@@ -69,6 +73,9 @@ struct Word {
 }
 
 /// Rust's allocator, whose reserve helps out: LuaJIT crashes when it is refused memory while it makes a state.
+///
+/// # Safety
+/// Called by Lua, as an allocator; `data` is a `Seen`.
 unsafe extern "C" fn allocate(data: *mut c_void, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
     let seen = &*data.cast::<Seen>();
     let layout = |size| Layout::from_size_align_unchecked(size, 16);
@@ -89,6 +96,10 @@ unsafe extern "C" fn allocate(data: *mut c_void, block: *mut c_void, old: usize,
     given
 }
 
+/// Notes which words behind the global state equal the base of the stack.
+///
+/// # Safety
+/// The first block of the state is known, and the state alive.
 unsafe fn look(seen: &Seen) {
     let (start, size) = seen.block.get();
     let global = read(start, GLOBAL);
@@ -108,6 +119,10 @@ unsafe fn look(seen: &Seen) {
     }
 }
 
+/// Where LuaJIT keeps the base of compiled code, from its global state on.
+///
+/// # Safety
+/// None: the state that it looks at is its own.
 unsafe fn find_jit_base() -> Option<usize> {
     let words = vec![Word::default(); REACH / size_of::<usize>()];
     let seen = Box::new(Seen { block: Cell::new((0, 0)), words: RefCell::new(words) });
@@ -116,6 +131,13 @@ unsafe fn find_jit_base() -> Option<usize> {
         return None;
     }
     if l as usize == seen.block.get().0 {
+        /// Runs code that LuaJIT compiles.
+        ///
+        /// Stack: 0
+        /// Raises: any
+        ///
+        /// # Safety
+        /// Called by Lua.
         unsafe extern "C-unwind" fn run(l: *mut lua_State) -> std::ffi::c_int {
             luaL_openlibs(l);
             // Allocates in a compiled loop.

@@ -6,6 +6,13 @@ use std::ptr;
 
 /// The context of a main state, `None` if the library was never loaded there.
 // Apart from the way that calls in spawned states take.
+/// The context that the registry names, `None` if it names none.
+///
+/// Stack: +0, room for 1
+/// Raises: never
+///
+/// # Safety
+/// Own state.
 #[inline(never)]
 pub unsafe fn context_of<'a>(l: *mut lua_State) -> Option<&'a Context> {
     lua_rawgetp(l, LUA_REGISTRYINDEX, context_key());
@@ -16,6 +23,12 @@ pub unsafe fn context_of<'a>(l: *mut lua_State) -> Option<&'a Context> {
 }
 
 /// Sets the field that [`context_of`] reads. Needs no memory if it is there already.
+///
+/// Stack: 0, room for 2
+/// Raises: memory, the first time
+///
+/// # Safety
+/// Own state.
 pub unsafe fn set_context(l: *mut lua_State, context: *const Context) {
     lua_pushlightuserdata(l, context.cast_mut().cast());
     lua_rawsetp(l, LUA_REGISTRYINDEX, context_key());

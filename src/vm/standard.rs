@@ -24,6 +24,12 @@ use std::ffi::c_int;
 static KEPT: u8 = 0;
 
 /// Pushes that table. Needs no memory.
+///
+/// Stack: +1
+/// Raises: never
+///
+/// # Safety
+/// Own state, which is anchored.
 pub unsafe fn push_kept(l: *mut lua_State) {
     lua_rawgetp(l, LUA_REGISTRYINDEX, (&raw const KEPT).cast());
 }
@@ -38,6 +44,12 @@ fn kind_of(context: &Context) -> &'static Kind {
 }
 
 /// Keeps what a state has now: before any code of the user's runs, or when `require` first loads the library. May raise.
+///
+/// Stack: 0, room for 9
+/// Raises: memory
+///
+/// # Safety
+/// Own state; `context` is its context.
 pub unsafe fn anchor(l: *mut lua_State, context: &Context) {
     let top = lua_gettop(l);
     let settings = &context.process().host.settings;
@@ -94,6 +106,9 @@ pub fn stock_function(text: &[u8]) -> Option<Function> {
 
 /// The libraries of which a main state has something when this library is loaded: whoever embeds it may have left out some.
 ///
+/// Stack: 0, room for 8
+/// Raises: memory
+///
 /// # Safety
 /// The stack has room for eight values.
 pub unsafe fn libraries_of_main(l: *mut lua_State) -> Libraries {
@@ -132,6 +147,12 @@ pub unsafe fn libraries_of_main(l: *mut lua_State) -> Libraries {
 }
 
 /// What the state of the context keeps, read at first use. Runs no Lua code, allocates nothing in the state.
+///
+/// Stack: 0, room for 4
+/// Raises: never
+///
+/// # Safety
+/// Own state, which is anchored; `context` is its context.
 unsafe fn kept(l: *mut lua_State, context: &Context) -> &Kept {
     context.names().kept(|| {
         let mut kept = Kept::default();
@@ -150,6 +171,12 @@ unsafe fn kept(l: *mut lua_State, context: &Context) -> &Kept {
 
 /// Whether the value on top is what the interpreter or this library made for this name, and not what a main script has put in
 /// its place. A spawned state keeps its own before any other code has run in it.
+///
+/// Stack: 0, room for 2
+/// Raises: never
+///
+/// # Safety
+/// Own state; the value is on top.
 unsafe fn is_stock(l: *mut lua_State, context: &Context, place: usize) -> bool {
     if !context.process().is_main() || lua_type(l, -1) != LUA_TFUNCTION {
         return true;
@@ -162,6 +189,9 @@ unsafe fn is_stock(l: *mut lua_State, context: &Context, place: usize) -> bool {
 }
 
 /// The addresses of those of our own tables that look like data. Runs no Lua code.
+///
+/// Stack: 0, room for 2
+/// Raises: never
 ///
 /// # Safety
 /// The stack has room for two values.
@@ -184,6 +214,9 @@ pub unsafe fn plain_tables(l: *mut lua_State) -> PlainTables {
 /// Whether the function at an index is native: one of C, or one of the interpreter's or of this library, which have some in
 /// Lua on LuaJIT.
 ///
+/// Stack: 0, room for 6
+/// Raises: never
+///
 /// # Safety
 /// The stack has room for six values. Runs no Lua code.
 pub unsafe fn is_native(l: *mut lua_State, context: &Context, index: c_int) -> bool {
@@ -191,6 +224,9 @@ pub unsafe fn is_native(l: *mut lua_State, context: &Context, index: c_int) -> b
 }
 
 /// Whether the Lua function at an index is a part of this library.
+///
+/// Stack: 0, room for 1
+/// Raises: never
 ///
 /// # Safety
 /// The stack has room for a value.
@@ -204,6 +240,12 @@ pub unsafe fn is_ours(l: *mut lua_State, index: c_int) -> bool {
 }
 
 /// Whether the Lua function at an index is one of LuaJIT's own.
+///
+/// Stack: 0, room for 1
+/// Raises: never
+///
+/// # Safety
+/// Own state; a function is at `index`.
 unsafe fn is_builtin(l: *mut lua_State, index: c_int) -> bool {
     if lua_iscfunction(l, index) != 0 {
         return true;
@@ -216,6 +258,9 @@ unsafe fn is_builtin(l: *mut lua_State, index: c_int) -> bool {
 
 /// What stands at an index, if it crosses by name: the name, and its libraries.
 ///
+/// Stack: 0, room for 6
+/// Raises: never
+///
 /// # Safety
 /// The stack has room for six values. Runs no Lua code, allocates nothing in the state.
 pub unsafe fn name_at(
@@ -226,6 +271,13 @@ pub unsafe fn name_at(
     place_at(l, context, index).map(|place| (&*NAMES.list[place].text, NAMES.list[place].library))
 }
 
+/// The place in the list of names of the value at an index, if it has a name.
+///
+/// Stack: 0, room for 6
+/// Raises: never
+///
+/// # Safety
+/// Own state, which is anchored; `context` is its context.
 unsafe fn place_at(l: *mut lua_State, context: &Context, index: c_int) -> Option<usize> {
     let function = lua_tocfunction(l, index).map(|function| function as usize);
     if let Some(function) = function {
@@ -250,6 +302,12 @@ unsafe fn place_at(l: *mut lua_State, context: &Context, index: c_int) -> Option
 }
 
 /// The name of the method of errors at an index.
+///
+/// Stack: 0, room for 5
+/// Raises: never
+///
+/// # Safety
+/// Own state; `string_method` is at `index`.
 unsafe fn error_method_at(l: *mut lua_State, context: &Context, index: c_int) -> Option<usize> {
     if lua_getupvalue(l, index, 1).is_null() {
         return None;
@@ -264,6 +322,9 @@ unsafe fn error_method_at(l: *mut lua_State, context: &Context, index: c_int) ->
 
 /// The modules of the interpreter's that are loaded at present, by the addresses of their tables. Runs no Lua code, allocates
 /// nothing in the state.
+///
+/// Stack: 0, room for 8
+/// Raises: never
 ///
 /// # Safety
 /// The stack has room for eight values.
@@ -294,6 +355,12 @@ pub fn name_of(place: usize) -> (&'static [u8], Libraries) {
 }
 
 /// Whether what is on top is this module, and not what somebody has put in its place. Allocates nothing.
+///
+/// Stack: 0, room for 2
+/// Raises: never
+///
+/// # Safety
+/// Own state; a value is on top.
 unsafe fn is_module(l: *mut lua_State, module: usize) -> bool {
     let is_of = |l| {
         lua_tocfunction(l, -1)
@@ -317,6 +384,9 @@ unsafe fn is_module(l: *mut lua_State, module: usize) -> bool {
 /// Pushes what has this name in the state of `l`. `false`, and nothing pushed, if there is no such name, or if the host does not
 /// grant its library.
 ///
+/// Stack: +1, or 0 if it is not there, room for 12
+/// Raises: any: a module may be loaded
+///
 /// # Safety
 /// The stack has room for twelve values. Runs no Lua code; raises if there is no memory.
 pub unsafe fn push_named(l: *mut lua_State, context: &Context, text: &[u8]) -> bool {
@@ -330,6 +400,13 @@ pub unsafe fn push_named(l: *mut lua_State, context: &Context, text: &[u8]) -> b
     true
 }
 
+/// Pushes what has the name at this place.
+///
+/// Stack: +1, room for 12
+/// Raises: any: a module may be loaded
+///
+/// # Safety
+/// Own state, which is anchored; `context` is its context.
 unsafe fn push_place(l: *mut lua_State, context: &Context, place: usize) {
     let name = &NAMES.list[place];
     match kind_of(context).own[place] {
@@ -356,6 +433,12 @@ unsafe fn push_place(l: *mut lua_State, context: &Context, place: usize) {
 }
 
 /// Pushes a C function of this name.
+///
+/// Stack: +1, room for 6
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 unsafe fn push_plain(l: *mut lua_State, text: &[u8], function: Function) {
     // LuaJIT: the same address in another closure would be another function. If the table still has the own one, that is it.
     if cfg!(feature = "luajit") {
@@ -380,6 +463,12 @@ unsafe fn push_plain(l: *mut lua_State, text: &[u8], function: Function) {
 }
 
 /// Pushes something of a module, which is loaded now if it was not before.
+///
+/// Stack: +1, room for 8
+/// Raises: any: the module may be loaded
+///
+/// # Safety
+/// Own state, which is anchored.
 unsafe fn push_of_module(l: *mut lua_State, module: usize, place: usize) {
     let text = &*NAMES.list[place].text;
     let loaded = push_module(l, module);
@@ -394,6 +483,12 @@ unsafe fn push_of_module(l: *mut lua_State, module: usize, place: usize) {
 }
 
 /// Pushes the interpreter's C function of this name, as far as it works anywhere, or what stands for it.
+///
+/// Stack: +1, room for 2
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 unsafe fn push_stock(l: *mut lua_State, place: usize) {
     let name = &NAMES.list[place];
     match name.function.filter(|_| name.plain) {
@@ -403,6 +498,12 @@ unsafe fn push_stock(l: *mut lua_State, place: usize) {
 }
 
 /// Pushes this module, loaded if need be; `false`, and something else, if its code has put something else in its place.
+///
+/// Stack: +1, room for 6
+/// Raises: any: the module may be loaded
+///
+/// # Safety
+/// Own state, which is anchored.
 unsafe fn push_module(l: *mut lua_State, module: usize) -> bool {
     let name = &NAMES.modules[module].name;
     // Kept once it was needed.
@@ -441,6 +542,12 @@ unsafe fn push_module(l: *mut lua_State, module: usize) -> bool {
 }
 
 /// The module on top is what `require` gives from now on, if it would have to load it.
+///
+/// Stack: 0, room for 5
+/// Raises: memory
+///
+/// # Safety
+/// Own state; the module is on top.
 unsafe fn note_loaded(l: *mut lua_State, name: &[u8]) {
     push_loaded_modules(l);
     lua_pushvalue(l, -1);
@@ -456,7 +563,20 @@ unsafe fn note_loaded(l: *mut lua_State, name: &[u8]) {
 }
 
 /// Pushes what stands for something that code of this state has taken away: a function that says so when it is called.
+///
+/// Stack: +1, room for 2
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 unsafe fn push_missing(l: *mut lua_State, text: &[u8]) {
+    /// Says that there is no such function here.
+    ///
+    /// Stack: never returns
+    /// Raises: any
+    ///
+    /// # Safety
+    /// Called by Lua; the captured value is the name.
     unsafe extern "C-unwind" fn missing(l: *mut lua_State) -> c_int {
         luaL_where(l, 1);
         lua_pushvalue(l, lua_upvalueindex(1));

@@ -8,6 +8,9 @@ use std::ffi::c_void;
 use std::ptr;
 
 /// The allocator of spawned states; `data` is the context.
+///
+/// # Safety
+/// Called by Lua, as the allocator.
 unsafe extern "C" fn allocate(data: *mut c_void, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
     // SAFETY: a state is closed before its context is dropped, and only one thread at a time runs it.
     let context = &*data.cast::<Context>();
@@ -15,6 +18,9 @@ unsafe extern "C" fn allocate(data: *mut c_void, block: *mut c_void, old: usize,
 }
 
 /// As [`allocate`]. The block may be a coroutine, as Lua 5.4 says of new ones.
+///
+/// # Safety
+/// As for [`allocate`].
 #[cfg(feature = "lua54")]
 #[inline(always)]
 unsafe fn resize(context: &Context, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
@@ -29,6 +35,9 @@ unsafe fn resize(context: &Context, block: *mut c_void, old: usize, new: usize) 
 }
 
 /// As [`allocate`]. The block may be a stack that overflows.
+///
+/// # Safety
+/// As for [`allocate`].
 #[cfg(feature = "luajit")]
 #[inline(always)]
 unsafe fn resize(context: &Context, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
@@ -39,6 +48,9 @@ unsafe fn resize(context: &Context, block: *mut c_void, old: usize, new: usize) 
 }
 
 /// The block is, or may be, a coroutine. Apart as a whole, so that the way of all others stays short.
+///
+/// # Safety
+/// As for [`allocate`].
 #[cfg(feature = "lua54")]
 #[cold]
 #[inline(never)]
@@ -54,6 +66,9 @@ unsafe fn reallocate_coroutine(context: &Context, block: *mut c_void, old: usize
 }
 
 /// The block may be a stack that overflows.
+///
+/// # Safety
+/// As for [`allocate`].
 #[cfg(feature = "luajit")]
 #[cold]
 #[inline(never)]
@@ -63,12 +78,21 @@ unsafe fn resize_stack(context: &Context, block: *mut c_void, old: usize, new: u
 }
 
 /// What the memory of a context calls with itself when it refuses something.
+///
+/// # Safety
+/// It is the memory of a context, on the thread that runs its state.
 #[cfg(feature = "luajit")]
 unsafe fn tell_refusal(memory: *const c_void) {
     super::refusal::tell(Context::of_memory(memory));
 }
 
 /// The context of a spawned state, `None` for any other state.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state.
 #[inline]
 pub unsafe fn context_behind_allocator<'a>(l: *mut lua_State) -> Option<&'a Context> {
     let mut data = ptr::null_mut();
@@ -84,6 +108,9 @@ pub const FOR_THE_END: usize = 64 << 10;
 const OF_ITS_OWN: usize = 2 << 10;
 
 /// Makes an empty state for `context`, `None` if there is no memory.
+///
+/// Stack: 0: a new state
+/// Raises: never
 ///
 /// # Safety
 /// The context stays where it is until [`close`].

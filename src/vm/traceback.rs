@@ -26,6 +26,12 @@ const KEPT: usize = 2 << 10;
 
 /// The traceback of `co` from `level` on, 0 being the innermost function; empty if there is nothing but the library's own.
 /// Raises nothing, runs no Lua code.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state.
 pub unsafe fn of(co: *mut lua_State, level: c_int) -> Vec<u8> {
     let mut text = HEADER.into();
     put_frames(&mut text, co, level, None);
@@ -37,12 +43,24 @@ fn without_mere_header(text: Vec<u8>) -> Vec<u8> {
 }
 
 /// The traceback of a managed coroutine that has failed.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state.
 pub unsafe fn of_ended(l: *mut lua_State, context: &Context, co: *mut lua_State) -> Vec<u8> {
     let noted = context.traces().take_failed();
     if noted.is_empty() { of_failed(l, context, co, 0) } else { noted }
 }
 
 /// Keeps the frames of a plain coroutine that has just failed, with its error on top.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state.
 pub unsafe fn keep_failed(l: *mut lua_State, context: &Context, co: *mut lua_State) {
     let text = of_failed(l, context, co, 0);
     context.traces().note_passed(text);
@@ -54,6 +72,12 @@ pub fn keep_none(context: &Context) {
 }
 
 /// The message handler of managed coroutines: notes the stack and leaves the error as it is.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Called by Lua, as a message handler.
 #[cfg(feature = "luajit")]
 pub unsafe extern "C-unwind" fn note_failure(l: *mut lua_State) -> c_int {
     let context = Context::of_state(l);
@@ -69,6 +93,9 @@ pub const LARGEST_STACK: usize = 65536 * 8;
 
 /// In the allocator: a block of this size is about to grow beyond the largest stack. If it is the stack that overflows, its frames
 /// are noted.
+///
+/// # Safety
+/// Own state.
 #[cfg(feature = "luajit")]
 #[cold]
 #[inline(never)]
@@ -84,6 +111,9 @@ pub unsafe fn note_growth(context: &Context, block: usize, size: usize) {
 }
 
 /// What an error of a managed coroutine says and where it was, if its stack has overflowed in compiled code.
+///
+/// # Safety
+/// Own state.
 #[cfg(feature = "luajit")]
 pub unsafe fn of_overflow(context: &Context, text: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     const TEXT: &[u8] = b"stack overflow";
@@ -98,6 +128,12 @@ pub unsafe fn of_overflow(context: &Context, text: &[u8]) -> Option<(Vec<u8>, Ve
 }
 
 /// As [`of`]; if the error was passed on from an inner coroutine, beginning with the frames of that.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state; `co` is one of its coroutines.
 unsafe fn of_failed(l: *mut lua_State, context: &Context, co: *mut lua_State, level: c_int) -> Vec<u8> {
     let mut text = HEADER.into();
     let mut level = level;
@@ -117,6 +153,12 @@ unsafe fn of_failed(l: *mut lua_State, context: &Context, co: *mut lua_State, le
 }
 
 /// Whether the function at `level` is the one that raises the error of an inner coroutine again.
+///
+/// Stack: 0, room for 1 on both
+/// Raises: never
+///
+/// # Safety
+/// Own state; `co` is one of its coroutines.
 unsafe fn passes_on(l: *mut lua_State, co: *mut lua_State, level: c_int) -> bool {
     let mut debug = std::mem::zeroed::<lua_Debug>();
     if lua_getstack(co, level, &mut debug) == 0 {
@@ -131,6 +173,12 @@ unsafe fn passes_on(l: *mut lua_State, co: *mut lua_State, level: c_int) -> bool
 }
 
 /// What the VM tells of the function at a level, `None` behind the last.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state.
 unsafe fn look(co: *mut lua_State, level: c_int) -> Option<lua_Debug> {
     const WANTED: &CStr = if cfg!(feature = "lua54") { c"Slnt" } else { c"Sln" };
     let mut debug = std::mem::zeroed::<lua_Debug>();
@@ -143,6 +191,12 @@ unsafe fn look(co: *mut lua_State, level: c_int) -> Option<lua_Debug> {
 
 /// The level behind the last one from `level` on that is worth showing: neither what runs the entry or a managed coroutine, nor
 /// what the interpreter begins with.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state.
 unsafe fn end_of(co: *mut lua_State, level: c_int) -> c_int {
     let exists = |level| lua_getstack(co, level, &mut std::mem::zeroed()) != 0;
     let (mut low, mut high) = (level, level + 1);
@@ -173,6 +227,12 @@ unsafe fn end_of(co: *mut lua_State, level: c_int) -> c_int {
 }
 
 /// Appends the frames from `level` on. `error` is the text of the error, for the line of the innermost.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state.
 unsafe fn put_frames(text: &mut Vec<u8>, co: *mut lua_State, level: c_int, error: Option<&[u8]>) {
     let end = end_of(co, level);
     let skipped = end - level - FIRST - LAST;
@@ -221,14 +281,25 @@ fn line_in(error: &[u8], source: &[u8]) -> Option<i64> {
 }
 
 /// Whether it is a part of the library that is written in Lua.
+///
+/// # Safety
+/// The VM has filled it.
 unsafe fn is_own(debug: &lua_Debug) -> bool {
     bytes(debug.source) == super::lua_parts::CHUNK.to_bytes()
 }
 
+/// Whether it is a C function.
+///
+/// # Safety
+/// The VM has filled it.
 unsafe fn is_in_c(debug: &lua_Debug) -> bool {
     *debug.what == b'C' as c_char
 }
 
+/// What a traceback says of the function.
+///
+/// # Safety
+/// The VM has filled it.
 unsafe fn described(debug: &lua_Debug) -> Described<'_> {
     let what = bytes(debug.what);
     match bytes(debug.namewhat) {
@@ -240,6 +311,10 @@ unsafe fn described(debug: &lua_Debug) -> Described<'_> {
     }
 }
 
+/// The text without its end.
+///
+/// # Safety
+/// The text ends in zero, or there is none.
 unsafe fn bytes<'a>(text: *const c_char) -> &'a [u8] {
     // SAFETY: the VM gives a string that ends in zero, or null where it has nothing to tell.
     if text.is_null() { b"" } else { CStr::from_ptr(text).to_bytes() }
