@@ -16,6 +16,12 @@ use std::ffi::c_int;
 const SMALL: usize = 8 << 10;
 
 /// Keeps the function at `index`, which was just decoded from `sequence` and has not run. May raise.
+///
+/// Stack: 0, room for 4
+/// Raises: any
+///
+/// # Safety
+/// Own state; a function is at `index`. Nothing to drop but `sequence`.
 pub unsafe fn keep(l: *mut lua_State, context: &Context, index: c_int, sequence: Vec<u8>) {
     let kept = if sequence.len() <= SMALL {
         Ok(sequence)
@@ -31,6 +37,12 @@ pub unsafe fn keep(l: *mut lua_State, context: &Context, index: c_int, sequence:
 }
 
 /// Pushes the function that [`keep`] has kept, as it was then; `false` and nothing if there is none. May raise.
+///
+/// Stack: +1, or 0 if none was kept
+/// Raises: any: the chunk may name modules
+///
+/// # Safety
+/// Own state.
 pub unsafe fn push(l: *mut lua_State, context: &Context) -> bool {
     let Some(Started::Own(bytes)) = context.start().function() else { return false };
     let top = lua_gettop(l);
@@ -41,6 +53,13 @@ pub unsafe fn push(l: *mut lua_State, context: &Context) -> bool {
 }
 
 impl Encoder {
+    /// Encodes the function with its long strings kept by number.
+    ///
+    /// Stack: 0, room for 12
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// Own state; a function is at `index`.
     unsafe fn encode_to_keep(&mut self, l: *mut lua_State, index: c_int) -> Result<Vec<u8>, Failure> {
         self.kept_strings = Some(0);
         let encoded = self.encode(l, index, 1, Origin::Entry).map(std::borrow::Cow::into_owned);

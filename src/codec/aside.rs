@@ -16,6 +16,12 @@ const FEW: usize = 256;
 
 impl Encoder {
     /// Writes a reference to the table at `index`, which comes later. `reference` has just remembered it.
+    ///
+    /// Stack: 0, room for 4
+    /// Raises: memory, if the VM has none for a stack
+    ///
+    /// # Safety
+    /// Own state; a table is at `index`.
     pub(super) unsafe fn put_aside(
         &mut self,
         l: *mut lua_State,
@@ -28,6 +34,12 @@ impl Encoder {
     }
 
     /// Keeps what stands at `index` to be filled in behind the values.
+    ///
+    /// Stack: 0, room for 4
+    /// Raises: memory, if the VM has none for a stack
+    ///
+    /// # Safety
+    /// Own state.
     pub(super) unsafe fn keep_aside(&mut self, l: *mut lua_State, index: c_int, id: u32, place: String) {
         let index = lua_absindex(l, index);
         // A limit of the process's memory must not raise.
@@ -43,6 +55,12 @@ impl Encoder {
     }
 
     /// Fills in what was put aside, and what is put aside meanwhile.
+    ///
+    /// Stack: 0
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// Own state; `top` is the top of its stack.
     pub(super) unsafe fn fill_aside(&mut self, l: *mut lua_State, top: c_int) -> Result<(), Failure> {
         let mut done = 0;
         let mut result = Ok(());
@@ -64,6 +82,13 @@ impl Encoder {
         result
     }
 
+    /// Forgets what was put aside.
+    ///
+    /// Stack: 0, room for 4
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// Own state.
     pub(super) unsafe fn forget_aside(&mut self, l: *mut lua_State) {
         if self.aside.is_empty() {
             return;
@@ -91,6 +116,12 @@ fn position(context: &Context, number: usize) -> lua_Integer {
 }
 
 /// Has the table on top give back the room that it does not need: it does so when a new key finds none free.
+///
+/// Stack: 0, room for 1
+/// Raises: memory
+///
+/// # Safety
+/// Own state; a table of the library's is on top.
 unsafe fn shrink(l: *mut lua_State) {
     const KEYS: lua_Integer = 4;
     for key in -KEYS..0 {

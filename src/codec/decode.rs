@@ -24,6 +24,9 @@ pub fn count(bytes: &[u8]) -> c_int {
 
 /// Pushes the values of a sequence; their number.
 ///
+/// Stack: +n, n the result
+/// Raises: any
+///
 /// # Safety
 /// The stack has room for the values. Raises if the VM has no memory, so `bytes` must not be owned by the stack.
 pub unsafe fn push(l: *mut lua_State, bytes: &[u8]) -> c_int {
@@ -34,6 +37,9 @@ pub unsafe fn push(l: *mut lua_State, bytes: &[u8]) -> c_int {
 }
 
 /// Pushes the values of a message's payload as one: none is `nil`, several are packed with their number `n`.
+///
+/// Stack: +1, room for 2
+/// Raises: any
 ///
 /// # Safety
 /// As [`push`].
@@ -105,6 +111,13 @@ struct Level {
 }
 
 impl<'a> Decoder<'a> {
+    /// A decoder of these bytes, with room on the stack; `None` if they are malformed.
+    ///
+    /// Stack: +n, the places that decoding needs
+    /// Raises: any
+    ///
+    /// # Safety
+    /// Own state. Nothing to drop.
     unsafe fn new(l: *mut lua_State, bytes: &'a [u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         let (strings, tables, values) = (reader.byte()?, reader.u32()?, reader.u32()?);
@@ -130,6 +143,12 @@ impl<'a> Decoder<'a> {
         Some(Decoder { l, reader, values, is_deep: levels > FLAT, slots, shared, base })
     }
 
+    /// Pushes all values: how many, `None` if the bytes are malformed.
+    ///
+    /// Raises: any
+    ///
+    /// # Safety
+    /// As [`push`].
     unsafe fn run(&mut self) -> Option<c_int> {
         let l = self.l;
         for _ in 0..self.values {
@@ -150,6 +169,11 @@ impl<'a> Decoder<'a> {
     }
 
     /// Decodes one value and what is in it.
+    ///
+    /// Raises: any
+    ///
+    /// # Safety
+    /// As [`push`]; so for the other methods here.
     pub(super) unsafe fn value(&mut self) -> Option<()> {
         let first = self.reader.byte()?;
         if first != tag::TABLE && first != tag::TABLE_DEF {
@@ -160,6 +184,11 @@ impl<'a> Decoder<'a> {
     }
 
     /// Decodes the body of a table, or what a function has captured, for one that was referred to before.
+    ///
+    /// Raises: any
+    ///
+    /// # Safety
+    /// As [`push`].
     unsafe fn fill(&mut self) -> Option<()> {
         let kind = self.reader.byte()?;
         let id = self.reader.u32()?;
@@ -174,17 +203,34 @@ impl<'a> Decoder<'a> {
         self.walk(level)
     }
 
+    /// Fills the table on top.
+    ///
+    /// Raises: any
+    ///
+    /// # Safety
+    /// As [`push`]; the table is on top.
     unsafe fn walk(&mut self, first: Level) -> Option<()> {
         if self.is_deep { self.walk_deep(first) } else { self.walk_within::<FLAT>(first) }
     }
 
     /// Kept apart, since its list takes pages of the C stack.
+    ///
+    /// Raises: any
+    ///
+    /// # Safety
+    /// As [`push`]; the table is on top.
     #[cold]
     #[inline(never)]
     unsafe fn walk_deep(&mut self, first: Level) -> Option<()> {
         self.walk_within::<DEPTH>(first)
     }
 
+    /// Fills the table on top, whose levels fit into `N`.
+    ///
+    /// Raises: any
+    ///
+    /// # Safety
+    /// As [`push`]; the table is on top. Tables stand inside each other in fewer than `N` levels.
     #[inline(always)]
     unsafe fn walk_within<const N: usize>(&mut self, first: Level) -> Option<()> {
         if first.is_done() {
@@ -227,6 +273,11 @@ impl<'a> Decoder<'a> {
     }
 
     /// Puts the value on top into the table below it, or keeps it as the key of the next value.
+    ///
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// As [`push`]; the value is on top.
     #[inline(always)]
     unsafe fn store(&self, level: &mut Level) {
         if level.next <= level.items {
@@ -242,6 +293,11 @@ impl<'a> Decoder<'a> {
     }
 
     /// Pushes an empty table of the size that its header says.
+    ///
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// As [`push`].
     #[inline(always)]
     unsafe fn table(&mut self, first: u8) -> Option<Level> {
         let l = self.l;
@@ -264,6 +320,11 @@ impl<'a> Decoder<'a> {
     }
 
     /// Pushes the shared table `id`, an empty one if it is not known yet.
+    ///
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// As [`push`].
     unsafe fn known(&mut self, id: u32) {
         let l = self.l;
         lua_checkstack(l, 4);
@@ -275,6 +336,12 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    /// Pushes a value that holds no others.
+    ///
+    /// Raises: any
+    ///
+    /// # Safety
+    /// As [`push`].
     #[inline(always)]
     unsafe fn scalar(&mut self, first: u8) -> Option<()> {
         let l = self.l;
@@ -307,6 +374,11 @@ impl<'a> Decoder<'a> {
     }
 
     /// An object of the class whose objects cross with this tag.
+    ///
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// As [`push`].
     unsafe fn object(&mut self, first: u8) -> Option<()> {
         let take = faces::get().classes.iter().find_map(|class| match class.crossing {
             Crossing::Value { tag, take, .. } if tag == first => Some(take),
@@ -315,6 +387,12 @@ impl<'a> Decoder<'a> {
         take?(self.l, &mut self.reader)
     }
 
+    /// Pushes a value that is neither text, number nor table.
+    ///
+    /// Raises: any
+    ///
+    /// # Safety
+    /// As [`push`].
     #[cold]
     unsafe fn rare(&mut self, first: u8) -> Option<()> {
         let l = self.l;

@@ -23,6 +23,12 @@ const NUMBER_OF: lua_Integer = -1;
 
 impl Encoder {
     /// Writes the function at `index`; what it has captured is put aside.
+    ///
+    /// Stack: 0, room for 12
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// Own state; a function is at `index`.
     pub(super) unsafe fn function(
         &mut self,
         l: *mut lua_State,
@@ -59,6 +65,12 @@ impl Encoder {
     }
 
     /// Writes what stands at `index` by its name, if it is of the standard library or of this one, or is the table of globals.
+    ///
+    /// Stack: 0
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// Own state.
     pub(super) unsafe fn named(
         &mut self,
         l: *mut lua_State,
@@ -97,6 +109,12 @@ impl Encoder {
     }
 
     /// The module that the table at `index` is, if it is one of those that the interpreter's `require` loads without a file.
+    ///
+    /// Stack: 0, room for 8
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// Own state; `context` is its context.
     unsafe fn module_at(
         &mut self,
         l: *mut lua_State,
@@ -115,11 +133,23 @@ impl Encoder {
     }
 
     /// A function of this process is in the sequence, which names one of these libraries.
+    ///
+    /// Stack: 0
+    /// Raises: never
+    ///
+    /// # Safety
+    /// Own state.
     unsafe fn need(&mut self, l: *mut lua_State, libraries: Libraries) {
         self.needs = self.needs.and(own_function(l, libraries));
     }
 
     /// Refuses a function that the receiver does not take, if this encoding is made to find out why.
+    ///
+    /// Stack: 0
+    /// Raises: never
+    ///
+    /// # Safety
+    /// Own state.
     unsafe fn refuse_function(&self, l: *mut lua_State, place: &impl Fn() -> String) -> Result<(), Failure> {
         match &self.receiver {
             Some(taker) if !taker.takes(own_function(l, Libraries::NONE)) => {
@@ -131,6 +161,12 @@ impl Encoder {
     }
 
     /// Writes what the function on top, known by `id`, has captured. Pops it.
+    ///
+    /// Stack: -1
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// Own state; the function is on top.
     pub(super) unsafe fn fill_function(
         &mut self,
         l: *mut lua_State,
@@ -178,11 +214,23 @@ impl Encoder {
 }
 
 /// What a function of the process that encodes needs, if it names these libraries.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state.
 unsafe fn own_function(l: *mut lua_State, libraries: Libraries) -> Needs {
     Needs { functions: true, libraries, origin: Context::of_state(l).process().taker().origin() }
 }
 
 /// Whether a function has anything to be filled in.
+///
+/// Stack: 0, room for 2
+/// Raises: never
+///
+/// # Safety
+/// Own state; a function is at `index`.
 unsafe fn has_captures(l: *mut lua_State, index: c_int) -> bool {
     if !lua_getupvalue(l, index, 1).is_null() {
         lua_pop(l, 1);
@@ -202,6 +250,11 @@ unsafe fn has_captures(l: *mut lua_State, index: c_int) -> bool {
 
 impl Decoder<'_> {
     /// Pushes a function without what it has captured.
+    ///
+    /// Raises: any
+    ///
+    /// # Safety
+    /// As [`super::decode::push`].
     pub(super) unsafe fn function(&mut self) -> Option<()> {
         let l = self.l;
         let id = self.reader.u32()?;
@@ -218,6 +271,11 @@ impl Decoder<'_> {
     }
 
     /// Pushes what has this name here.
+    ///
+    /// Raises: any: a module may be loaded
+    ///
+    /// # Safety
+    /// As [`super::decode::push`].
     pub(super) unsafe fn named(&mut self) -> Option<()> {
         let name = self.reader.bytes()?;
         if lua_checkstack(self.l, 12) == 0 {
@@ -227,6 +285,11 @@ impl Decoder<'_> {
     }
 
     /// Gives the function on top what it has captured, and pops it.
+    ///
+    /// Raises: any
+    ///
+    /// # Safety
+    /// As [`super::decode::push`]; the function is on top.
     pub(super) unsafe fn fill_function(&mut self) -> Option<()> {
         let l = self.l;
         lua_checkstack(l, 8);

@@ -12,12 +12,24 @@ const LONG: usize = 256;
 static STRINGS: u8 = 0;
 
 /// Makes the table, so that [`push`] and `keep_string` find it. May raise.
+///
+/// Stack: 0, room for 2
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 pub(super) unsafe fn make_place(l: *mut lua_State) {
     push_own_table(l, &STRINGS);
     lua_pop(l, 1);
 }
 
 /// Pushes the string of this number.
+///
+/// Stack: +1, room for 2
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 pub(super) unsafe fn push(l: *mut lua_State, number: u32) {
     push_own_table(l, &STRINGS);
     lua_rawgeti(l, -1, lua_Integer::from(number));
@@ -26,6 +38,12 @@ pub(super) unsafe fn push(l: *mut lua_State, number: u32) {
 
 impl Encoder {
     /// Writes the long string at `index` by its number; `false` if it is not to be kept so.
+    ///
+    /// Stack: 0, room for 4
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// Own state; a string of `length` bytes is at `index`.
     pub(super) unsafe fn keep_string(&mut self, l: *mut lua_State, index: c_int, length: usize) -> bool {
         let Some(count) = self.kept_strings.filter(|_| length >= LONG) else { return false };
         let index = lua_absindex(l, index);

@@ -40,6 +40,9 @@ pub fn inside(place: &str, part: &str) -> String {
 
 /// Appends the step to the value under the key at `index`.
 ///
+/// Stack: 0
+/// Raises: never
+///
 /// # Safety
 /// `index` is valid. Nothing is pushed, nothing raises.
 pub unsafe fn step(path: &mut String, l: *mut lua_State, index: c_int) {
@@ -65,6 +68,9 @@ pub unsafe fn step(path: &mut String, l: *mut lua_State, index: c_int) {
 
 /// The place of the value on top of a walk through the table at `base`: the keys on the stack are the way to it.
 ///
+/// Stack: 0
+/// Raises: never
+///
 /// # Safety
 /// As [`step`], for the keys of `depth` levels from `base` on.
 pub unsafe fn path(l: *mut lua_State, base: c_int, depth: usize, start: Place) -> String {
@@ -79,6 +85,9 @@ pub unsafe fn path(l: *mut lua_State, base: c_int, depth: usize, start: Place) -
 }
 
 /// The place of a key in such a walk: the way to its table.
+///
+/// Stack: 0
+/// Raises: never
 ///
 /// # Safety
 /// As [`path`].

@@ -39,6 +39,12 @@ impl Refusal {
 impl Encoder {
     /// Writes the value at `index`, which is not a table, of the type `kind`. Whether there was memory for it is seen later,
     /// unless it is long.
+    ///
+    /// Stack: 0
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// Own state; a value of this type is at `index`. Values stay.
     #[inline(always)]
     pub(super) unsafe fn scalar(
         &mut self,
@@ -62,6 +68,13 @@ impl Encoder {
         Ok(())
     }
 
+    /// Writes a userdata, or refuses what cannot cross.
+    ///
+    /// Stack: 0
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// Own state; a value of this type is at `index`.
     #[cold]
     unsafe fn rare(&mut self, l: *mut lua_State, index: c_int, kind: c_int) -> Result<(), Refusal> {
         match kind {
@@ -78,6 +91,13 @@ impl Encoder {
         }
     }
 
+    /// Writes a number.
+    ///
+    /// Stack: 0
+    /// Raises: never
+    ///
+    /// # Safety
+    /// Own state; a number is at `index`.
     #[inline(always)]
     unsafe fn number(&mut self, l: *mut lua_State, index: c_int) {
         #[cfg(feature = "lua54")]
@@ -140,6 +160,13 @@ impl Encoder {
         Ok(())
     }
 
+    /// Writes a string that gets no slot.
+    ///
+    /// Stack: 0, room for 4
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// Own state; `bytes` is the string at `index`.
     unsafe fn long_string(&mut self, l: *mut lua_State, index: c_int, bytes: &[u8]) -> Result<(), Refusal> {
         if self.keep_string(l, index, bytes.len()) {
             return Ok(());
@@ -152,6 +179,13 @@ impl Encoder {
         if self.out.has_failed() { Err(Refusal::Memory) } else { Ok(()) }
     }
 
+    /// Writes an object of a class that crosses.
+    ///
+    /// Stack: 0
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// Own state; a userdata is at `index`.
     unsafe fn userdata(&mut self, l: *mut lua_State, index: c_int) -> Result<(), Refusal> {
         let mut bytes = Vec::new();
         if let Some(error) = object::get::<ErrorObject>(l, index) {

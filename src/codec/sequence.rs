@@ -20,6 +20,9 @@ impl Encoder {
     /// # Errors
     /// A value that cannot cross, with its place; or no memory.
     ///
+    /// Stack: 0
+    /// Raises: memory
+    ///
     /// # Safety
     /// The stack holds these values. Runs no Lua code; may raise only if the VM has no memory for a stack.
     pub unsafe fn encode(
@@ -46,6 +49,9 @@ impl Encoder {
     /// # Errors
     /// As [`Encoder::encode`].
     ///
+    /// Stack: 0
+    /// Raises: memory
+    ///
     /// # Safety
     /// As [`Encoder::encode`].
     pub unsafe fn encode_field(
@@ -59,6 +65,13 @@ impl Encoder {
         self.encode_from(l, index, 1, &|_| Place { text: text.clone(), under_way: true })
     }
 
+    /// As [`Encoder::encode`], with what says where a value stands.
+    ///
+    /// Stack: 0
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// As [`Encoder::encode`].
     unsafe fn encode_from(
         &mut self,
         l: *mut lua_State,
@@ -85,6 +98,9 @@ impl Encoder {
 
     /// Why `taker` does not take these values, which can be encoded as such.
     ///
+    /// Stack: 0
+    /// Raises: memory
+    ///
     /// # Safety
     /// As [`Encoder::encode`].
     pub unsafe fn refusal_by(
@@ -102,6 +118,13 @@ impl Encoder {
         refused.err().unwrap_or(Failure::CannotSendTo { what: "function", place: "inside".into(), host })
     }
 
+    /// Encodes with or without functions, as `functions` says.
+    ///
+    /// Stack: 0
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// As [`Encoder::encode`].
     unsafe fn encode_once(
         &mut self,
         l: *mut lua_State,
@@ -148,6 +171,9 @@ impl Encoder {
 /// # Errors
 /// As [`Encoder::encode`].
 ///
+/// Stack: 0
+/// Raises: memory
+///
 /// # Safety
 /// As [`Encoder::encode`]; `encoder` is not in use.
 pub unsafe fn encode_one(
@@ -161,6 +187,9 @@ pub unsafe fn encode_one(
 }
 
 /// Encodes the value at `index` as the details `{ value = … }` of an error, `None` if it cannot cross.
+///
+/// Stack: 0, room for 3
+/// Raises: memory
 ///
 /// # Safety
 /// As [`encode_one`], for the encoder of the context. May raise.

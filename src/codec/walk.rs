@@ -19,6 +19,12 @@ const ROOM_FOR_LEVELS: c_int = 2 * FLAT as c_int + 8;
 
 impl Encoder {
     /// Encodes the value at `index` and everything in it.
+    ///
+    /// Stack: 0
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// Own state. Runs no Lua code.
     #[inline(always)]
     pub(super) unsafe fn value(
         &mut self,
@@ -46,6 +52,12 @@ impl Encoder {
     }
 
     /// Writes the table at `index` by its name if it has one.
+    ///
+    /// Stack: 0, room for 4
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// Own state; a table is at `index`.
     #[inline(always)]
     unsafe fn has_name(
         &mut self,
@@ -70,6 +82,12 @@ impl Encoder {
     }
 
     /// Encodes what the object at `index` wraps.
+    ///
+    /// Stack: 0
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// Own state; an object that wraps a value is at `index`.
     #[cold]
     unsafe fn wrapped(
         &mut self,
@@ -93,6 +111,12 @@ impl Encoder {
     }
 
     /// As [`Encoder::value`], for calls from inside one.
+    ///
+    /// Stack: 0
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// Own state.
     pub(super) unsafe fn value_inside(
         &mut self,
         l: *mut lua_State,
@@ -103,6 +127,12 @@ impl Encoder {
     }
 
     /// Writes the table on top and everything in it. Pops it.
+    ///
+    /// Stack: -1
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// Own state; a table is on top.
     pub(super) unsafe fn walk(
         &mut self,
         l: *mut lua_State,
@@ -174,6 +204,12 @@ impl Encoder {
     }
 
     /// Writes the key below the top.
+    ///
+    /// Stack: 0, room for 2
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// Own state; a key and its value are on top.
     #[inline(always)]
     unsafe fn key(
         &mut self,
@@ -204,6 +240,12 @@ impl Encoder {
     }
 
     /// Writes the value at `index`, of the type `kind`, as a key.
+    ///
+    /// Stack: 0
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// Own state; a value of this type is at `index`.
     #[inline(always)]
     unsafe fn key_at(
         &mut self,
@@ -257,6 +299,12 @@ impl Encoder {
 }
 
 /// Whether the number at `index`, which is a key of a table, is this whole number.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state; a number is at `index`.
 #[inline(always)]
 unsafe fn is_whole(l: *mut lua_State, index: c_int, whole: u32) -> bool {
     // Lua 5.4 has no keys that are floats but whole, and a fraction counts as 0 here.
@@ -267,6 +315,12 @@ unsafe fn is_whole(l: *mut lua_State, index: c_int, whole: u32) -> bool {
 }
 
 /// How the value of the userdata at `index` is had, if it is one of ours that crosses as the value it wraps.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state.
 #[cold]
 unsafe fn wrapping(l: *mut lua_State, index: c_int) -> Option<unsafe fn(*mut lua_State) -> c_int> {
     match object::class_of(l, index)?.crossing {
@@ -278,6 +332,12 @@ unsafe fn wrapping(l: *mut lua_State, index: c_int) -> Option<unsafe fn(*mut lua
 /// Puts what it wraps in the place of an object on top that crosses so; any other value stays. The type of what is there then.
 ///
 /// Needs two free slots. Runs no Lua code and does not raise.
+///
+/// Stack: 0, room for 2
+/// Raises: never
+///
+/// # Safety
+/// Own state; a userdata is on top.
 #[cold]
 unsafe fn unwrapped(l: *mut lua_State) -> c_int {
     wrapping(l, -1).map_or_else(|| lua_type(l, -1), |unwrap| unwrap(l))

@@ -17,6 +17,9 @@ use std::{fs, io};
 
 /// `SOURCE:LINE` of the Lua function at `index`.
 ///
+/// Stack: 0, room for 1
+/// Raises: never
+///
 /// # Safety
 /// The stack has room for a value.
 pub unsafe fn function_name(l: *mut lua_State, index: c_int) -> String {
@@ -31,6 +34,9 @@ pub unsafe fn function_name(l: *mut lua_State, index: c_int) -> String {
 ///
 /// # Errors
 /// Unknown entry, unreadable file, syntax error, or a binary chunk where only text is allowed.
+///
+/// Stack: 0, room for 4
+/// Raises: memory
 ///
 /// # Safety
 /// The stack has room for four values; nothing is left on it.
@@ -77,6 +83,9 @@ pub unsafe fn find(l: *mut lua_State, reference: &str, text_only: bool) -> Resul
 }
 
 /// `package.path` or another string of the table `package`, whatever global names stand for now.
+///
+/// Stack: 0, room for 3
+/// Raises: memory
 ///
 /// # Safety
 /// The stack has room for three values.
@@ -135,6 +144,13 @@ fn binary_chunk(reference: &str) -> Failure {
     Failure::Syntax { entry: reference.into(), message }
 }
 
+/// The chunk of a file, compiled unless it is known.
+///
+/// Stack: 0, room for 1
+/// Raises: never
+///
+/// # Safety
+/// Own state.
 unsafe fn compile_file(
     l: *mut lua_State,
     reference: &str,
@@ -189,6 +205,9 @@ fn without_first_comment(text: &[u8]) -> &[u8] {
 ///
 /// # Errors
 /// A syntax error.
+///
+/// Stack: 0, room for 1
+/// Raises: never
 ///
 /// # Safety
 /// The stack has room for a value; nothing is left on it.

@@ -17,22 +17,46 @@ pub const NESTED_COROUTINES: u32 = 190;
 pub const FOR_ONE_COROUTINE: usize = 52 << 20;
 
 /// True if the coroutine yielded because it waits in a call of the library: the mark is on top of it until it is resumed.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// `co` is a coroutine of the own state.
 pub unsafe fn is_waiting(co: *mut lua_State) -> bool {
     lua_status(co) == LUA_YIELD && holds_mark(co, lua_gettop(co))
 }
 
 /// As [`is_waiting`], for a coroutine that has just yielded `count` values to the library's `resume` or `wrap`.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// `co` is a coroutine of the own state, and has just yielded `count` values.
 #[inline]
 pub unsafe fn passes_wait(context: &Context, co: *mut lua_State, count: c_int) -> bool {
     context.waits().may_pass() && holds_mark(co, count)
 }
 
 /// Whether the last of the `count` values on the coroutine is the waiting mark.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// `co` is a coroutine of the own state.
 pub unsafe fn holds_mark(co: *mut lua_State, count: c_int) -> bool {
     count > 0 && lua_touserdata(co, -1) == waiting_mark()
 }
 
 /// Whether a wait in `l` can yield and reach the scheduler.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state; `l` runs, and `context` is its context.
 pub unsafe fn may_yield_to_library(l: *mut lua_State, context: &Context) -> bool {
     if !can_yield(l) {
         return false;
@@ -49,6 +73,12 @@ pub unsafe fn may_yield_to_library(l: *mut lua_State, context: &Context) -> bool
 }
 
 /// Makes a managed coroutine of the function and the arguments that are the top `count` values, and pops these.
+///
+/// Stack: -count - 1, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state; the function and the arguments are on top.
 pub unsafe fn spawn(l: *mut lua_State, context: &Context, count: c_int) -> TaskId {
     let co = lua_newthread(l);
     lua_insert(l, -1 - count);
@@ -67,12 +97,24 @@ pub unsafe fn spawn(l: *mut lua_State, context: &Context, count: c_int) -> TaskI
 }
 
 /// Pushes the table that keeps managed coroutines alive: under their addresses.
+///
+/// Stack: +1, room for 2
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 unsafe fn push_anchors(l: *mut lua_State) {
     static KEY: u8 = 0;
     push_own_table(l, &KEY);
 }
 
 /// Resumes a managed coroutine until it waits, gives way or ends. `true`: it was paused, to go on first in the next step.
+///
+/// Stack: 0, room for 6
+/// Raises: never: what the coroutine raises ends it
+///
+/// # Safety
+/// Own state; `from` runs. No borrow.
 pub unsafe fn run(from: *mut lua_State, context: &Context, task: TaskId) -> bool {
     let Some(Coroutine { thread: co, started, .. }) = context.coroutine(task) else {
         context.scheduler().end_task(task);
@@ -136,6 +178,12 @@ pub unsafe fn run(from: *mut lua_State, context: &Context, task: TaskId) -> bool
 
 /// Puts the waiting mark in the place of what `co` has yielded. Nothing protects the library here from a raise: `false` if there
 /// is no memory for it.
+///
+/// Stack: 0, +1 on `co`
+/// Raises: never
+///
+/// # Safety
+/// `co` is a coroutine of the own state.
 #[cfg(feature = "lua54")]
 unsafe fn mark(_: *mut lua_State, _: &Context, co: *mut lua_State, _: c_int) -> bool {
     // Room for one value is there always.
@@ -145,8 +193,21 @@ unsafe fn mark(_: *mut lua_State, _: &Context, co: *mut lua_State, _: c_int) -> 
 
 /// Puts the waiting mark in the place of what `co` has yielded. Nothing protects the library here from a raise: `false` if there
 /// is no memory for it.
+///
+/// Stack: 0, +1 on `co`
+/// Raises: never
+///
+/// # Safety
+/// `co` is a coroutine of the own state.
 #[cfg(feature = "luajit")]
 unsafe fn mark(l: *mut lua_State, context: &Context, co: *mut lua_State, results: c_int) -> bool {
+    /// Pushes the mark onto the coroutine that is to be marked.
+    ///
+    /// Stack: 0
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// Called by Lua.
     unsafe extern "C-unwind" fn push(l: *mut lua_State) -> c_int {
         let (co, _) = Context::of_state(l).ending().coroutine();
         lua_pushlightuserdata(co, waiting_mark());
@@ -196,6 +257,12 @@ pub fn stack_is_short(context: &Context) -> bool {
 
 /// Takes the mark off a coroutine that is to be resumed: how many arguments it gets. One that waited in the library, and did
 /// not just give way, gets the again mark on LuaJIT.
+///
+/// Stack: 0, -1 or 0 on `co`
+/// Raises: never
+///
+/// # Safety
+/// `co` is a coroutine of the own state, with the mark on top.
 unsafe fn prepare_again(co: *mut lua_State, waited: bool) -> c_int {
     lua_pop(co, 1);
     #[cfg(feature = "luajit")]
@@ -208,6 +275,12 @@ unsafe fn prepare_again(co: *mut lua_State, waited: bool) -> c_int {
 }
 
 /// Forgets a coroutine that is over. Needs no memory: nothing protects us here from a raise.
+///
+/// Stack: 0, room for 3
+/// Raises: never
+///
+/// # Safety
+/// Own state; the coroutine is over.
 unsafe fn end(l: *mut lua_State, context: &Context, task: TaskId) {
     let ended = context.remove_coroutine(task);
     if let Some(coroutine) = ended {

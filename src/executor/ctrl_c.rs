@@ -17,10 +17,24 @@ pub struct Hook {
 }
 
 impl Hook {
+    /// The hook of a coroutine.
+    ///
+    /// Stack: 0
+    /// Raises: never
+    ///
+    /// # Safety
+    /// Own state.
     unsafe fn of(l: *mut lua_State) -> Self {
         Hook { function: lua_gethook(l), mask: lua_gethookmask(l), count: lua_gethookcount(l) }
     }
 
+    /// Sets it on a coroutine.
+    ///
+    /// Stack: 0
+    /// Raises: never
+    ///
+    /// # Safety
+    /// Own state.
     unsafe fn set(self, l: *mut lua_State) {
         lua_sethook(l, self.function, self.mask, self.count);
     }
@@ -45,6 +59,9 @@ pub struct Watch(Option<Hook>);
 
 impl Watch {
     /// Begins to watch. Nothing is watched in a spawned process: the interpreter does not know its state.
+    ///
+    /// # Safety
+    /// Own state.
     pub unsafe fn begin(context: &Context) -> Self {
         if !context.process().is_main() {
             return Watch(None);
@@ -56,6 +73,9 @@ impl Watch {
     }
 
     /// True if another hook has appeared. None is missed if signals are held back meanwhile.
+    ///
+    /// # Safety
+    /// Own state.
     pub unsafe fn has_news(&self, context: &Context) -> bool {
         self.0.is_some_and(|before| {
             let now = Hook::of(context.chain().main());
@@ -65,6 +85,12 @@ impl Watch {
 
     /// Gives the new hook a function to stop in, and counts it as known if it lets that pass. A status other than `LUA_OK`:
     /// what it has raised is on top.
+    ///
+    /// Stack: 0, or +1 the error
+    /// Raises: never
+    ///
+    /// # Safety
+    /// Own state.
     pub unsafe fn run(&mut self, l: *mut lua_State, context: &Context) -> c_int {
         // On Lua 5.4 the hook is on the main thread of the state, which may not be the one that waits.
         let main = context.chain().main();

@@ -155,6 +155,10 @@ struct Run<'a> {
     step: Step,
 }
 
+/// Runs a step inside the entry frame.
+///
+/// # Safety
+/// Called by `frame::enter`, with a `Run`.
 unsafe extern "C-unwind" fn run_body(data: *mut c_void) {
     let run = &mut *data.cast::<Run>();
     let context = run.context;
@@ -172,6 +176,13 @@ unsafe extern "C-unwind" fn run_body(data: *mut c_void) {
     run.step = run_coroutines(l, context, run.turns);
 }
 
+/// Resumes coroutines until none can go on, or `turns` are used up.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state; `context` is its context. Nothing to drop: the entry frame may be left by a jump.
 unsafe fn run_coroutines(l: *mut lua_State, context: &Context, mut turns: usize) -> Step {
     loop {
         if context.start().is_upgrading() {

@@ -18,6 +18,12 @@ use std::ptr;
 use std::sync::Arc;
 
 /// A managed coroutine has ended; `co` holds its results or its error.
+///
+/// Stack: 0, room for 2
+/// Raises: never in a spawned process, memory in a main process
+///
+/// # Safety
+/// Own state.
 pub unsafe fn task_ended(
     from: *mut lua_State,
     context: &Context,
@@ -48,6 +54,12 @@ pub unsafe fn task_ended(
 }
 
 /// The process ends with the error on top of `co`.
+///
+/// Stack: 0, room for 2
+/// Raises: never
+///
+/// # Safety
+/// Own state; the error is on top of `co`.
 unsafe fn end_with_error(l: *mut lua_State, context: &Context, co: *mut lua_State, status: c_int) {
     context.ending().set_coroutine(co, status);
     // What the process used up must not keep it from telling why.
@@ -64,6 +76,12 @@ pub fn end_as(context: &Context, error: ErrorData) {
 }
 
 /// What the values that `main` returned mean; called by Lua, may raise.
+///
+/// Stack: 0
+/// Raises: memory
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn take_result(l: *mut lua_State) -> c_int {
     let context = Context::of_state(l);
     let (co, _) = context.ending().coroutine();
@@ -93,6 +111,12 @@ fn refuse_result(context: &Context, failure: Failure) -> c_int {
 }
 
 /// What the error that left a coroutine means; called by Lua, may raise.
+///
+/// Stack: 0
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn take_error(l: *mut lua_State) -> c_int {
     let context = Context::of_state(l);
     let (co, status) = context.ending().coroutine();
@@ -125,6 +149,12 @@ unsafe extern "C-unwind" fn take_error(l: *mut lua_State) -> c_int {
 }
 
 /// What a value that is no error object means as an error: its text, and itself if it is not just a text. The value is on top.
+///
+/// Stack: +1 or 0, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state; the value is on top.
 unsafe fn error_of_value(l: *mut lua_State, context: &Context) -> ErrorData {
     if let Some(text) = to_bytes(l, -1) {
         return ErrorData::new(Kind::Internal, copyable(l, text));
@@ -137,7 +167,20 @@ unsafe fn error_of_value(l: *mut lua_State, context: &Context) -> ErrorData {
 }
 
 /// Pushes `tostring` of the value at `index`, or what type it has if that fails.
+///
+/// Stack: +1, room for 2
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 unsafe fn push_description(l: *mut lua_State, index: c_int) {
+    /// `tostring` of its argument.
+    ///
+    /// Stack: +1
+    /// Raises: any
+    ///
+    /// # Safety
+    /// Called by Lua.
     unsafe extern "C-unwind" fn describe(l: *mut lua_State) -> c_int {
         luaL_tolstring(l, 1, ptr::null_mut());
         1

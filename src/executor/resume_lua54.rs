@@ -8,6 +8,12 @@ use crate::vm::traceback;
 use std::ffi::c_int;
 
 /// Puts the library's functions into the table `coroutine`, which is on top, of a spawned process.
+///
+/// Stack: 0, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 pub unsafe fn replace_functions(l: *mut lua_State) {
     set_function(l, c"resume", resume_coroutine);
     set_function(l, c"wrap", wrap_coroutine);
@@ -27,6 +33,12 @@ enum Back {
 }
 
 /// Moves the arguments over: how many `co` is to be resumed with. `None`, with a message on `l`, if it cannot be resumed.
+///
+/// Stack: -given, or +1 the refusal
+/// Raises: memory
+///
+/// # Safety
+/// Own state; `given` values are on top.
 unsafe fn hand_over(l: *mut lua_State, co: *mut lua_State, given: c_int) -> Option<c_int> {
     let status = lua_status(co);
     let refusal = match status {
@@ -54,6 +66,13 @@ unsafe fn hand_over(l: *mut lua_State, co: *mut lua_State, given: c_int) -> Opti
     Some(if status == LUA_YIELD { given } else { lua_gettop(co) - 1 })
 }
 
+/// Resumes until the coroutine yields to its caller, ends, or waits in a way that can be passed outwards.
+///
+/// Stack: +n, n as the result says
+/// Raises: any: waits, and leaves the process
+///
+/// # Safety
+/// Own state; `args` values are on top of `co`, which can be resumed.
 unsafe fn go(l: *mut lua_State, co: *mut lua_State, args: c_int) -> Back {
     let context = Context::of_state(l);
     let mut args = args;
@@ -108,6 +127,12 @@ unsafe fn go(l: *mut lua_State, co: *mut lua_State, args: c_int) -> Back {
 }
 
 /// Before a coroutine that waited, or was paused, goes on: takes the mark off it.
+///
+/// Stack: 0, -1 or 0 on `co`
+/// Raises: never
+///
+/// # Safety
+/// `co` is a coroutine of the own state that waited, or was paused.
 unsafe fn prepare(context: &Context, co: *mut lua_State) {
     if !context.pause().goes_on(co) {
         lua_pop(co, 1);
@@ -115,11 +140,24 @@ unsafe fn prepare(context: &Context, co: *mut lua_State) {
 }
 
 /// Passes a wait outwards; when it is over, `next` runs.
+///
+/// Stack: +1
+/// Raises: any: yields
+///
+/// # Safety
+/// Own state; the result is returned to Lua.
 unsafe fn pass_outwards(l: *mut lua_State, next: lua_KFunction) -> c_int {
     lua_pushlightuserdata(l, waiting_mark());
     yield_with(l, 1, 0, next)
 }
 
+/// `coroutine.resume`.
+///
+/// Stack: +n, what `coroutine.resume` returns
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn resume_coroutine(l: *mut lua_State) -> c_int {
     let Some(co) = thread_at(l, 1) else {
         luaL_checktype(l, 1, LUA_TTHREAD);
@@ -132,6 +170,13 @@ unsafe extern "C-unwind" fn resume_coroutine(l: *mut lua_State) -> c_int {
     }
 }
 
+/// Resumes, and returns what `coroutine.resume` does.
+///
+/// Stack: +n, n the result
+/// Raises: any
+///
+/// # Safety
+/// Own state; the result is returned to Lua.
 unsafe fn resumed(l: *mut lua_State, co: *mut lua_State, args: c_int) -> c_int {
     match go(l, co, args) {
         Back::Results(count) => {
@@ -144,18 +189,39 @@ unsafe fn resumed(l: *mut lua_State, co: *mut lua_State, args: c_int) -> c_int {
     }
 }
 
+/// Returns `false` and the error.
+///
+/// Stack: +1, n the result
+/// Raises: never
+///
+/// # Safety
+/// Own state; the error is on top.
 unsafe fn failed(l: *mut lua_State) -> c_int {
     lua_pushboolean(l, 0);
     lua_insert(l, -2);
     2
 }
 
+/// `coroutine.resume` goes on when the wait is over.
+///
+/// Stack: +n, what `coroutine.resume` returns
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua, as a continuation.
 unsafe extern "C-unwind" fn resume_again(l: *mut lua_State, _: c_int, _: lua_KContext) -> c_int {
     let co = lua_tothread(l, 1);
     prepare(Context::of_state(l), co);
     resumed(l, co, 0)
 }
 
+/// `coroutine.wrap`.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn wrap_coroutine(l: *mut lua_State) -> c_int {
     luaL_checktype(l, 1, LUA_TFUNCTION);
     let co = lua_newthread(l);
@@ -166,6 +232,12 @@ unsafe extern "C-unwind" fn wrap_coroutine(l: *mut lua_State) -> c_int {
 }
 
 /// What `coroutine.wrap` gives.
+///
+/// Stack: +n, what the coroutine yields or returns
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn call_wrapped(l: *mut lua_State) -> c_int {
     let co = lua_tothread(l, lua_upvalueindex(1));
     match hand_over(l, co, lua_gettop(l)) {
@@ -174,6 +246,13 @@ pub unsafe extern "C-unwind" fn call_wrapped(l: *mut lua_State) -> c_int {
     }
 }
 
+/// Resumes, and returns what a wrapped coroutine does.
+///
+/// Stack: +n, n the result
+/// Raises: any
+///
+/// # Safety
+/// Own state; the result is returned to Lua.
 unsafe fn called(l: *mut lua_State, co: *mut lua_State, args: c_int) -> c_int {
     match go(l, co, args) {
         Back::Results(count) => count,
@@ -182,12 +261,26 @@ unsafe fn called(l: *mut lua_State, co: *mut lua_State, args: c_int) -> c_int {
     }
 }
 
+/// The wrapped coroutine goes on when the wait is over.
+///
+/// Stack: +n, what the coroutine yields or returns
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua, as a continuation.
 unsafe extern "C-unwind" fn call_again(l: *mut lua_State, _: c_int, _: lua_KContext) -> c_int {
     let co = lua_tothread(l, lua_upvalueindex(1));
     prepare(Context::of_state(l), co);
     called(l, co, 0)
 }
 
+/// Raises the error of a wrapped coroutine, as the stock `wrap` does.
+///
+/// Stack: never returns
+/// Raises: any
+///
+/// # Safety
+/// Own state; the error is on top of `l`, or of `co` if it has failed.
 unsafe fn raise_wrapped(l: *mut lua_State, co: *mut lua_State) -> c_int {
     let status = lua_status(co);
     let context = Context::of_state(l);
@@ -212,6 +305,12 @@ unsafe fn raise_wrapped(l: *mut lua_State, co: *mut lua_State) -> c_int {
 }
 
 /// The stock `close` for everything but a coroutine that waits in the library: that one is not suspended for others.
+///
+/// Stack: +1 or +2
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn close_coroutine(l: *mut lua_State) -> c_int {
     let context = Context::of_state(l);
     let given = lua_gettop(l);
@@ -237,6 +336,13 @@ unsafe extern "C-unwind" fn close_coroutine(l: *mut lua_State) -> c_int {
     lua_gettop(l)
 }
 
+/// The coroutine at `index`, `None` if it is something else.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state.
 unsafe fn thread_at(l: *mut lua_State, index: c_int) -> Option<*mut lua_State> {
     (lua_type(l, index) == LUA_TTHREAD).then(|| lua_tothread(l, index))
 }

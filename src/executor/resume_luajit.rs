@@ -22,6 +22,12 @@ const PLAIN_RESULTS: c_int = 3;
 
 /// `resume(co, ...)`: resumes as the stock one does. Gives `a` if the coroutine has one result; else `a, b, c, kind`, where
 /// `kind` is the number of results, or [`WAITS`], or [`FAILED`].
+///
+/// Stack: +4: three results and `kind`
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua, from `blocking.lua`.
 pub unsafe extern "C-unwind" fn resume_coroutine(l: *mut lua_State) -> c_int {
     let co = lua_tothread(l, 1);
     let given = lua_gettop(l) - 1;
@@ -41,6 +47,12 @@ pub unsafe extern "C-unwind" fn resume_coroutine(l: *mut lua_State) -> c_int {
 
 /// `again(co)`: resumes a coroutine that waited in the library, so that it looks whether its wait is over, or that was paused.
 /// The results are those of `resume`.
+///
+/// Stack: +4: three results and `kind`
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua, from `blocking.lua`.
 pub unsafe extern "C-unwind" fn resume_again(l: *mut lua_State) -> c_int {
     let co = lua_tothread(l, 1);
     if co.is_null() {
@@ -59,6 +71,12 @@ pub unsafe extern "C-unwind" fn resume_again(l: *mut lua_State) -> c_int {
 }
 
 /// `all(from, count)`: the results that stand on a coroutine, which was the first one that `resume` gave.
+///
+/// Stack: +n, n the count
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua, from `blocking.lua`.
 pub unsafe extern "C-unwind" fn all_results(l: *mut lua_State) -> c_int {
     let from = lua_tothread(l, 1);
     let count = lua_tointeger(l, 2);
@@ -74,6 +92,12 @@ pub unsafe extern "C-unwind" fn all_results(l: *mut lua_State) -> c_int {
 }
 
 /// `raise(error)`: as the stock `wrap` does with the error of its coroutine, which stands before it if it is a text.
+///
+/// Stack: never returns
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua, from `blocking.lua`.
 pub unsafe extern "C-unwind" fn raise_passed(l: *mut lua_State) -> c_int {
     lua_settop(l, 1);
     if lua_type(l, 1) == LUA_TSTRING {
@@ -85,11 +109,23 @@ pub unsafe extern "C-unwind" fn raise_passed(l: *mut lua_State) -> c_int {
 }
 
 /// Whether it is a coroutine that has yielded, other than by waiting: what it yielded was taken off, while the mark stays.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// `co` is null, or a coroutine of the own state.
 unsafe fn has_yielded(co: *mut lua_State) -> bool {
     !co.is_null() && lua_status(co) == LUA_YIELD && lua_gettop(co) == 0
 }
 
 /// Why `co`, the first argument, cannot be resumed, `None` if it can. Raises if it is no coroutine.
+///
+/// Stack: 0
+/// Raises: any
+///
+/// # Safety
+/// Own state; `co` is its first argument.
 #[cold]
 unsafe fn refusal(l: *mut lua_State, co: *mut lua_State) -> Option<&'static CStr> {
     luaL_checktype(l, 1, LUA_TTHREAD);
@@ -103,11 +139,23 @@ unsafe fn refusal(l: *mut lua_State, co: *mut lua_State) -> Option<&'static CStr
 }
 
 /// Whether it is the coroutine that runs or one of those that have resumed it.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// `co` is a coroutine of the own state.
 unsafe fn is_running(l: *mut lua_State, co: *mut lua_State) -> bool {
     co == l || (lua_status(co) == LUA_OK && lua_getstack(co, 0, &mut std::mem::zeroed()) != 0)
 }
 
 /// Resumes with the `args` values on top of `co`. A generator spends its time here.
+///
+/// Stack: +n, n the result, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state; `args` values are on top of `co`, which can be resumed.
 #[inline(always)]
 unsafe fn go(l: *mut lua_State, co: *mut lua_State, args: c_int) -> c_int {
     let context = Context::of_state(l);
@@ -139,6 +187,12 @@ unsafe fn go(l: *mut lua_State, co: *mut lua_State, args: c_int) -> c_int {
 
 /// Gives so many results, not one, which are on top of `co`. More than a few stay there, if it is not over and no hook can
 /// resume it before `all` takes them; else they come onto a coroutine of their own.
+///
+/// Stack: +n, n the result, room for 5
+/// Raises: memory
+///
+/// # Safety
+/// Own state; `results` values are on top of `co`.
 unsafe fn hand_back(l: *mut lua_State, co: *mut lua_State, results: c_int) -> c_int {
     // The results and what holds them, above the coroutine; `all` needs no more places.
     if lua_checkstack(l, results + 2) == 0 {
@@ -165,6 +219,12 @@ unsafe fn hand_back(l: *mut lua_State, co: *mut lua_State, results: c_int) -> c_
 }
 
 /// Gives `kind`, which is none of results; what is on top comes first.
+///
+/// Stack: +3, n the result
+/// Raises: never
+///
+/// # Safety
+/// Own state; a value is on top.
 #[cold]
 unsafe fn tell(l: *mut lua_State, kind: lua_Integer) -> c_int {
     lua_pushnil(l);
@@ -173,6 +233,13 @@ unsafe fn tell(l: *mut lua_State, kind: lua_Integer) -> c_int {
     PLAIN_RESULTS + 1
 }
 
+/// Says why there is nothing to resume.
+///
+/// Stack: +4, n the result
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 #[cold]
 unsafe fn refused(l: *mut lua_State, text: &CStr) -> c_int {
     traceback::keep_none(Context::of_state(l));

@@ -100,6 +100,12 @@ pub fn settle(context: &Context, finish: Finish) -> Done {
 }
 
 /// The first thing in every blocking call: raises what the main script has to be told, and lets timers fire.
+///
+/// Stack: 0
+/// Raises: any
+///
+/// # Safety
+/// Own state; `context` is its context.
 pub unsafe fn enter(l: *mut lua_State, context: &Context) {
     context.scheduler().fire_timers();
     if context.process().is_main() && context.scheduler_ref().current().is_none() {
@@ -109,6 +115,12 @@ pub unsafe fn enter(l: *mut lua_State, context: &Context) {
 }
 
 /// Raises, in the main script, the failure of a linked process or of a managed coroutine.
+///
+/// Stack: 0, room for 3
+/// Raises: any
+///
+/// # Safety
+/// Own state; `context` is its context. Nothing to drop.
 unsafe fn raise_pending(l: *mut lua_State, context: &Context) {
     let task_error = context.waits().pop_error();
     if let Some(reference) = task_error {
@@ -128,6 +140,12 @@ unsafe fn raise_pending(l: *mut lua_State, context: &Context) {
 
 /// Before a call takes a value: if the coroutine has taken so many without waiting that the others come first, the call does
 /// so, and its second half begins with [`Done::HadTurn`]. `None` if it may go on, also where nobody can wait.
+///
+/// Stack: +n, n the result, if it is some
+/// Raises: any: waits
+///
+/// # Safety
+/// Own state.
 #[inline]
 pub unsafe fn give_turn(
     l: *mut lua_State,
@@ -142,6 +160,13 @@ pub unsafe fn give_turn(
     }
 }
 
+/// As [`give_turn`], when it is time.
+///
+/// Stack: +n, n the result, if it is some
+/// Raises: any: waits
+///
+/// # Safety
+/// As [`give_turn`].
 #[cold]
 #[inline(never)]
 unsafe fn give_turn_now(
@@ -169,6 +194,12 @@ unsafe fn give_turn_now(
 }
 
 /// Waits for one of the cases, or until `deadline`; `None` and no cases: until the other coroutines had their turn.
+///
+/// Stack: +n, n the result
+/// Raises: any: waits
+///
+/// # Safety
+/// Own state.
 pub unsafe fn wait(
     l: *mut lua_State,
     context: &Context,
@@ -199,6 +230,12 @@ pub unsafe fn wait(
 }
 
 /// The coroutine that waits by yielding, `None` if the call is a frame.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state; `l` runs.
 #[inline(always)]
 unsafe fn yielding_task(l: *mut lua_State, context: &Context) -> Option<TaskId> {
     let current = context.scheduler_ref().current();
@@ -206,6 +243,12 @@ unsafe fn yielding_task(l: *mut lua_State, context: &Context) -> Option<TaskId> 
 }
 
 /// Raises if a wait could not even begin here: for calls that do something before they wait.
+///
+/// Stack: 0
+/// Raises: any
+///
+/// # Safety
+/// Own state; `l` runs.
 pub unsafe fn check(l: *mut lua_State, context: &Context) {
     if yielding_task(l, context).is_none()
         && let Some(failure) = refuse_frame(l, context)
@@ -214,6 +257,13 @@ pub unsafe fn check(l: *mut lua_State, context: &Context) {
     }
 }
 
+/// Why a wait that keeps the thread is impossible here, `None` if it is not.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state; `l` runs.
 unsafe fn refuse_frame(l: *mut lua_State, context: &Context) -> Option<Failure> {
     if context.is_closing() || context.runs_finalizer(l) {
         return Some(Failure::WaitInFinalizer);
@@ -228,6 +278,12 @@ unsafe fn refuse_frame(l: *mut lua_State, context: &Context) -> Option<Failure> 
 }
 
 /// Yields the waiting mark, which is passed outwards up to the scheduler.
+///
+/// Stack: +1, n the result
+/// Raises: any: yields
+///
+/// # Safety
+/// Own state; the result is returned to Lua.
 unsafe fn suspend(l: *mut lua_State, context: &Context, waiter: WaiterId, next: Continuation) -> c_int {
     context.waits().set_passing(true);
     lua_pushlightuserdata(l, waiting_mark());
@@ -263,6 +319,12 @@ pub fn waiter_of(context: &Context, _: isize) -> WaiterId {
 }
 
 /// Runs the second half if the wait is over; else waits on in the old place.
+///
+/// Stack: +n, n the result
+/// Raises: any: waits
+///
+/// # Safety
+/// Own state.
 pub unsafe fn go_on(
     l: *mut lua_State,
     context: &Context,
@@ -280,12 +342,24 @@ pub unsafe fn go_on(
 }
 
 /// Raises why a wait has failed. For second halves, when they have put everything away.
+///
+/// Stack: never returns
+/// Raises: any
+///
+/// # Safety
+/// Own state. Nothing to drop.
 pub unsafe fn raise_failure(l: *mut lua_State, context: &Context) -> ! {
     let failure = context.waits().take_failure().unwrap_or(Failure::Terminated);
     crate::vm::raise::raise_failure(l, BLOCKING_LEVEL, failure)
 }
 
 /// The wait of the running coroutine cannot be passed outwards any further: this call keeps the OS thread for it.
+///
+/// Stack: 0
+/// Raises: any: waits, and leaves the process
+///
+/// # Safety
+/// Own state; `l` runs.
 pub unsafe fn hold(l: *mut lua_State, context: &Context) {
     if context.pause().is_passing() {
         return context.pause().arrive();
@@ -306,6 +380,12 @@ pub unsafe fn hold(l: *mut lua_State, context: &Context) {
 
 /// Runs the other coroutines until the innermost wait can end, each that is ready now once even if it can end at once. Raises
 /// (after taking the wait back) what the main script has to be told; never returns if the process is ended.
+///
+/// Stack: 0
+/// Raises: any: waits, and leaves the process
+///
+/// # Safety
+/// Own state; `l` runs. No borrow. Nothing to drop.
 unsafe fn run_others(l: *mut lua_State, context: &Context, waiter: WaiterId) {
     let turns = context.scheduler_ref().ready_count();
     let mut pending = run_until(l, context, waiter, turns);
@@ -346,6 +426,12 @@ enum Pending {
     OnTop,
 }
 
+///
+/// Stack: 0, or +1 the error
+/// Raises: never
+///
+/// # Safety
+/// Own state; `l` runs. No borrow.
 unsafe fn run_until(l: *mut lua_State, context: &Context, waiter: WaiterId, mut turns: usize) -> Pending {
     let current = context.scheduler_ref().current();
     let running = context.chain().running();
@@ -392,6 +478,12 @@ unsafe fn run_until(l: *mut lua_State, context: &Context, waiter: WaiterId, mut 
 }
 
 /// Ends the process here and now if somebody ended it, one of its coroutines failed, or it is to go on with other code.
+///
+/// Stack: 0
+/// Raises: any, or leaves by a jump
+///
+/// # Safety
+/// Own state; `l` runs. Nothing to drop.
 #[inline]
 pub unsafe fn leave_if_over(l: *mut lua_State, context: &Context) {
     if must_leave(context) {
@@ -416,6 +508,9 @@ const LONGEST_DOUBT: Duration = Duration::from_secs(1);
 
 /// Nothing can run: sleeps, unless it is certain that nothing can ever end the wait. What it needs on the stack is not to stand
 /// under all that a wait runs from inside: up to 150 waits nest.
+///
+/// # Safety
+/// On the thread that runs the state of `context`. No borrow.
 #[inline(never)]
 unsafe fn sleep_inside(context: &Context, waiter: WaiterId, hooks: &ctrl_c::Watch, doubt: &mut Duration) {
     let mut scheduler = context.scheduler();

@@ -11,6 +11,12 @@ use std::ffi::c_int;
 static XPCALL: u8 = 0;
 
 /// Keeps the stock `xpcall` of a new state, before any code of the process can exchange it.
+///
+/// Stack: 0, room for 3
+/// Raises: memory
+///
+/// # Safety
+/// Own state, which no code of the user's has seen.
 pub unsafe fn keep_xpcall(l: *mut lua_State) {
     lua_pushvalue(l, LUA_GLOBALSINDEX);
     raw_field(l, -1, c"xpcall");
@@ -19,6 +25,12 @@ pub unsafe fn keep_xpcall(l: *mut lua_State) {
 }
 
 /// Pushes the stock `xpcall`; `false` and nothing if the host does not grant the library it is of.
+///
+/// Stack: +1 or 0
+/// Raises: never
+///
+/// # Safety
+/// Own state.
 unsafe fn push_xpcall(l: *mut lua_State) -> bool {
     let granted = lua_rawgetp(l, LUA_REGISTRYINDEX, (&raw const XPCALL).cast()) == LUA_TFUNCTION;
     if !granted {
@@ -28,6 +40,12 @@ unsafe fn push_xpcall(l: *mut lua_State) -> bool {
 }
 
 /// Puts `xpcall` around the function and its arguments that stand on a new coroutine.
+///
+/// Stack: 0, +2 on `co`
+/// Raises: memory
+///
+/// # Safety
+/// Own state; the function and its arguments are all that `co` has, and it has room for two more.
 pub unsafe fn put_around(l: *mut lua_State, context: &Context, co: *mut lua_State) {
     if context.process().is_main() || !push_xpcall(l) {
         return;
@@ -39,6 +57,12 @@ pub unsafe fn put_around(l: *mut lua_State, context: &Context, co: *mut lua_Stat
 }
 
 /// How a coroutine that has ended without an error really ended: takes away what `xpcall` puts before the results.
+///
+/// Stack: 0, -1 on `co`
+/// Raises: never
+///
+/// # Safety
+/// Own state; `co` has ended.
 pub unsafe fn status_inside(l: *mut lua_State, context: &Context, co: *mut lua_State) -> c_int {
     if context.process().is_main() || !push_xpcall(l) {
         return LUA_OK;
