@@ -44,6 +44,12 @@ mod entry_points {
     use std::ffi::c_int;
 
     /// Makes the state a main process if it is no process yet, and pins the library.
+    ///
+    /// Stack: 0
+    /// Raises: any
+    ///
+    /// # Safety
+    /// Called by an entry point. Nothing to drop.
     unsafe fn open(l: *mut lua_State) {
         crate::vm::faces::set(&faces::FACES);
         platform::pin_library();
@@ -71,6 +77,9 @@ mod entry_points {
 
     /// `require "process"`: the module, with its globals.
     ///
+    /// Stack: +1
+    /// Raises: any
+    ///
     /// # Safety
     /// Called by Lua.
     #[unsafe(no_mangle)]
@@ -82,6 +91,9 @@ mod entry_points {
     }
 
     /// `require "process.core"`: the module alone.
+    ///
+    /// Stack: +1
+    /// Raises: any
     ///
     /// # Safety
     /// Called by Lua.
@@ -95,6 +107,9 @@ mod entry_points {
     macro_rules! submodule {
         ($name:ident, $field:literal, $doc:literal) => {
             #[doc = $doc]
+            ///
+            /// Stack: +1
+            /// Raises: any
             ///
             /// # Safety
             /// Called by Lua.

@@ -426,6 +426,8 @@ enum Pending {
     OnTop,
 }
 
+/// Runs other coroutines, and sleeps when none can run, until the wait is over or something else has to be done. Before it looks
+/// at the wait, it runs as many ready coroutines as `turns` says.
 ///
 /// Stack: 0, or +1 the error
 /// Raises: never

@@ -7,6 +7,12 @@ use std::ffi::{CStr, c_int};
 use std::fmt::Display;
 
 /// Raises `bad argument #N to 'NAME' (PROBLEM)`.
+///
+/// Stack: never returns, room for 3
+/// Raises: any
+///
+/// # Safety
+/// Own state. Nothing to drop but `problem`.
 pub unsafe fn bad_argument(
     l: *mut lua_State,
     level: c_int,
@@ -20,11 +26,23 @@ pub unsafe fn bad_argument(
 }
 
 /// Raises `bad argument #N to 'NAME' (WANTED expected, got OTHER)` for the value at `index`.
+///
+/// Stack: never returns, room for 3
+/// Raises: any
+///
+/// # Safety
+/// Own state. Nothing to drop.
 pub unsafe fn wrong_type(l: *mut lua_State, index: c_int, number: c_int, name: &str, wanted: &str) -> ! {
     wrong_type_at(l, 1, index, number, name, wanted)
 }
 
 /// As [`wrong_type`], with the position of the function at `level`.
+///
+/// Stack: never returns, room for 3
+/// Raises: any
+///
+/// # Safety
+/// Own state. Nothing to drop.
 pub unsafe fn wrong_type_at(
     l: *mut lua_State,
     level: c_int,
@@ -38,11 +56,23 @@ pub unsafe fn wrong_type_at(
 }
 
 /// Raises `calling 'NAME' on bad self (WANTED expected, got OTHER)`.
+///
+/// Stack: never returns, room for 3
+/// Raises: any
+///
+/// # Safety
+/// Own state. Nothing to drop.
 pub unsafe fn bad_self(l: *mut lua_State, level: c_int, name: &str, wanted: &str) -> ! {
     raise_text(l, level, format!("calling '{name}' on bad self ({wanted} expected, got {})", type_name(l, 1)))
 }
 
 /// What stock messages call the value at `index`.
+///
+/// Stack: 0, room for 2
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 unsafe fn type_name(l: *mut lua_State, index: c_int) -> String {
     if lua_type(l, index) == LUA_TUSERDATA && lua_getmetatable(l, index) != 0 {
         raw_field(l, -1, c"__name");
@@ -59,6 +89,12 @@ unsafe fn type_name(l: *mut lua_State, index: c_int) -> String {
 }
 
 /// The string at `index`; numbers are not taken for strings.
+///
+/// Stack: 0
+/// Raises: any
+///
+/// # Safety
+/// Own state. Values stay. Nothing to drop.
 pub unsafe fn string<'a>(l: *mut lua_State, index: c_int, name: &str) -> &'a [u8] {
     match to_bytes(l, index) {
         Some(bytes) => copyable(l, bytes),
@@ -67,6 +103,12 @@ pub unsafe fn string<'a>(l: *mut lua_State, index: c_int, name: &str) -> &'a [u8
 }
 
 /// The string at `index`, which counts as argument `number`.
+///
+/// Stack: 0
+/// Raises: any
+///
+/// # Safety
+/// Own state. Values stay. Nothing to drop.
 pub unsafe fn string_at<'a>(l: *mut lua_State, index: c_int, number: c_int, name: &str) -> &'a [u8] {
     match to_bytes(l, index) {
         Some(bytes) => copyable(l, bytes),
@@ -75,11 +117,23 @@ pub unsafe fn string_at<'a>(l: *mut lua_State, index: c_int, number: c_int, name
 }
 
 /// The string at `index`, `None` for nil.
+///
+/// Stack: 0
+/// Raises: any
+///
+/// # Safety
+/// Own state. Values stay. Nothing to drop.
 pub unsafe fn optional_string<'a>(l: *mut lua_State, index: c_int, name: &str) -> Option<&'a [u8]> {
     if lua_type(l, index) <= LUA_TNIL { None } else { Some(string(l, index, name)) }
 }
 
 /// The whole number at `index`, which counts as argument `number`.
+///
+/// Stack: 0
+/// Raises: any
+///
+/// # Safety
+/// Own state. Nothing to drop.
 pub unsafe fn whole(l: *mut lua_State, index: c_int, number: c_int, name: &str) -> i64 {
     if lua_type(l, index) != LUA_TNUMBER {
         wrong_type(l, index, number, name, "number");
@@ -91,11 +145,23 @@ pub unsafe fn whole(l: *mut lua_State, index: c_int, number: c_int, name: &str) 
 }
 
 /// The whole number at `index`, `None` for nil.
+///
+/// Stack: 0
+/// Raises: any
+///
+/// # Safety
+/// Own state. Nothing to drop.
 pub unsafe fn optional_whole(l: *mut lua_State, index: c_int, name: &str) -> Option<i64> {
     if lua_type(l, index) <= LUA_TNIL { None } else { Some(whole(l, index, index, name)) }
 }
 
 /// Raises unless there is a table at `index`.
+///
+/// Stack: 0
+/// Raises: any
+///
+/// # Safety
+/// Own state. Nothing to drop.
 pub unsafe fn table(l: *mut lua_State, index: c_int, name: &str) {
     if lua_type(l, index) != LUA_TTABLE {
         wrong_type(l, index, index, name, "table");
@@ -103,6 +169,12 @@ pub unsafe fn table(l: *mut lua_State, index: c_int, name: &str) {
 }
 
 /// The object that a method was called on.
+///
+/// Stack: 0
+/// Raises: any
+///
+/// # Safety
+/// Own state. Values stay. Nothing to drop.
 pub unsafe fn receiver<'a, T: Object>(l: *mut lua_State, level: c_int, name: &str) -> &'a T {
     match object::get::<T>(l, 1) {
         Some(value) => value,
@@ -111,6 +183,12 @@ pub unsafe fn receiver<'a, T: Object>(l: *mut lua_State, level: c_int, name: &st
 }
 
 /// The object at `index`, which counts as argument `number`.
+///
+/// Stack: 0
+/// Raises: any
+///
+/// # Safety
+/// Own state. Values stay. Nothing to drop.
 pub unsafe fn object_at<'a, T: Object>(l: *mut lua_State, index: c_int, number: c_int, name: &str) -> &'a T {
     match object::get::<T>(l, index) {
         Some(value) => value,
@@ -119,6 +197,12 @@ pub unsafe fn object_at<'a, T: Object>(l: *mut lua_State, index: c_int, number: 
 }
 
 /// The value at `index` as an error text shows it, without running Lua code.
+///
+/// Stack: 0, room for 2
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 pub unsafe fn shown_value(l: *mut lua_State, index: c_int) -> Vec<u8> {
     match lua_type(l, index) {
         LUA_TSTRING => copyable(l, to_bytes(l, index).unwrap_or_default()).to_vec(),
@@ -138,6 +222,12 @@ pub unsafe fn shown_value(l: *mut lua_State, index: c_int) -> Vec<u8> {
 /// Concatenates the values at 1 and 2, after the library's own ones were replaced by their text.
 ///
 /// `lua_concat` of LuaJIT crashes when it meets a metamethod, so that is called here.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua's concatenation; the operands are at 1 and 2.
 pub unsafe fn concat_operands(l: *mut lua_State) -> c_int {
     for index in 1..=2 {
         if !matches!(lua_type(l, index), LUA_TSTRING | LUA_TNUMBER) {

@@ -17,6 +17,12 @@ use std::ffi::c_int;
 use std::sync::Arc;
 
 /// Fills the new state; called by Lua, may raise.
+///
+/// Stack: +0
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua, in a new state under `lua_pcall`.
 pub unsafe extern "C-unwind" fn set_up(l: *mut lua_State) -> c_int {
     let context = Context::of_state(l);
     #[cfg(feature = "luajit")]
@@ -79,6 +85,12 @@ pub unsafe extern "C-unwind" fn set_up(l: *mut lua_State) -> c_int {
 }
 
 /// Has garbage collected as the interpreter does it: on Lua 5.4 by generations. While the state is empty that costs nothing.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state, which is new.
 unsafe fn begin_collecting(l: *mut lua_State) {
     #[cfg(feature = "lua54")]
     lua_gc(l, LUA_GCGEN, 0, 0);
@@ -88,6 +100,12 @@ unsafe fn begin_collecting(l: *mut lua_State) {
 
 /// The libraries are no garbage: on Lua 5.4 the first collection, which looks at all of them, is due when as much was allocated as
 /// they take.
+///
+/// Stack: 0
+/// Raises: memory
+///
+/// # Safety
+/// Own state, which is new.
 unsafe fn grant_first_bytes(l: *mut lua_State) {
     #[cfg(feature = "lua54")]
     if collector_runs(l) == 1 {
@@ -98,6 +116,12 @@ unsafe fn grant_first_bytes(l: *mut lua_State) {
 }
 
 /// Pushes the two functions of `boot.lua`.
+///
+/// Stack: +2, room for 6
+/// Raises: any
+///
+/// # Safety
+/// Own state, which is new.
 unsafe fn push_boot(l: *mut lua_State, context: &Context) {
     BOOT.push(l);
     lua_pushcclosure(l, crate::lua::error::missing_method, 0);
@@ -112,6 +136,12 @@ unsafe fn push_boot(l: *mut lua_State, context: &Context) {
 }
 
 /// Pushes the chunk, the method, the module name and the file name.
+///
+/// Stack: +4
+/// Raises: any
+///
+/// # Safety
+/// Own state, which is new.
 unsafe fn push_chunk(l: *mut lua_State, code: &Code, chunk: &[u8]) {
     if load(l, chunk, c"=entry", c"b") != LUA_OK {
         lua_error(l);

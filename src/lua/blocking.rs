@@ -24,6 +24,12 @@ pub fn blocking_function(name: &CStr) -> Function {
 }
 
 /// Pushes a function that may wait.
+///
+/// Stack: +1
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 #[cfg(feature = "lua54")]
 pub unsafe fn push_blocking(l: *mut lua_State, name: &CStr) {
     lua_pushcclosure(l, blocking_function(name), 0);
@@ -34,6 +40,12 @@ pub unsafe fn push_blocking(l: *mut lua_State, name: &CStr) {
 static MADE: u8 = 0;
 
 /// Pushes a function that may wait: on LuaJIT it is put together from two halves by `blocking.lua`, once for each state.
+///
+/// Stack: +1, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 #[cfg(feature = "luajit")]
 pub unsafe fn push_blocking(l: *mut lua_State, name: &CStr) {
     if lua_rawgetp(l, LUA_REGISTRYINDEX, (&raw const MADE).cast()) != LUA_TTABLE {
@@ -60,6 +72,12 @@ pub unsafe fn push_blocking(l: *mut lua_State, name: &CStr) {
 }
 
 /// Which of them is at an index, if any. Allocates nothing in the state.
+///
+/// Stack: 0, room for 2
+/// Raises: never
+///
+/// # Safety
+/// Own state.
 #[cfg(feature = "luajit")]
 pub unsafe fn blocking_at(l: *mut lua_State, index: c_int) -> Option<&'static CStr> {
     let index = lua_absindex(l, index);
@@ -80,6 +98,12 @@ pub unsafe fn blocking_at(l: *mut lua_State, index: c_int) -> Option<&'static CS
 const BLOCKING: [&CStr; 7] = [c"receive", c"send", c"select", c"sleep", c"exec", c"exec_as", c"wait"];
 
 /// Pushes a table of the functions that may wait.
+///
+/// Stack: +1, room for 24
+/// Raises: any
+///
+/// # Safety
+/// Own state.
 #[cfg(feature = "luajit")]
 unsafe fn make_blocking(l: *mut lua_State) {
     lua_createtable(l, BLOCKING.len() as c_int, 0);

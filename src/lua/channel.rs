@@ -46,6 +46,13 @@ pub const METHODS: Functions =
 /// Its operators.
 pub const OPERATORS: Functions = &[(c"__tostring", to_string)];
 
+/// Fills the metatable.
+///
+/// Stack: 0, room for 5
+/// Raises: memory
+///
+/// # Safety
+/// Own state; the metatable is on top.
 unsafe fn fill(l: *mut lua_State) {
     lua_createtable(l, 0, METHODS.len() as c_int + 2);
     set_functions(l, METHODS);
@@ -66,12 +73,24 @@ pub fn functions() -> impl Iterator<Item = (&'static std::ffi::CStr, Function)> 
 }
 
 /// Pushes the module's table.
+///
+/// Stack: +1, room for 6
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 pub unsafe fn push_module(l: *mut lua_State) {
     fields::push_filled(l, &FIELDS, 0);
 }
 
 /// Pushes a channel object for the channel of the scheduler that `open` gives. It is opened when all is there that a raise could
 /// leave behind; for `extra` bytes more than any channel takes.
+///
+/// Stack: +1, room for 6
+/// Raises: memory
+///
+/// # Safety
+/// Own state; `open` calls nothing of Lua.
 pub unsafe fn push(
     l: *mut lua_State,
     context: &Context,
@@ -83,6 +102,12 @@ pub unsafe fn push(
 }
 
 /// Pushes a channel object that stands for no channel until the caller gives it one.
+///
+/// Stack: +1, room for 6
+/// Raises: memory
+///
+/// # Safety
+/// Own state; `context` is its context. Values stay.
 pub unsafe fn push_unopened(l: *mut lua_State, context: &Context, extra: usize) -> *mut ChannelObject {
     const USUAL: usize = 256;
     let place = object::reserve::<ChannelObject>(l);
@@ -93,6 +118,12 @@ pub unsafe fn push_unopened(l: *mut lua_State, context: &Context, extra: usize) 
 }
 
 /// The channel that a method was called on.
+///
+/// Stack: 0
+/// Raises: any
+///
+/// # Safety
+/// Own state. Values stay. Nothing to drop.
 pub unsafe fn own<'a>(l: *mut lua_State, level: c_int, name: &str) -> &'a ChannelObject {
     match object::get::<ChannelObject>(l, 1) {
         Some(channel) => channel,
@@ -101,6 +132,12 @@ pub unsafe fn own<'a>(l: *mut lua_State, level: c_int, name: &str) -> &'a Channe
 }
 
 /// Raises if the channel is a view of the mailbox, which can only be received from.
+///
+/// Stack: 0
+/// Raises: any
+///
+/// # Safety
+/// Own state. Nothing to drop.
 pub unsafe fn refuse_mailbox(
     l: *mut lua_State,
     context: &Context,
@@ -115,6 +152,12 @@ pub unsafe fn refuse_mailbox(
 }
 
 /// Keeps the value at `value` for the channel at `index` under a new ticket.
+///
+/// Stack: 0, room for 3
+/// Raises: memory
+///
+/// # Safety
+/// Own state; `channel` is the object at `index`.
 pub unsafe fn store(
     l: *mut lua_State,
     context: &Context,
@@ -139,6 +182,12 @@ pub unsafe fn store(
 }
 
 /// Pushes the value under `ticket` of the channel at `index`, and forgets it there.
+///
+/// Stack: +1, room for 3
+/// Raises: never
+///
+/// # Safety
+/// Own state; `ticket` is one that `store` gave for the channel at `index`.
 pub unsafe fn push_stored(l: *mut lua_State, index: c_int, ticket: Ticket) {
     push_companion(l, index);
     lua_rawgeti(l, -1, lua_Integer::from(ticket));
@@ -150,12 +199,24 @@ pub unsafe fn push_stored(l: *mut lua_State, index: c_int, ticket: Ticket) {
 }
 
 /// Forgets the value under `ticket` of the channel at `index`.
+///
+/// Stack: 0, room for 3
+/// Raises: never
+///
+/// # Safety
+/// Own state; `ticket` is one that `store` gave for the channel at `index`.
 pub unsafe fn forget(l: *mut lua_State, index: c_int, ticket: Ticket) {
     push_stored(l, index, ticket);
     lua_pop(l, 1);
 }
 
 /// `channel.new([capacity])` (C-1, C-2).
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn new(l: *mut lua_State) -> c_int {
     let context = Context::with_memory(l);
     let capacity = match lua_type(l, 1) {
@@ -170,6 +231,13 @@ unsafe extern "C-unwind" fn new(l: *mut lua_State) -> c_int {
     1
 }
 
+/// `__tostring`.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn to_string(l: *mut lua_State) -> c_int {
     own(l, 1, "tostring");
     let text = format!("channel: {:p}", lua_touserdata(l, 1));
@@ -178,6 +246,12 @@ unsafe extern "C-unwind" fn to_string(l: *mut lua_State) -> c_int {
 }
 
 /// `ch:close()` (C-9).
+///
+/// Stack: +0
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn close(l: *mut lua_State) -> c_int {
     let context = Context::of(l);
     let channel = own(l, 1, "close");
@@ -209,6 +283,12 @@ pub const CASE_CHANNEL: lua_Integer = 1;
 pub const CASE_VALUE: lua_Integer = 2;
 
 /// `ch:case_receive()` (C-10).
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn case_receive(l: *mut lua_State) -> c_int {
     // Like every call it raises in the severed child of a fork.
     Context::of(l);
@@ -218,6 +298,12 @@ unsafe extern "C-unwind" fn case_receive(l: *mut lua_State) -> c_int {
 }
 
 /// `ch:case_send(value)` (C-10).
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn case_send(l: *mut lua_State) -> c_int {
     let channel = own(l, 1, "case_send");
     refuse_mailbox(l, Context::of(l), 1, channel, "case_send");
@@ -228,6 +314,13 @@ unsafe extern "C-unwind" fn case_send(l: *mut lua_State) -> c_int {
     1
 }
 
+/// Pushes a case of `select`.
+///
+/// Stack: +1, room for 6
+/// Raises: memory
+///
+/// # Safety
+/// Own state; the channel is at 1, and the value to be sent at 2.
 unsafe fn push_case(l: *mut lua_State, sends: bool) {
     object::push(l, CaseObject { sends });
     lua_createtable(l, 2, 0);

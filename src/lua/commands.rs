@@ -27,12 +27,24 @@ struct File {
 }
 
 /// Puts them into the table `io`, which is on top.
+///
+/// Stack: 0, room for 3
+/// Raises: memory
+///
+/// # Safety
+/// Own state, which is new.
 #[cfg(feature = "lua54")]
 pub unsafe fn replace_functions(l: *mut lua_State) {
     set_function(l, c"popen", popen);
 }
 
 /// Puts them into the table `io`, which is on top, and into the metatable of files.
+///
+/// Stack: 0, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state, which is new.
 #[cfg(feature = "luajit")]
 pub unsafe fn replace_functions(l: *mut lua_State) {
     set_function(l, c"popen", popen);
@@ -57,6 +69,12 @@ pub unsafe fn replace_functions(l: *mut lua_State) {
 static STOCK_COLLECT: AtomicUsize = AtomicUsize::new(0);
 
 /// `os.execute([command])`.
+///
+/// Stack: +1 or +3
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn execute(l: *mut lua_State) -> c_int {
     let command = luaL_optstring(l, 1, ptr::null());
     let status = match command.is_null() {
@@ -75,6 +93,12 @@ pub unsafe extern "C-unwind" fn execute(l: *mut lua_State) -> c_int {
 }
 
 /// `io.popen(command [, mode])`.
+///
+/// Stack: +1 or +3
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn popen(l: *mut lua_State) -> c_int {
     let text = luaL_checklstring(l, 1, ptr::null_mut());
     let mode = CStr::from_ptr(luaL_optstring(l, 2, c"r".as_ptr())).to_bytes();
@@ -108,6 +132,12 @@ pub unsafe extern "C-unwind" fn popen(l: *mut lua_State) -> c_int {
 }
 
 /// Returns that the command could not be started.
+///
+/// Stack: +3, n the result
+/// Raises: memory
+///
+/// # Safety
+/// Own state; the text ends in zero.
 unsafe fn refused(l: *mut lua_State, error: c_int, command: *const std::ffi::c_char) -> c_int {
     errno::set(error);
     luaL_fileresult(l, 0, command)
@@ -115,6 +145,12 @@ unsafe fn refused(l: *mut lua_State, error: c_int, command: *const std::ffi::c_c
 
 /// What the process has written before comes before what the command writes: to standard output, and to its default output. The
 /// stock function flushes all streams of the program.
+///
+/// Stack: 0
+/// Raises: any
+///
+/// # Safety
+/// Own state.
 unsafe fn flush_own_output(l: *mut lua_State) {
     platform::flush_output();
     if let Some(stream) = default_output(l) {
@@ -122,6 +158,13 @@ unsafe fn flush_own_output(l: *mut lua_State) {
     }
 }
 
+/// The stream that `io.write` writes to.
+///
+/// Stack: 0, room for 3
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 #[cfg(feature = "lua54")]
 unsafe fn default_output(l: *mut lua_State) -> Option<*mut libc::FILE> {
     raw_field(l, LUA_REGISTRYINDEX, c"_IO_output");
@@ -130,6 +173,13 @@ unsafe fn default_output(l: *mut lua_State) -> Option<*mut libc::FILE> {
     file.as_ref().filter(|file| file.close.is_some()).map(|file| file.stream)
 }
 
+/// The stream that `io.write` writes to.
+///
+/// Stack: 0, room for 3
+/// Raises: any
+///
+/// # Safety
+/// Own state.
 #[cfg(feature = "luajit")]
 unsafe fn default_output(l: *mut lua_State) -> Option<*mut libc::FILE> {
     lua_pushcclosure(l, standard::stock_function(b"io.output")?, 0);
@@ -140,6 +190,12 @@ unsafe fn default_output(l: *mut lua_State) -> Option<*mut libc::FILE> {
 }
 
 /// Pushes a file that is closed as yet.
+///
+/// Stack: +1, room for 2
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 #[cfg(feature = "lua54")]
 unsafe fn push_closed_file(l: *mut lua_State) -> Result<*mut File, c_int> {
     let file = lua_newuserdatauv(l, size_of::<File>(), 0).cast::<File>();
@@ -149,6 +205,12 @@ unsafe fn push_closed_file(l: *mut lua_State) -> Result<*mut File, c_int> {
 }
 
 /// Pushes a file that is closed as yet. Only the interpreter can make one.
+///
+/// Stack: +1, room for 6
+/// Raises: any
+///
+/// # Safety
+/// Own state.
 #[cfg(feature = "luajit")]
 unsafe fn push_closed_file(l: *mut lua_State) -> Result<*mut File, c_int> {
     let Some(open) = standard::stock_function(b"io.open") else {
@@ -173,6 +235,12 @@ unsafe fn push_closed_file(l: *mut lua_State) -> Result<*mut File, c_int> {
 }
 
 /// How a file that [`popen`] has made is closed: the interpreter calls it with the file.
+///
+/// Stack: +n, n the result
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 #[cfg(feature = "lua54")]
 unsafe extern "C-unwind" fn close_file(l: *mut lua_State) -> c_int {
     let file = luaL_checkudata(l, 1, FILES.as_ptr()).cast::<File>();
@@ -183,6 +251,12 @@ unsafe extern "C-unwind" fn close_file(l: *mut lua_State) -> c_int {
 }
 
 /// `io.close([file])` and `file:close()`.
+///
+/// Stack: +n, what `io.close` returns
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 #[cfg(feature = "luajit")]
 pub unsafe extern "C-unwind" fn close(l: *mut lua_State) -> c_int {
     let stream = if lua_gettop(l) == 0 { default_output(l) } else { stream_at(l, 1) };
@@ -206,6 +280,12 @@ pub unsafe extern "C-unwind" fn close(l: *mut lua_State) -> c_int {
 }
 
 /// `__gc` of files.
+///
+/// Stack: +0
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua, as a finalizer.
 #[cfg(feature = "luajit")]
 unsafe extern "C-unwind" fn collect(l: *mut lua_State) -> c_int {
     if command::are_open()
@@ -220,6 +300,12 @@ unsafe extern "C-unwind" fn collect(l: *mut lua_State) -> c_int {
 }
 
 /// The stream of the file at an index; none for anything else, and for a file that is closed.
+///
+/// Stack: 0, room for 3
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 #[cfg(feature = "luajit")]
 unsafe fn stream_at(l: *mut lua_State, index: c_int) -> Option<*mut libc::FILE> {
     let index = lua_absindex(l, index);

@@ -27,6 +27,12 @@ fn not_found(process: &Process) -> Failure {
 }
 
 /// Reads the destination, the only argument that all functions here need, and acts on it.
+///
+/// Stack: +1 or +2, n the result
+/// Raises: any
+///
+/// # Safety
+/// Own state; the result is returned to Lua. `act` calls nothing of Lua.
 unsafe fn on_destination(
     l: *mut lua_State,
     function: &'static str,
@@ -42,6 +48,12 @@ unsafe fn on_destination(
 }
 
 /// `process.terminate(dest)` (P-50, P-51). Of oneself it does not return.
+///
+/// Stack: +1 or +2
+/// Raises: any, or leaves by a jump
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn terminate(l: *mut lua_State) -> c_int {
     let results = on_destination(l, "terminate", |context, destination| {
         let process = destinations::resolve(destination)?;
@@ -59,6 +71,12 @@ pub unsafe extern "C-unwind" fn terminate(l: *mut lua_State) -> c_int {
 }
 
 /// `process.cancel(dest [, reason [, deadline]])` (P-52 to P-54, P-59).
+///
+/// Stack: +1 or +2
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn cancel(l: *mut lua_State) -> c_int {
     if lua_gettop(l) >= 1 {
         string(l, 1, "cancel");
@@ -101,6 +119,12 @@ pub unsafe extern "C-unwind" fn cancel(l: *mut lua_State) -> c_int {
 }
 
 /// `process.monitor(dest)` (L-20 to L-26).
+///
+/// Stack: +1 or +2
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn monitor(l: *mut lua_State) -> c_int {
     Context::with_memory(l);
     on_destination(l, "monitor", |context, destination| {
@@ -118,6 +142,12 @@ pub unsafe extern "C-unwind" fn monitor(l: *mut lua_State) -> c_int {
 }
 
 /// `process.unmonitor(dest)` (L-24).
+///
+/// Stack: +1 or +2
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn unmonitor(l: *mut lua_State) -> c_int {
     on_destination(l, "unmonitor", |context, destination| {
         context.sort_mail();
@@ -133,6 +163,12 @@ pub unsafe extern "C-unwind" fn unmonitor(l: *mut lua_State) -> c_int {
 }
 
 /// `process.link(dest)` (L-40 to L-46).
+///
+/// Stack: +1 or +2
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn link(l: *mut lua_State) -> c_int {
     Context::with_memory(l);
     on_destination(l, "link", |context, destination| {
@@ -143,6 +179,12 @@ pub unsafe extern "C-unwind" fn link(l: *mut lua_State) -> c_int {
 }
 
 /// `process.unlink(dest)` (L-47).
+///
+/// Stack: +1 or +2
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn unlink(l: *mut lua_State) -> c_int {
     on_destination(l, "unlink", |context, destination| {
         context.sort_mail();

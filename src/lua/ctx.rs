@@ -14,12 +14,24 @@ use std::ffi::c_int;
 pub const FUNCTIONS: Functions = &[(c"get", or_failure!(get)), (c"all", all)];
 
 /// Pushes the module's table.
+///
+/// Stack: +1, room for 3
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 pub unsafe fn push_module(l: *mut lua_State) {
     lua_createtable(l, 0, FUNCTIONS.len() as c_int);
     set_functions(l, FUNCTIONS);
 }
 
 /// `ctx.get(key)`: a copy of the value.
+///
+/// Stack: +1 or +2
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn get(l: *mut lua_State) -> c_int {
     let key = string(l, 1, "get");
     if key.is_empty() {
@@ -33,6 +45,12 @@ unsafe extern "C-unwind" fn get(l: *mut lua_State) -> c_int {
 }
 
 /// `ctx.all()`: a new table of copies.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn all(l: *mut lua_State) -> c_int {
     let values = &Context::of(l).process().values;
     luaL_checkstack(l, 8, std::ptr::null());

@@ -24,6 +24,12 @@ pub const METHODS: Functions = &[
 pub const OPERATORS: Functions = &[(c"__tostring", to_string), (c"__concat", concat), (c"__len", length)];
 
 /// Fills the metatable of error objects.
+///
+/// Stack: 0, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state; the metatable is on top.
 pub unsafe fn fill(l: *mut lua_State) {
     lua_createtable(l, 0, METHODS.len() as c_int);
     set_functions(l, METHODS);
@@ -33,6 +39,12 @@ pub unsafe fn fill(l: *mut lua_State) {
 }
 
 /// The error object for an entry without its method; its name is the argument.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua, from `boot.lua`.
 pub unsafe extern "C-unwind" fn missing_method(l: *mut lua_State) -> c_int {
     let context = Context::of(l);
     let method = String::from_utf8_lossy(to_bytes(l, 1).unwrap_or_default()).into_owned();
@@ -42,6 +54,12 @@ pub unsafe extern "C-unwind" fn missing_method(l: *mut lua_State) -> c_int {
 }
 
 /// Methods first; then the functions of `string`, which act on the text (E-5).
+///
+/// Stack: +1
+/// Raises: memory
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn index(l: *mut lua_State) -> c_int {
     lua_settop(l, 2);
     lua_pushvalue(l, 2);
@@ -60,20 +78,48 @@ unsafe extern "C-unwind" fn index(l: *mut lua_State) -> c_int {
     1
 }
 
+/// The error that a method was called on.
+///
+/// Stack: 0
+/// Raises: any
+///
+/// # Safety
+/// Own state. Values stay. Nothing to drop.
 unsafe fn own<'a>(l: *mut lua_State, name: &str) -> &'a ErrorData {
     &arguments::receiver::<ErrorObject>(l, 1, name).0
 }
 
+/// `err:kind()`.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn kind(l: *mut lua_State) -> c_int {
     push_bytes(l, &own(l, "kind").kind);
     1
 }
 
+/// `err:message()`.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn message(l: *mut lua_State) -> c_int {
     push_bytes(l, &own(l, "message").message);
     1
 }
 
+/// `err:retryable()`.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn retryable(l: *mut lua_State) -> c_int {
     match own(l, "retryable").retryable {
         Some(value) => lua_pushboolean(l, c_int::from(value)),
@@ -82,6 +128,13 @@ unsafe extern "C-unwind" fn retryable(l: *mut lua_State) -> c_int {
     1
 }
 
+/// `err:details()`.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn details(l: *mut lua_State) -> c_int {
     match &own(l, "details").details {
         Some(bytes) if check_taken(Context::of_state(l), bytes, "details").is_ok() => decode::push(l, bytes),
@@ -92,17 +145,38 @@ unsafe extern "C-unwind" fn details(l: *mut lua_State) -> c_int {
     }
 }
 
+/// `err:stack()`.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn stack(l: *mut lua_State) -> c_int {
     push_bytes(l, &own(l, "stack").stack);
     1
 }
 
+/// `__tostring`.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn to_string(l: *mut lua_State) -> c_int {
     own(l, "tostring");
     text_at(l, 1);
     1
 }
 
+/// `__len`: the length of the text.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn length(l: *mut lua_State) -> c_int {
     own(l, "len");
     text_at(l, 1);
@@ -110,6 +184,13 @@ unsafe extern "C-unwind" fn length(l: *mut lua_State) -> c_int {
     1
 }
 
+/// `__concat`: with the text.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn concat(l: *mut lua_State) -> c_int {
     lua_settop(l, 2);
     for index in 1..=2 {

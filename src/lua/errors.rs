@@ -46,6 +46,12 @@ pub fn functions() -> impl Iterator<Item = (&'static CStr, Function)> {
 }
 
 /// Pushes the module's table.
+///
+/// Stack: +1, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 pub unsafe fn push_module(l: *mut lua_State) {
     fields::push_table(l, &FIELDS, 0);
 }
@@ -53,6 +59,12 @@ pub unsafe fn push_module(l: *mut lua_State) {
 const USAGE: &[u8] = b"errors.new takes a message or a table with a message";
 
 /// `errors.new(message)`, `errors.new(fields)` (E-11 to E-13).
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn new(l: *mut lua_State) -> c_int {
     let kind_of_argument = lua_type(l, 1);
     if lua_gettop(l) != 1 || (kind_of_argument != LUA_TSTRING && kind_of_argument != LUA_TTABLE) {
@@ -89,6 +101,13 @@ unsafe extern "C-unwind" fn new(l: *mut lua_State) -> c_int {
     finish(l, 2, Some(3), retryable, details)
 }
 
+/// Whether the table has no fields.
+///
+/// Stack: 0, room for 2
+/// Raises: never
+///
+/// # Safety
+/// Own state; a table is at `index`, which is positive.
 unsafe fn is_empty(l: *mut lua_State, index: c_int) -> bool {
     lua_pushnil(l);
     if lua_next(l, index) == 0 {
@@ -99,6 +118,12 @@ unsafe fn is_empty(l: *mut lua_State, index: c_int) -> bool {
 }
 
 /// Makes the error of what stands at these indices; its stack is that of the call.
+///
+/// Stack: +1, n the result
+/// Raises: any
+///
+/// # Safety
+/// Own state; the result is returned to Lua.
 unsafe fn finish(
     l: *mut lua_State,
     message: c_int,
@@ -131,6 +156,12 @@ unsafe fn finish(
 }
 
 /// `errors.wrap(err, context)` (E-14).
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn wrap(l: *mut lua_State) -> c_int {
     let known = object::get::<ErrorObject>(l, 1).is_some();
     if !known && lua_type(l, 1) != LUA_TSTRING {
@@ -153,6 +184,12 @@ unsafe extern "C-unwind" fn wrap(l: *mut lua_State) -> c_int {
 }
 
 /// `errors.is(value, kind)` (E-15).
+///
+/// Stack: +1
+/// Raises: never
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn is(l: *mut lua_State) -> c_int {
     let same = match (object::get::<ErrorObject>(l, 1), to_bytes(l, 2)) {
         (Some(error), Some(kind)) => *error.0.kind == *kind,
@@ -163,6 +200,12 @@ unsafe extern "C-unwind" fn is(l: *mut lua_State) -> c_int {
 }
 
 /// `errors.call_stack(err)` (E-16): the stack of an error object as a table. Functions in C have no line and are passed over.
+///
+/// Stack: +1
+/// Raises: memory
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn call_stack(l: *mut lua_State) -> c_int {
     let Some(error) = object::get::<ErrorObject>(l, 1) else {
         lua_pushnil(l);

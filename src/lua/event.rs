@@ -18,6 +18,12 @@ pub const KINDS: [(&CStr, &CStr); 3] =
     [(c"EXIT", c"pid.exit"), (c"LINK_DOWN", c"pid.link.down"), (c"CANCEL", c"pid.cancel")];
 
 /// Pushes the signal that the context keeps at `place` as an event table.
+///
+/// Stack: +1, room for 6
+/// Raises: any: a result is decoded
+///
+/// # Safety
+/// Own state; `context` is its context.
 pub unsafe fn push(l: *mut lua_State, context: &Context, place: usize) {
     match context.kept(place).and_then(Envelope::as_signal) {
         Some(Signal::Exit(record)) => push_end(l, context, record, KINDS[0].1),
@@ -42,6 +48,13 @@ pub unsafe fn push(l: *mut lua_State, context: &Context, place: usize) {
     context.take_kept(place);
 }
 
+/// Pushes the event of an end.
+///
+/// Stack: +1, room for 6
+/// Raises: any: a result is decoded
+///
+/// # Safety
+/// Own state; `record` is kept by the context.
 unsafe fn push_end(l: *mut lua_State, context: &Context, record: &ExitRecord, kind: &CStr) {
     // The form is that of now: what runs meanwhile may change it.
     let wrapped = context.is_wrapped();
@@ -66,6 +79,12 @@ unsafe fn push_end(l: *mut lua_State, context: &Context, record: &ExitRecord, ki
 }
 
 /// Sets `result` of the event below the value on top to that value, or to a record of it (L-33). Pops it.
+///
+/// Stack: -1, room for 3
+/// Raises: memory
+///
+/// # Safety
+/// Own state; the event is below the result.
 unsafe fn set_result(l: *mut lua_State, wrapped: bool) {
     if wrapped {
         put_into_record(l, c"value");
@@ -74,6 +93,12 @@ unsafe fn set_result(l: *mut lua_State, wrapped: bool) {
 }
 
 /// Sets `error` of the event on top, and in the wrapped form `result` as well (L-33).
+///
+/// Stack: 0, room for 6
+/// Raises: memory
+///
+/// # Safety
+/// Own state; the event is on top.
 unsafe fn set_error(l: *mut lua_State, wrapped: bool, data: Arc<ErrorData>) {
     push_error(l, data);
     if wrapped {
@@ -85,12 +110,25 @@ unsafe fn set_error(l: *mut lua_State, wrapped: bool, data: Arc<ErrorData>) {
 }
 
 /// Puts a record, with the value on top as its only field, in the value's place.
+///
+/// Stack: 0, room for 2
+/// Raises: memory
+///
+/// # Safety
+/// Own state; a value is on top.
 unsafe fn put_into_record(l: *mut lua_State, field: &CStr) {
     lua_createtable(l, 0, 1);
     lua_insert(l, -2);
     set_raw_field(l, -2, field);
 }
 
+/// Pushes an event with its kind and its sender.
+///
+/// Stack: +1, room for 3
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 unsafe fn begin(l: *mut lua_State, kind: &CStr, from: &str, fields: c_int) {
     lua_createtable(l, 0, fields);
     lua_pushstring(l, kind.as_ptr());

@@ -21,11 +21,23 @@ use std::sync::Arc;
 const EXEC: Way = Way { function: "exec", monitored: false, linked: false, executed: true };
 
 /// `process.exec(entry, host, ...)` (P-55), first half.
+///
+/// Stack: +n, what `process.exec` returns
+/// Raises: any: waits
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn exec(l: *mut lua_State) -> c_int {
     exec_with(l, 0, &Plan::EMPTY)
 }
 
 /// Spawns from the arguments behind the `receiver` values of a method call, and waits for the end.
+///
+/// Stack: +n, n the result
+/// Raises: any: waits
+///
+/// # Safety
+/// Own state; the result is returned to Lua. Values stay: `plan` is that of an object on the stack.
 pub unsafe fn exec_with(l: *mut lua_State, receiver: c_int, plan: &Plan) -> c_int {
     let context = Context::of(l);
     wait::enter(l, context);
@@ -46,6 +58,13 @@ pub unsafe fn exec_with(l: *mut lua_State, receiver: c_int, plan: &Plan) -> c_in
 
 second_half!(exec_again, executed);
 
+/// The second half of `exec`: returns what the process returned.
+///
+/// Stack: +n, n the result
+/// Raises: any
+///
+/// # Safety
+/// As a second half: see `wait::SecondHalf`.
 unsafe fn executed(l: *mut lua_State, context: &Context, _: usize, done: Done) -> c_int {
     if let Some(Case::Receive(channel)) = context.waits().finished().first() {
         context.scheduler().close_private(*channel);
@@ -77,6 +96,12 @@ unsafe fn executed(l: *mut lua_State, context: &Context, _: usize, done: Done) -
 }
 
 /// `process.wait([duration])` (P-19), first half.
+///
+/// Stack: +1
+/// Raises: any: waits
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn wait_for_children(l: *mut lua_State) -> c_int {
     let context = Context::of(l);
     let span = limit_at(l, 1, "process.wait");
@@ -97,6 +122,13 @@ pub unsafe extern "C-unwind" fn wait_for_children(l: *mut lua_State) -> c_int {
 
 second_half!(wait_again, waited);
 
+/// The second half of `wait`.
+///
+/// Stack: +1, n the result
+/// Raises: any
+///
+/// # Safety
+/// As a second half: see `wait::SecondHalf`.
 unsafe fn waited(l: *mut lua_State, context: &Context, _: usize, done: Done) -> c_int {
     match done {
         Done::Failed => wait::raise_failure(l, context),

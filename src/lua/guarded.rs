@@ -7,6 +7,13 @@ macro_rules! or_failure {
         or_failure!($function, return_failure)
     };
     ($function:path, $return:ident) => {{
+        /// The function, or the failure in a severed process.
+        ///
+        /// Stack: +n, what the function returns
+        /// Raises: any
+        ///
+        /// # Safety
+        /// Called by Lua.
         unsafe extern "C-unwind" fn guarded(l: *mut lua_State) -> std::ffi::c_int {
             if crate::platform::fork::is_severed() {
                 return crate::vm::error::$return(l, crate::runtime::failure::Failure::AfterFork);
@@ -21,6 +28,13 @@ pub(crate) use or_failure;
 /// As [`or_failure`], for a function that raises its failures and never asks for its context.
 macro_rules! or_raise {
     ($function:path) => {{
+        /// The function, or an error in a severed process.
+        ///
+        /// Stack: +n, what the function returns
+        /// Raises: any
+        ///
+        /// # Safety
+        /// Called by Lua.
         unsafe extern "C-unwind" fn guarded(l: *mut lua_State) -> std::ffi::c_int {
             if crate::platform::fork::is_severed() {
                 crate::vm::raise::raise_failure(l, 1, crate::runtime::failure::Failure::AfterFork);

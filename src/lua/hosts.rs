@@ -23,11 +23,23 @@ fn bad_field(field: &[u8], problem: impl Into<String>) -> Failure {
 }
 
 /// What stock messages call the type of the value at `index`.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state.
 unsafe fn type_at(l: *mut lua_State, index: c_int) -> String {
     CStr::from_ptr(lua_typename(l, lua_type(l, index))).to_string_lossy().into_owned()
 }
 
 /// `process.define(entry, spec)` (H-6, H-7).
+///
+/// Stack: +1 or +2
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn define(l: *mut lua_State) -> c_int {
     let reference = string(l, 1, "define");
     if !matches!(lua_type(l, 2), LUA_TSTRING | LUA_TTABLE | LUA_TFUNCTION) {
@@ -59,6 +71,12 @@ pub unsafe extern "C-unwind" fn define(l: *mut lua_State) -> c_int {
 }
 
 /// A function is encoded at once, what it has captured with it.
+///
+/// Stack: 0
+/// Raises: any
+///
+/// # Safety
+/// Own state; a function is at `index`.
 unsafe fn encoded_function(l: *mut lua_State, index: c_int) -> Result<Source, Failure> {
     if standard::is_native(l, Context::of(l), index) {
         return Err(Failure::CFunctionEntry);
@@ -68,6 +86,12 @@ unsafe fn encoded_function(l: *mut lua_State, index: c_int) -> Result<Source, Fa
 }
 
 /// Source text is compiled at once, so that a syntax error is found where it is written.
+///
+/// Stack: 0, room for 1
+/// Raises: never
+///
+/// # Safety
+/// Own state.
 unsafe fn compiled(l: *mut lua_State, reference: &str, text: &[u8]) -> Result<Source, Failure> {
     let name = format!("={reference}");
     let source = if code::is_binary(text) { Source::Binary } else { Source::Text };
@@ -75,6 +99,12 @@ unsafe fn compiled(l: *mut lua_State, reference: &str, text: &[u8]) -> Result<So
 }
 
 /// The definition in the table at `index`. Reads raw, raises nothing.
+///
+/// Stack: 0, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state; a table is at `index`, which is positive.
 unsafe fn definition_at(l: *mut lua_State, index: c_int, reference: &str) -> Result<Definition, Failure> {
     let mut source = None;
     let mut method = None;
@@ -114,6 +144,13 @@ unsafe fn definition_at(l: *mut lua_State, index: c_int, reference: &str) -> Res
     Ok(Definition { source, method: method.unwrap_or_else(|| DEFAULT_METHOD.into()), imports })
 }
 
+/// The source that a text stands for: a file if it begins with `file://`, code otherwise.
+///
+/// Stack: 0, room for 1
+/// Raises: never
+///
+/// # Safety
+/// Own state.
 unsafe fn source_of(l: *mut lua_State, reference: &str, text: &[u8]) -> Result<Source, Failure> {
     let Some(path) = text.strip_prefix(b"file://") else {
         return compiled(l, reference, text);
@@ -129,6 +166,12 @@ unsafe fn source_of(l: *mut lua_State, reference: &str, text: &[u8]) -> Result<S
 }
 
 /// The imports in the table on top.
+///
+/// Stack: 0, or more if it fails, room for 2
+/// Raises: never
+///
+/// # Safety
+/// Own state.
 unsafe fn imports_at(l: *mut lua_State) -> Result<Vec<(String, String)>, Failure> {
     if lua_type(l, -1) != LUA_TTABLE {
         return Err(bad_field(b"imports", format!("table expected, got {}", type_at(l, -1))));
@@ -154,6 +197,12 @@ unsafe fn imports_at(l: *mut lua_State) -> Result<Vec<(String, String)>, Failure
 }
 
 /// `process.define_host(host, options)` (H-24, H-25).
+///
+/// Stack: +1 or +2
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn define_host(l: *mut lua_State) -> c_int {
     let reference = string(l, 1, "define_host");
     table(l, 2, "define_host");
@@ -169,6 +218,13 @@ pub unsafe extern "C-unwind" fn define_host(l: *mut lua_State) -> c_int {
     return_done(l, result)
 }
 
+/// The settings in the table at `index`.
+///
+/// Stack: 0, or more if it fails, room for 5
+/// Raises: memory
+///
+/// # Safety
+/// Own state; a table is at `index`, which is positive.
 unsafe fn settings_at(l: *mut lua_State, index: c_int) -> Result<Settings, Failure> {
     let mut settings = Settings::default();
     lua_pushnil(l);
@@ -213,6 +269,12 @@ unsafe fn settings_at(l: *mut lua_State, index: c_int) -> Result<Settings, Failu
 }
 
 /// The list of library names on top.
+///
+/// Stack: 0, or more if it fails, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 unsafe fn libraries_at(l: *mut lua_State, field: &[u8]) -> Result<Libraries, Failure> {
     if lua_type(l, -1) != LUA_TTABLE {
         return Err(bad_field(field, format!("table expected, got {}", type_at(l, -1))));
@@ -238,6 +300,12 @@ unsafe fn libraries_at(l: *mut lua_State, field: &[u8]) -> Result<Libraries, Fai
 }
 
 /// The duration on top, at least 0.
+///
+/// Stack: 0, room for 2
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 unsafe fn span_at(l: *mut lua_State, field: &[u8]) -> Result<Duration, Failure> {
     match time::wait_at(l, -1, "define_host") {
         Ok(length) if length >= 0 => Ok(Duration::from_nanos(length.unsigned_abs())),
@@ -248,6 +316,12 @@ unsafe fn span_at(l: *mut lua_State, field: &[u8]) -> Result<Duration, Failure> 
 }
 
 /// The whole number on top, at least 0.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state.
 unsafe fn count_at(l: *mut lua_State, field: &[u8]) -> Result<usize, Failure> {
     if lua_type(l, -1) != LUA_TNUMBER {
         return Err(bad_field(field, format!("number expected, got {}", type_at(l, -1))));
@@ -257,6 +331,12 @@ unsafe fn count_at(l: *mut lua_State, field: &[u8]) -> Result<usize, Failure> {
 }
 
 /// `process.host_info(host)` (H-29).
+///
+/// Stack: +1 or +2
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn host_info(l: *mut lua_State) -> c_int {
     let reference = string(l, 1, "host_info");
     let found = std::str::from_utf8(reference).ok().and_then(host::find);

@@ -17,12 +17,24 @@ use std::ptr;
 static IMPORTS: u8 = 0;
 
 /// Pushes that place.
+///
+/// Stack: +1, room for 2
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 pub unsafe fn push_own(l: *mut lua_State) {
     push_own_table(l, &IMPORTS);
 }
 
 /// Pushes what `require` gives without the library `package`: what is loaded, an import, or a module of this library under its
 /// short name. `false`, and nothing pushed, for any other name.
+///
+/// Stack: +2, or 0 if it is not there
+/// Raises: any
+///
+/// # Safety
+/// Own state.
 pub unsafe fn push_required(l: *mut lua_State, name: &[u8]) -> bool {
     luaL_checkstack(l, 8, ptr::null());
     push_loaded_modules(l);
@@ -55,6 +67,12 @@ pub unsafe fn push_required(l: *mut lua_State, name: &[u8]) -> bool {
 }
 
 /// Puts loaders of the entry's imports into the table on top (H-8).
+///
+/// Stack: 0, room for 3
+/// Raises: memory
+///
+/// # Safety
+/// Own state; `context` is its context.
 pub unsafe fn set(l: *mut lua_State, context: &Context) {
     let Some(startup) = context.start().startup() else { return };
     if startup.code.imports.is_empty() || lua_type(l, -1) != LUA_TTABLE {
@@ -69,6 +87,12 @@ pub unsafe fn set(l: *mut lua_State, context: &Context) {
 }
 
 /// Loader of an import: runs the chunk of the entry, once.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn load_import(l: *mut lua_State) -> c_int {
     let target = to_bytes(l, lua_upvalueindex(1)).unwrap_or_default();
     luaL_checkstack(l, 8, ptr::null());
@@ -92,6 +116,12 @@ unsafe extern "C-unwind" fn load_import(l: *mut lua_State) -> c_int {
 }
 
 /// Finds the code of an import.
+///
+/// Stack: 0, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 unsafe fn import(l: *mut lua_State, target: &str, text_only: bool) -> Result<Code, Failure> {
     let code = code::find(l, target, text_only)?;
     if Context::of_state(l).process().host.settings.libraries.contain(code.needs()) {
@@ -102,6 +132,12 @@ unsafe fn import(l: *mut lua_State, target: &str, text_only: bool) -> Result<Cod
 }
 
 /// Runs the chunk that is being imported.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn run_import(l: *mut lua_State) -> c_int {
     let Some(code) = Context::of_state(l).start().importing() else { return 0 };
     match &code.program {

@@ -19,6 +19,12 @@ fn own_copy() -> *mut c_void {
 }
 
 /// Says that a state belongs to this copy of the library.
+///
+/// Stack: 0, room for 2
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 pub unsafe fn mark_copy(l: *mut lua_State) {
     lua_pushlightuserdata(l, own_copy());
     set_raw_field(l, LUA_REGISTRYINDEX, COPY);
@@ -26,6 +32,12 @@ pub unsafe fn mark_copy(l: *mut lua_State) {
 
 /// Raises if the state belongs to another copy of the library, loaded from another path: the two know nothing of each other,
 /// and a mixture of their objects would be of no use (L-70).
+///
+/// Stack: 0, room for 2
+/// Raises: any
+///
+/// # Safety
+/// Own state. Nothing to drop.
 pub unsafe fn refuse_second_copy(l: *mut lua_State) {
     let taken = raw_field(l, LUA_REGISTRYINDEX, COPY) != LUA_TNIL && lua_touserdata(l, -1) != own_copy();
     lua_pop(l, 1);
@@ -35,6 +47,12 @@ pub unsafe fn refuse_second_copy(l: *mut lua_State) {
 }
 
 /// Sets a field of the table on top to the value below it if the field is nil, and pops both.
+///
+/// Stack: -2, room for 3
+/// Raises: memory
+///
+/// # Safety
+/// Own state; the value and the table are on top.
 unsafe fn set_if_nil(l: *mut lua_State, name: &CStr) {
     if lua_type(l, -1) == LUA_TTABLE {
         let absent = raw_field(l, -1, name) == LUA_TNIL;
@@ -48,6 +66,12 @@ unsafe fn set_if_nil(l: *mut lua_State, name: &CStr) {
 }
 
 /// What `require "process"` adds to a main state (H-41, H-43).
+///
+/// Stack: 0, room for 8
+/// Raises: memory
+///
+/// # Safety
+/// Own state, a main state.
 pub unsafe fn into_main(l: *mut lua_State) {
     push_process(l);
     push_globals(l);
@@ -72,6 +96,12 @@ pub unsafe fn into_main(l: *mut lua_State) {
 }
 
 /// True if a module of this name is loaded, preloaded, or found on the paths.
+///
+/// Stack: 0, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 unsafe fn is_known(l: *mut lua_State, name: &CStr) -> bool {
     let top = lua_gettop(l);
     push_library(l, name);
@@ -89,6 +119,12 @@ unsafe fn is_known(l: *mut lua_State, name: &CStr) -> bool {
 }
 
 /// Loader of a short name.
+///
+/// Stack: +1 or +0
+/// Raises: memory
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn load_short(l: *mut lua_State) -> c_int {
     match short_name(to_bytes(l, 1).unwrap_or_default()) {
         Some(short) => {
@@ -100,6 +136,12 @@ unsafe extern "C-unwind" fn load_short(l: *mut lua_State) -> c_int {
 }
 
 /// The last searcher of a spawned process: a short name that nobody else knows is the library's own.
+///
+/// Stack: +1
+/// Raises: memory
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn search_short(l: *mut lua_State) -> c_int {
     if short_name(to_bytes(l, 1).unwrap_or_default()).is_some() {
         lua_pushcclosure(l, load_short, 0);
@@ -110,6 +152,12 @@ unsafe extern "C-unwind" fn search_short(l: *mut lua_State) -> c_int {
 }
 
 /// What a spawned process finds (H-40, H-50 to H-53).
+///
+/// Stack: 0, room for 12
+/// Raises: any
+///
+/// # Safety
+/// Own state, which is new; `context` is its context.
 pub unsafe fn into_spawned(l: *mut lua_State, context: &Context) {
     mark_copy(l);
     push_loaded_modules(l);
@@ -154,6 +202,12 @@ pub unsafe fn into_spawned(l: *mut lua_State, context: &Context) {
 }
 
 /// Gives `package`, which is on top, the paths of the spawner (H-5).
+///
+/// Stack: 0, room for 2
+/// Raises: memory
+///
+/// # Safety
+/// Own state, which is new; `context` is its context.
 unsafe fn set_paths(l: *mut lua_State, context: &Context) {
     let Some(startup) = context.start().startup() else { return };
     for (name, path) in [(c"path", &startup.path), (c"cpath", &startup.cpath)] {

@@ -22,6 +22,12 @@ struct Summary {
 }
 
 /// `process.load(path)`.
+///
+/// Stack: +1 or +2
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn load(l: *mut lua_State) -> c_int {
     let path = string(l, 1, "load");
     luaL_checkstack(l, 8, std::ptr::null());
@@ -38,6 +44,12 @@ pub unsafe extern "C-unwind" fn load(l: *mut lua_State) -> c_int {
 }
 
 /// Everything is read, checked and compiled before anything is defined: a call that fails has no effect (B-3).
+///
+/// Stack: 0, room for 1
+/// Raises: never
+///
+/// # Safety
+/// Own state.
 unsafe fn define(l: *mut lua_State, path: &[u8]) -> Result<Summary, Failure> {
     let index = index::load(&bytes_to_path(path))?;
     let mut definitions = Vec::with_capacity(index.entries.len());
@@ -59,6 +71,12 @@ unsafe fn define(l: *mut lua_State, path: &[u8]) -> Result<Summary, Failure> {
 }
 
 /// Compiles source text as `process.define` does. Binary chunks are refused: nobody writes them in YAML.
+///
+/// Stack: 0, room for 1
+/// Raises: never
+///
+/// # Safety
+/// Own state.
 unsafe fn compiled(
     l: *mut lua_State,
     reference: &str,
@@ -77,6 +95,12 @@ unsafe fn compiled(
 }
 
 /// Pushes the table that tells what was done. It is a raw pointer while Lua allocates and can raise.
+///
+/// Stack: +1, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 unsafe fn push_summary(l: *mut lua_State, summary: Box<Summary>) {
     let summary = Box::into_raw(summary);
     lua_createtable(l, 0, 3);

@@ -52,6 +52,13 @@ impl Object for MessageObject {
 /// Its operators.
 pub const OPERATORS: Functions = &[(c"__index", index), (c"__tostring", to_string)];
 
+/// Fills the metatable of messages.
+///
+/// Stack: 0, room for 3
+/// Raises: memory
+///
+/// # Safety
+/// Own state; the metatable is on top.
 unsafe fn fill(l: *mut lua_State) {
     set_functions(l, OPERATORS);
 }
@@ -65,6 +72,12 @@ impl MessageObject {
 }
 
 /// Pushes the message that the context keeps at `kept` as an object.
+///
+/// Stack: +1, room for 6
+/// Raises: memory
+///
+/// # Safety
+/// Own state; `context` is its context.
 pub unsafe fn push(l: *mut lua_State, context: &Context, kept: usize) {
     let place = object::reserve::<MessageObject>(l);
     if let Some(envelope) = context.take_kept(kept) {
@@ -82,6 +95,12 @@ pub unsafe fn push(l: *mut lua_State, context: &Context, kept: usize) {
 }
 
 /// Pushes the payload of the message, which is the object at `index`, decoded once.
+///
+/// Stack: +1, room for 4
+/// Raises: any: the payload is decoded
+///
+/// # Safety
+/// Own state; `message` is the object at `index`.
 pub unsafe fn push_payload(l: *mut lua_State, message: &MessageObject, index: c_int) {
     push_own_companion(l, message, index);
     if !message.decoded.get() {
@@ -109,6 +128,12 @@ pub unsafe fn push_payload(l: *mut lua_State, message: &MessageObject, index: c_
 }
 
 /// Pushes what `msg:payload()` returns: as [`push_payload`], in the form that the process has chosen (P-64).
+///
+/// Stack: +1, room for 8
+/// Raises: any: the payload is decoded
+///
+/// # Safety
+/// Own state; `message` is the object at `index`.
 pub unsafe fn push_result(l: *mut lua_State, message: &MessageObject, index: c_int) {
     if message.context.is_wrapped() {
         push_wrapped(l, message, index);
@@ -119,6 +144,12 @@ pub unsafe fn push_result(l: *mut lua_State, message: &MessageObject, index: c_i
 
 /// Pushes the payload in the wrapped form (P-43): a Payload object, `nil` if there is no value, an array of Payload objects if
 /// there are several. Made once.
+///
+/// Stack: +1, room for 8
+/// Raises: any: the payload is decoded
+///
+/// # Safety
+/// Own state; `message` is the object at `index`.
 unsafe fn push_wrapped(l: *mut lua_State, message: &MessageObject, index: c_int) {
     push_own_companion(l, message, index);
     if lua_rawgeti(l, -1, WRAPPED) == LUA_TNIL {
@@ -142,6 +173,12 @@ unsafe fn push_wrapped(l: *mut lua_State, message: &MessageObject, index: c_int)
 }
 
 /// Puts an array of Payload objects in the place of the packed values on top.
+///
+/// Stack: 0, room for 6
+/// Raises: memory
+///
+/// # Safety
+/// Own state; a table of `count` values is on top.
 unsafe fn wrap_each(l: *mut lua_State, count: c_int) {
     lua_createtable(l, count, 0);
     for position in 1..=lua_Integer::from(count) {
@@ -152,6 +189,13 @@ unsafe fn wrap_each(l: *mut lua_State, count: c_int) {
     lua_remove(l, -2);
 }
 
+/// Pushes the companion of the message, made at first use.
+///
+/// Stack: +1, room for 3
+/// Raises: memory
+///
+/// # Safety
+/// Own state; `message` is the object at `index`.
 unsafe fn push_own_companion(l: *mut lua_State, message: &MessageObject, index: c_int) {
     if message.has_companion.get() {
         push_companion(l, index);
@@ -165,6 +209,13 @@ unsafe fn push_own_companion(l: *mut lua_State, message: &MessageObject, index: 
     message.has_companion.set(true);
 }
 
+/// `__index`: the fields of a message, as objects.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn index(l: *mut lua_State) -> c_int {
     let Some(message) = object::get::<MessageObject>(l, 1) else {
         arguments::bad_self(l, 1, "index", MESSAGE.name);
@@ -185,6 +236,13 @@ unsafe extern "C-unwind" fn index(l: *mut lua_State) -> c_int {
     1
 }
 
+/// `__tostring`.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn to_string(l: *mut lua_State) -> c_int {
     let message = arguments::receiver::<MessageObject>(l, 1, "tostring");
     let text = format!("process.Message{{topic={}}}", shown(message.envelope().topic()));
@@ -221,11 +279,24 @@ impl Object for FieldObject {
 pub const FIELD_OPERATORS: Functions =
     &[(c"__call", call_field), (c"__tostring", field_to_string), (c"__concat", concat_field)];
 
+/// Fills the metatable of fields.
+///
+/// Stack: 0, room for 3
+/// Raises: memory
+///
+/// # Safety
+/// Own state; the metatable is on top.
 unsafe fn fill_field(l: *mut lua_State) {
     set_functions(l, FIELD_OPERATORS);
 }
 
 /// Pushes the value that the field at `index` stands for, a payload by `push_payload`; `false` and nothing if it is no field.
+///
+/// Stack: +1 or 0
+/// Raises: any: the payload is decoded
+///
+/// # Safety
+/// Own state.
 unsafe fn push_field(
     l: *mut lua_State,
     index: c_int,
@@ -248,6 +319,13 @@ unsafe fn push_field(
     true
 }
 
+/// `__call` of a field: its value.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn call_field(l: *mut lua_State) -> c_int {
     if !push_field(l, 1, push_result) {
         arguments::bad_self(l, 1, "message field", FIELD.name);
@@ -255,6 +333,13 @@ unsafe extern "C-unwind" fn call_field(l: *mut lua_State) -> c_int {
     1
 }
 
+/// `__tostring` of a field: that of its value.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn field_to_string(l: *mut lua_State) -> c_int {
     if !push_field(l, 1, push_payload) {
         arguments::bad_self(l, 1, "tostring", FIELD.name);
@@ -263,6 +348,13 @@ unsafe extern "C-unwind" fn field_to_string(l: *mut lua_State) -> c_int {
     1
 }
 
+/// `__concat` of a field: with its value.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn concat_field(l: *mut lua_State) -> c_int {
     lua_settop(l, 2);
     for index in 1..=2 {

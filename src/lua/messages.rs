@@ -32,6 +32,12 @@ pub fn check_topic(topic: &[u8]) -> Result<(), Failure> {
 }
 
 /// `process.send(dest, topic, ...)` (P-20 to P-28).
+///
+/// Stack: +1 or +2
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn send(l: *mut lua_State) -> c_int {
     let count = lua_gettop(l);
     if count < 2 {
@@ -67,6 +73,12 @@ const INBOX: lua_Integer = 1;
 const EVENTS: lua_Integer = 2;
 
 /// Pushes the table of the mailbox's channels.
+///
+/// Stack: +1, room for 2
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 unsafe fn push_views(l: *mut lua_State) {
     static KEY: u8 = 0;
     push_own_table(l, &KEY);
@@ -76,6 +88,13 @@ fn place_of_listener(number: u64) -> lua_Integer {
     EVENTS + number as lua_Integer
 }
 
+/// Pushes the table of the mailbox's channels and the channel at this place of it, made at first use.
+///
+/// Stack: +2, room for 8
+/// Raises: memory
+///
+/// # Safety
+/// Own state; `context` is its context.
 unsafe fn push_view(l: *mut lua_State, context: &Context, place: lua_Integer, id: ChannelId) {
     push_views(l);
     if lua_rawgeti(l, -1, place) == LUA_TNIL {
@@ -87,6 +106,12 @@ unsafe fn push_view(l: *mut lua_State, context: &Context, place: lua_Integer, id
 }
 
 /// `process.inbox()` (P-40).
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn inbox(l: *mut lua_State) -> c_int {
     let context = Context::of(l);
     let id = context.scheduler_ref().inbox();
@@ -95,6 +120,12 @@ pub unsafe extern "C-unwind" fn inbox(l: *mut lua_State) -> c_int {
 }
 
 /// `process.events()` (P-41).
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn events(l: *mut lua_State) -> c_int {
     let context = Context::of(l);
     let id = context.scheduler_ref().events();
@@ -104,6 +135,12 @@ pub unsafe extern "C-unwind" fn events(l: *mut lua_State) -> c_int {
 }
 
 /// `process.listen(topic [, options])` (P-37, P-38).
+///
+/// Stack: +1 or +2
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn listen(l: *mut lua_State) -> c_int {
     let topic = string(l, 1, "listen");
     let message = match lua_type(l, 2) {
@@ -138,6 +175,12 @@ pub unsafe extern "C-unwind" fn listen(l: *mut lua_State) -> c_int {
 }
 
 /// Pushes the channel of a topic that is open already, from the table of views on top.
+///
+/// Stack: +1 or +2, n the result
+/// Raises: memory
+///
+/// # Safety
+/// Own state; the table of views is on top, and the result is returned to Lua.
 unsafe fn push_listener(l: *mut lua_State, listening: Result<Listening, Failure>) -> c_int {
     match listening {
         Ok(Listening { place, .. }) => {
@@ -149,11 +192,24 @@ unsafe fn push_listener(l: *mut lua_State, listening: Result<Listening, Failure>
 }
 
 /// Frees a place in the table of views on top.
+///
+/// Stack: 0, room for 1
+/// Raises: never
+///
+/// # Safety
+/// Own state.
 unsafe fn forget_view(l: *mut lua_State, place: lua_Integer) {
     lua_pushnil(l);
     lua_rawseti(l, -2, place);
 }
 
+/// The option `message` of `listen`.
+///
+/// Stack: 0, room for 4
+/// Raises: any
+///
+/// # Safety
+/// Own state; the table of options is at 2.
 unsafe fn message_option(l: *mut lua_State) -> bool {
     lua_pushnil(l);
     while lua_next(l, 2) != 0 {
@@ -179,6 +235,12 @@ unsafe fn message_option(l: *mut lua_State) -> bool {
 }
 
 /// `process.unlisten(channel)` (P-39).
+///
+/// Stack: +1 or +2
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn unlisten(l: *mut lua_State) -> c_int {
     let Some(own) = object::get::<ChannelObject>(l, 1) else {
         wrong_type(l, 1, 1, "unlisten", CHANNEL.name);

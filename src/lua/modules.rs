@@ -79,12 +79,24 @@ pub fn short_name(name: &[u8]) -> Option<&'static CStr> {
 }
 
 /// `process.pid()` (P-5).
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn pid(l: *mut lua_State) -> c_int {
     push_bytes(l, Context::of(l).process().pid.as_bytes());
     1
 }
 
 /// `process.id()` (P-8).
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn id(l: *mut lua_State) -> c_int {
     let entry = Context::of(l).process().entry();
     headroom::unlimited(l, || push_bytes(l, entry.as_bytes()));
@@ -92,6 +104,12 @@ unsafe extern "C-unwind" fn id(l: *mut lua_State) -> c_int {
 }
 
 /// Pushes the table `process`; made once for each state, so that everybody has the same one.
+///
+/// Stack: +1, room for 8
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 pub unsafe fn push_process(l: *mut lua_State) {
     static KEY: u8 = 0;
     let key = ptr::from_ref(&KEY).cast();
@@ -117,6 +135,12 @@ pub unsafe fn push_process(l: *mut lua_State) {
 }
 
 /// Pushes one of the tables beside `process`.
+///
+/// Stack: +1, room for 8
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 pub unsafe fn push_module(l: *mut lua_State, name: &CStr) {
     push_process(l);
     raw_field(l, -1, name);

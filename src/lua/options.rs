@@ -7,6 +7,12 @@ use crate::vm::error::return_false;
 use std::ffi::c_int;
 
 /// `process.get_options()` (P-60).
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn get_options(l: *mut lua_State) -> c_int {
     let context = Context::of(l);
     let traps = context.process().with_relations(|relations| relations.trap_links);
@@ -19,6 +25,12 @@ pub unsafe extern "C-unwind" fn get_options(l: *mut lua_State) -> c_int {
 }
 
 /// `process.set_options(options)` (P-61 to P-64): all or nothing.
+///
+/// Stack: +1 or +2
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn set_options(l: *mut lua_State) -> c_int {
     if lua_type(l, 1) != LUA_TTABLE {
         return return_false(l, Failure::OptionsNotATable);

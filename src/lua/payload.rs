@@ -30,11 +30,24 @@ pub const METHODS: Functions = &[(c"data", data), (c"unmarshal", unmarshal), (c"
 /// Its operators.
 pub const OPERATORS: Functions = &[(c"__tostring", to_string)];
 
+/// Fills the metatable.
+///
+/// Stack: 0, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state; the metatable is on top.
 unsafe fn fill(l: *mut lua_State) {
     fill_metatable(l, METHODS, OPERATORS);
 }
 
 /// Wraps the value on top: a Payload object stands in its place.
+///
+/// Stack: 0, room for 6
+/// Raises: memory
+///
+/// # Safety
+/// Own state; a value is on top.
 pub unsafe fn wrap(l: *mut lua_State) {
     object::push(l, PayloadObject);
     lua_insert(l, -2);
@@ -47,6 +60,12 @@ pub unsafe fn wrap(l: *mut lua_State) {
 /// Puts what it wraps in the place of a Payload object on top; any other value stays. The type of what is there then.
 ///
 /// Needs two free slots. Runs no Lua code and does not raise.
+///
+/// Stack: 0, room for 2
+/// Raises: never
+///
+/// # Safety
+/// Own state; a value is on top.
 #[cold]
 unsafe fn unwrap(l: *mut lua_State) -> c_int {
     // No payload wraps one that wraps it, unless somebody does so by means of `debug`.
@@ -62,6 +81,12 @@ unsafe fn unwrap(l: *mut lua_State) -> c_int {
 }
 
 /// Pushes what the Payload object at `index` wraps.
+///
+/// Stack: +1, room for 2
+/// Raises: never
+///
+/// # Safety
+/// Own state; a Payload object is at `index`.
 unsafe fn push_value(l: *mut lua_State, index: c_int) {
     push_companion(l, index);
     // Anything may be there that `debug` puts there.
@@ -74,6 +99,12 @@ unsafe fn push_value(l: *mut lua_State, index: c_int) {
 }
 
 /// `p:data()`.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn data(l: *mut lua_State) -> c_int {
     arguments::receiver::<PayloadObject>(l, 1, "data");
     push_value(l, 1);
@@ -81,6 +112,12 @@ unsafe extern "C-unwind" fn data(l: *mut lua_State) -> c_int {
 }
 
 /// `p:unmarshal()`: the same, there is nothing to convert.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn unmarshal(l: *mut lua_State) -> c_int {
     arguments::receiver::<PayloadObject>(l, 1, "unmarshal");
     push_value(l, 1);
@@ -88,12 +125,25 @@ unsafe extern "C-unwind" fn unmarshal(l: *mut lua_State) -> c_int {
 }
 
 /// `p:get_format()`.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn get_format(l: *mut lua_State) -> c_int {
     arguments::receiver::<PayloadObject>(l, 1, "get_format");
     push_bytes(l, b"lua/any");
     1
 }
 
+/// `__tostring`.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn to_string(l: *mut lua_State) -> c_int {
     arguments::receiver::<PayloadObject>(l, 1, "tostring");
     push_value(l, 1);

@@ -43,11 +43,23 @@ const SCOPES: [(&CStr, &str); 4] =
     [(c"LOCAL", "LOCAL"), (c"EVENTUAL", "EVENTUAL"), (c"CONSISTENT", "CONSISTENT"), (c"STRONG", "STRONG")];
 
 /// Pushes the table.
+///
+/// Stack: +1, room for 6
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 pub unsafe fn push_module(l: *mut lua_State) {
     fields::push_filled(l, &FIELDS, 0);
 }
 
 /// Raises unless the scope is a number or nil; an error unless it is LOCAL.
+///
+/// Stack: 0
+/// Raises: any
+///
+/// # Safety
+/// Own state.
 unsafe fn check_scope(l: *mut lua_State, index: c_int, name: &str) -> Result<(), Failure> {
     if lua_type(l, index) <= LUA_TNIL {
         return Ok(());
@@ -63,6 +75,12 @@ unsafe fn check_scope(l: *mut lua_State, index: c_int, name: &str) -> Result<(),
 }
 
 /// `process.registry.register(name [, pid [, scope]])` (P-71 to P-73).
+///
+/// Stack: +1 or +2
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn register(l: *mut lua_State) -> c_int {
     let name = string(l, 1, "register");
     let pid = optional_string(l, 2, "register");
@@ -85,6 +103,12 @@ unsafe extern "C-unwind" fn register(l: *mut lua_State) -> c_int {
 }
 
 /// `process.registry.lookup(name)` (P-74).
+///
+/// Stack: +1 or +2
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn lookup(l: *mut lua_State) -> c_int {
     let name = string(l, 1, "lookup");
     match registry::find(name) {
@@ -97,6 +121,12 @@ unsafe extern "C-unwind" fn lookup(l: *mut lua_State) -> c_int {
 }
 
 /// `process.registry.unregister(name [, scope])` (P-75).
+///
+/// Stack: +1 or +2
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn unregister(l: *mut lua_State) -> c_int {
     let name = string(l, 1, "unregister");
     if let Err(failure) = check_scope(l, 2, "unregister") {

@@ -13,6 +13,12 @@ use crate::vm::headroom;
 use std::ffi::c_int;
 
 /// Opens the libraries that the host grants, and no other.
+///
+/// Stack: 0, room for 8
+/// Raises: any
+///
+/// # Safety
+/// Own state, which is new.
 pub unsafe fn open_libraries(l: *mut lua_State, granted: Libraries) {
     for name in libraries::NAMES {
         let wanted = Libraries::named(name.as_bytes()).is_some_and(|library| granted.contain(library));
@@ -82,6 +88,12 @@ fn opener(name: &str) -> Option<Function> {
 }
 
 /// Opens one library as `luaL_openlibs` does.
+///
+/// Stack: 0, room for 5
+/// Raises: any
+///
+/// # Safety
+/// Own state, which is new.
 unsafe fn open_library(l: *mut lua_State, name: &str, open: Function) {
     lua_pushcclosure(l, open, 0);
     #[cfg(feature = "luajit")]
@@ -107,6 +119,12 @@ unsafe fn open_library(l: *mut lua_State, name: &str, open: Function) {
 }
 
 /// Takes a library out of the state's tables.
+///
+/// Stack: 0, room for 3
+/// Raises: memory
+///
+/// # Safety
+/// Own state, which is new.
 #[cfg(feature = "luajit")]
 unsafe fn hide(l: *mut lua_State, name: &str) {
     push_globals(l);
@@ -124,6 +142,12 @@ unsafe fn hide(l: *mut lua_State, name: &str) {
 }
 
 /// `load` and `loadstring` of restricted processes: text only. The stock `load` is captured.
+///
+/// Stack: +n, what `load` returns
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua; the captured value is the stock function.
 unsafe extern "C-unwind" fn load_text(l: *mut lua_State) -> c_int {
     let count = lua_gettop(l).max(3);
     lua_settop(l, count);
@@ -144,6 +168,12 @@ unsafe extern "C-unwind" fn load_text(l: *mut lua_State) -> c_int {
 }
 
 /// `require` where the library `package` is not granted: this library's own modules, and the imports of the entry.
+///
+/// Stack: +1 or +2
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn require(l: *mut lua_State) -> c_int {
     let name = super::arguments::string(l, 1, "require");
     // LuaJIT loads `ffi` by itself when it meets a 64-bit number: that does not grant it.

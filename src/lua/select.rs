@@ -17,6 +17,12 @@ use std::ffi::c_int;
 const CASES: c_int = 2;
 
 /// `channel.select(cases [, default])`, first half.
+///
+/// Stack: +1
+/// Raises: any: waits
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn select(l: *mut lua_State) -> c_int {
     let context = Context::of(l);
     if lua_type(l, 1) != LUA_TTABLE {
@@ -35,6 +41,12 @@ pub unsafe extern "C-unwind" fn select(l: *mut lua_State) -> c_int {
 }
 
 /// Selects from the arguments, which are all that is on the stack.
+///
+/// Stack: +1, n the result
+/// Raises: any: waits
+///
+/// # Safety
+/// Own state; the result is returned to Lua.
 #[inline(always)]
 unsafe fn select_now(l: *mut lua_State, context: &Context, keys: &Keys) -> c_int {
     let default = keys.default || lua_toboolean(l, 2) != 0;
@@ -86,6 +98,12 @@ struct Keys {
 }
 
 /// Looks at the keys of the table; a string other than `default` is refused, and so is what has a case though it counts nothing.
+///
+/// Stack: 0, room for 2
+/// Raises: any
+///
+/// # Safety
+/// Own state; the table of cases is at 1.
 unsafe fn look_at_keys(l: *mut lua_State) -> Keys {
     let mut keys = Keys { default: false, last_case: 0 };
     lua_pushnil(l);
@@ -104,6 +122,12 @@ unsafe fn look_at_keys(l: *mut lua_State) -> Keys {
 }
 
 /// Refuses the key below the top.
+///
+/// Stack: never returns
+/// Raises: any
+///
+/// # Safety
+/// Own state. Nothing to drop.
 unsafe fn unknown_key(l: *mut lua_State) -> ! {
     let key = shown(&shown_value(l, -2));
     let text = format!("select: unknown key {key}");
@@ -111,12 +135,25 @@ unsafe fn unknown_key(l: *mut lua_State) -> ! {
     raise_text(l, BLOCKING_LEVEL, text)
 }
 
+/// Refuses the entry of this number.
+///
+/// Stack: never returns
+/// Raises: any
+///
+/// # Safety
+/// Own state. Nothing to drop.
 unsafe fn not_a_case(l: *mut lua_State, entry: c_int) -> ! {
     raise_text(l, BLOCKING_LEVEL, format!("select: entry {entry} is not a case"))
 }
 
 /// Copies the cases, from 1 to the first nil, into a table at `CASES`: their number. A case whose channel is gone (a finalizer
 /// can get hold of one) is none.
+///
+/// Stack: 0, room for 4
+/// Raises: any
+///
+/// # Safety
+/// Own state; the table of cases is at 1.
 unsafe fn copy_cases(l: *mut lua_State) -> c_int {
     lua_createtable(l, 4, 0);
     lua_replace(l, CASES);
@@ -142,6 +179,12 @@ unsafe fn copy_cases(l: *mut lua_State) -> c_int {
 }
 
 /// Stores the values of send cases with their channels, and the tickets behind the cases.
+///
+/// Stack: 0, room for 8
+/// Raises: memory
+///
+/// # Safety
+/// Own state; the copy of the cases is at `CASES`.
 unsafe fn store_values(l: *mut lua_State, context: &Context, count: c_int) {
     let top = lua_gettop(l);
     for position in 1..=lua_Integer::from(count) {
@@ -161,6 +204,12 @@ unsafe fn store_values(l: *mut lua_State, context: &Context, count: c_int) {
 }
 
 /// Fills `context.cases`.
+///
+/// Stack: 0, room for 4
+/// Raises: never
+///
+/// # Safety
+/// Own state; the copy of the cases is at `CASES`.
 unsafe fn collect_cases(l: *mut lua_State, context: &Context, count: c_int) {
     let mut cases = context.waits().cases();
     cases.clear();
@@ -196,6 +245,12 @@ fn release_unsent(context: &Context, taken: usize) {
 }
 
 /// Forgets the values of sends that were not taken.
+///
+/// Stack: 0, room for 6
+/// Raises: never
+///
+/// # Safety
+/// Own state; the copy of the cases is at `CASES`.
 unsafe fn forget_unsent(l: *mut lua_State, context: &Context, taken: usize) {
     let count = context.waits().finished().len();
     for position in 0..count {
@@ -212,6 +267,12 @@ unsafe fn forget_unsent(l: *mut lua_State, context: &Context, taken: usize) {
 }
 
 /// Pushes the channel of a case.
+///
+/// Stack: +1, room for 3
+/// Raises: never
+///
+/// # Safety
+/// Own state; the copy of the cases is at `CASES`.
 unsafe fn push_channel(l: *mut lua_State, position: usize) {
     lua_rawgeti(l, CASES, position as lua_Integer + 1);
     push_companion(l, -1);
@@ -222,6 +283,12 @@ unsafe fn push_channel(l: *mut lua_State, position: usize) {
 
 /// Pushes the table of copied cases by coroutine: on LuaJIT the stack of a call does not outlive a wait. It keeps no coroutine
 /// alive.
+///
+/// Stack: +1, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 #[cfg(feature = "luajit")]
 unsafe fn push_kept(l: *mut lua_State) {
     static KEY: u8 = 0;
@@ -229,6 +296,12 @@ unsafe fn push_kept(l: *mut lua_State) {
 }
 
 /// Remembers the copy of the cases for the running coroutine.
+///
+/// Stack: 0, room for 5
+/// Raises: memory
+///
+/// # Safety
+/// Own state; `l` runs, and the copy of the cases is at `CASES`.
 #[cfg(feature = "luajit")]
 unsafe fn keep_cases(l: *mut lua_State) {
     push_kept(l);
@@ -239,6 +312,12 @@ unsafe fn keep_cases(l: *mut lua_State) {
 }
 
 /// Puts the copy of the cases back at `CASES`.
+///
+/// Stack: -n, to `CASES`, room for 5
+/// Raises: memory
+///
+/// # Safety
+/// Own state; `l` runs.
 #[cfg(feature = "luajit")]
 unsafe fn restore_cases(l: *mut lua_State) {
     lua_settop(l, 1);
@@ -248,6 +327,13 @@ unsafe fn restore_cases(l: *mut lua_State) {
     lua_replace(l, CASES);
 }
 
+/// The second half of `select`.
+///
+/// Stack: +1, n the result
+/// Raises: any: waits
+///
+/// # Safety
+/// As a second half: see `wait::SecondHalf`.
 unsafe fn waited(l: *mut lua_State, context: &Context, case: usize, done: Done) -> c_int {
     if matches!(done, Done::HadTurn) {
         lua_settop(l, 2);
@@ -261,6 +347,12 @@ unsafe fn waited(l: *mut lua_State, context: &Context, case: usize, done: Done) 
 }
 
 /// The result table.
+///
+/// Stack: +1, n the result, room for 8
+/// Raises: any
+///
+/// # Safety
+/// Own state; the copy of the cases is at `CASES`.
 unsafe fn finish_select(l: *mut lua_State, context: &Context, case: usize, done: Done) -> c_int {
     if matches!(done, Done::Failed) {
         forget_unsent(l, context, usize::MAX);

@@ -13,6 +13,12 @@ use crate::vm::object;
 use std::ffi::c_int;
 
 /// Pushes what a receive from the channel at `index` took; `false` if the channel is closed and nil was pushed.
+///
+/// Stack: +1, room for 8
+/// Raises: any: a message is decoded
+///
+/// # Safety
+/// Own state; a channel is at `index`.
 pub unsafe fn push_received(l: *mut lua_State, context: &Context, index: c_int, done: Done) -> bool {
     match done {
         Done::Stored(ticket) => {
@@ -40,6 +46,12 @@ pub unsafe fn push_received(l: *mut lua_State, context: &Context, index: c_int, 
 }
 
 /// `ch:receive([timeout])` (C-6, C-7, C-41), first half.
+///
+/// Stack: +2
+/// Raises: any: waits
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn receive(l: *mut lua_State) -> c_int {
     let context = Context::of(l);
     let channel = own(l, BLOCKING_LEVEL, "receive").id;
@@ -51,6 +63,13 @@ pub unsafe extern "C-unwind" fn receive(l: *mut lua_State) -> c_int {
     }
 }
 
+/// Takes a value, or waits for one.
+///
+/// Stack: +2, n the result
+/// Raises: any: waits
+///
+/// # Safety
+/// Own state; the result is returned to Lua.
 #[inline(always)]
 unsafe fn receive_now(l: *mut lua_State, context: &Context, channel: ChannelId, span: Option<i64>) -> c_int {
     let mut received = context.scheduler().try_receive(channel);
@@ -68,6 +87,12 @@ unsafe fn receive_now(l: *mut lua_State, context: &Context, channel: ChannelId, 
 }
 
 /// Waits for a value, apart from the way that most calls take.
+///
+/// Stack: +2, n the result
+/// Raises: any: waits
+///
+/// # Safety
+/// Own state; the result is returned to Lua.
 #[inline(never)]
 unsafe fn receive_later(l: *mut lua_State, context: &Context, id: ChannelId, span: Option<i64>) -> c_int {
     if span == Some(0) {
@@ -79,6 +104,13 @@ unsafe fn receive_later(l: *mut lua_State, context: &Context, id: ChannelId, spa
 
 second_half!(receive_again, received_one);
 
+/// The second half of `receive`.
+///
+/// Stack: +2, n the result
+/// Raises: any
+///
+/// # Safety
+/// As a second half: see `wait::SecondHalf`.
 unsafe fn received_one(l: *mut lua_State, context: &Context, _: usize, done: Done) -> c_int {
     if matches!(done, Done::Failed | Done::Elapsed | Done::HadTurn) {
         return not_received(l, context, done);
@@ -88,6 +120,13 @@ unsafe fn received_one(l: *mut lua_State, context: &Context, _: usize, done: Don
     2
 }
 
+/// The second half of `receive` if there is no value.
+///
+/// Stack: +2, n the result
+/// Raises: any: waits
+///
+/// # Safety
+/// As a second half: see `wait::SecondHalf`.
 #[cold]
 #[inline(never)]
 unsafe fn not_received(l: *mut lua_State, context: &Context, done: Done) -> c_int {
@@ -104,6 +143,12 @@ unsafe fn not_received(l: *mut lua_State, context: &Context, done: Done) -> c_in
 }
 
 /// `ch:send(value [, timeout])` (C-4, C-5, C-42), first half.
+///
+/// Stack: +1
+/// Raises: any: waits
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn send(l: *mut lua_State) -> c_int {
     let context = Context::with_memory(l);
     let channel = own(l, BLOCKING_LEVEL, "send");
@@ -130,6 +175,12 @@ pub unsafe extern "C-unwind" fn send(l: *mut lua_State) -> c_int {
 }
 
 /// Waits until the value is taken, apart from the way that most calls take.
+///
+/// Stack: +1, n the result
+/// Raises: any: waits
+///
+/// # Safety
+/// Own state; the result is returned to Lua.
 #[inline(never)]
 unsafe fn send_later(
     l: *mut lua_State,
@@ -144,6 +195,13 @@ unsafe fn send_later(
 
 second_half!(send_again, sent);
 
+/// The second half of `send`.
+///
+/// Stack: +1, n the result
+/// Raises: any
+///
+/// # Safety
+/// As a second half: see `wait::SecondHalf`.
 unsafe fn sent(l: *mut lua_State, context: &Context, _: usize, done: Done) -> c_int {
     if !matches!(done, Done::Sent) {
         // Only a send that has waited has a case, and its value is still with the channel.

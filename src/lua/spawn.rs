@@ -54,26 +54,56 @@ pub const SPAWN_LINKED_MONITORED: Way =
     Way { function: "spawn_linked_monitored", monitored: true, linked: true, executed: false };
 
 /// `process.spawn(entry, host, ...)`.
+///
+/// Stack: +1 or +2
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn spawn(l: *mut lua_State) -> c_int {
     spawn_with(l, SPAWN, 0, &Plan::EMPTY)
 }
 
 /// `process.spawn_monitored(entry, host, ...)`.
+///
+/// Stack: +1 or +2
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn spawn_monitored(l: *mut lua_State) -> c_int {
     spawn_with(l, SPAWN_MONITORED, 0, &Plan::EMPTY)
 }
 
 /// `process.spawn_linked(entry, host, ...)`.
+///
+/// Stack: +1 or +2
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn spawn_linked(l: *mut lua_State) -> c_int {
     spawn_with(l, SPAWN_LINKED, 0, &Plan::EMPTY)
 }
 
 /// `process.spawn_linked_monitored(entry, host, ...)`.
+///
+/// Stack: +1 or +2
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn spawn_linked_monitored(l: *mut lua_State) -> c_int {
     spawn_with(l, SPAWN_LINKED_MONITORED, 0, &Plan::EMPTY)
 }
 
 /// Spawns from the arguments behind the `receiver` values of a method call, as `plan` says, and returns the PID.
+///
+/// Stack: +1 or +2, n the result
+/// Raises: any
+///
+/// # Safety
+/// Own state; the result is returned to Lua. Values stay: `plan` is that of an object on the stack.
 pub unsafe fn spawn_with(l: *mut lua_State, way: Way, receiver: c_int, plan: &Plan) -> c_int {
     match begin(l, way, receiver, plan) {
         Ok(spawned) => {
@@ -85,6 +115,12 @@ pub unsafe fn spawn_with(l: *mut lua_State, way: Way, receiver: c_int, plan: &Pl
 }
 
 /// Pushes the PID of a process that Rust owns: no limit makes it raise.
+///
+/// Stack: +1
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 pub unsafe fn push_pid(l: *mut lua_State, process: &Process) {
     headroom::unlimited(l, || push_bytes(l, process.pid.as_bytes()));
 }
@@ -101,6 +137,12 @@ pub struct Spawned {
 ///
 /// # Errors
 /// Everything that the contract lists for `spawn`; nothing was started then.
+///
+/// Stack: 0
+/// Raises: any
+///
+/// # Safety
+/// Own state. Values stay: `plan` is that of an object on the stack.
 pub unsafe fn begin(l: *mut lua_State, way: Way, receiver: c_int, plan: &Plan) -> Result<Spawned, Failure> {
     let function = way.function;
     let count = lua_gettop(l) - receiver;
@@ -141,6 +183,12 @@ struct Order {
 }
 
 /// Everything that can be wrong before anything is started.
+///
+/// Stack: 0
+/// Raises: any
+///
+/// # Safety
+/// Own state. Runs under `headroom::unlimited`.
 unsafe fn prepare(
     l: *mut lua_State,
     context: &Context,

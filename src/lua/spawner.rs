@@ -47,6 +47,13 @@ pub const METHODS: Functions = &[
     (c"spawn_linked_monitored", spawn_linked_monitored_as),
 ];
 
+/// Fills the metatable.
+///
+/// Stack: 0, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state; the metatable is on top.
 unsafe fn fill(l: *mut lua_State) {
     lua_createtable(l, 0, METHODS.len() as c_int + 1);
     set_functions(l, METHODS);
@@ -56,11 +63,23 @@ unsafe fn fill(l: *mut lua_State) {
 }
 
 /// The builder that a method was called on; a wrong one is told at the position of the function at `level`.
+///
+/// Stack: 0
+/// Raises: any
+///
+/// # Safety
+/// Own state. Values stay. Nothing to drop.
 unsafe fn own<'a>(l: *mut lua_State, level: c_int, name: &str) -> &'a Plan {
     &arguments::receiver::<SpawnerObject>(l, level, name).0
 }
 
 /// Returns a new builder: `plan` as `change` leaves it. `change` reads the stack, and raises nothing.
+///
+/// Stack: +1, n the result
+/// Raises: memory
+///
+/// # Safety
+/// Own state; the result is returned to Lua. Values stay: `plan` is that of an object on the stack.
 unsafe fn return_changed(l: *mut lua_State, plan: &Plan, change: impl FnOnce(&mut Plan)) -> c_int {
     let place = object::reserve::<SpawnerObject>(l);
     let mut plan = plan.clone();
@@ -71,15 +90,35 @@ unsafe fn return_changed(l: *mut lua_State, plan: &Plan, change: impl FnOnce(&mu
 }
 
 /// `process.with_context(values)` (P-80, P-81).
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn with_context(l: *mut lua_State) -> c_int {
     add_values(l, 0, &Plan::EMPTY)
 }
 
+/// `spawner:with_context(values)`.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn with_context_again(l: *mut lua_State) -> c_int {
     let plan = own(l, 1, "with_context");
     add_values(l, 1, plan)
 }
 
+/// Returns a builder with more context values.
+///
+/// Stack: +1, n the result
+/// Raises: any
+///
+/// # Safety
+/// Own state; the result is returned to Lua.
 unsafe fn add_values(l: *mut lua_State, receiver: c_int, plan: &Plan) -> c_int {
     let values = receiver + 1;
     if lua_type(l, values) != LUA_TTABLE {
@@ -114,15 +153,35 @@ unsafe fn add_values(l: *mut lua_State, receiver: c_int, plan: &Plan) -> c_int {
 }
 
 /// `process.with_options(options)` (P-82).
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn with_options(l: *mut lua_State) -> c_int {
     add_options(l, 0, &Plan::EMPTY)
 }
 
+/// `spawner:with_options(options)`.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn with_options_again(l: *mut lua_State) -> c_int {
     let plan = own(l, 1, "with_options");
     add_options(l, 1, plan)
 }
 
+/// Returns a builder with these options.
+///
+/// Stack: +1, n the result
+/// Raises: any
+///
+/// # Safety
+/// Own state; the result is returned to Lua.
 unsafe fn add_options(l: *mut lua_State, receiver: c_int, plan: &Plan) -> c_int {
     let options = receiver + 1;
     if lua_type(l, options) != LUA_TTABLE {
@@ -163,6 +222,12 @@ unsafe fn add_options(l: *mut lua_State, receiver: c_int, plan: &Plan) -> c_int 
 }
 
 /// `spawner:with_name(name)` (P-83).
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn with_name(l: *mut lua_State) -> c_int {
     let plan = own(l, 1, "with_name");
     let name = string_at(l, 2, 1, "with_name");
@@ -173,6 +238,12 @@ unsafe extern "C-unwind" fn with_name(l: *mut lua_State) -> c_int {
 }
 
 /// `spawner:with_message(topic, ...)` (P-84).
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn with_message(l: *mut lua_State) -> c_int {
     let plan = own(l, 1, "with_message");
     let topic = string_at(l, 2, 1, "with_message");
@@ -205,6 +276,12 @@ spawning!(spawn_linked_as, spawn::SPAWN_LINKED);
 spawning!(spawn_linked_monitored_as, spawn::SPAWN_LINKED_MONITORED);
 
 /// `spawner:exec(entry, host, ...)`, first half.
+///
+/// Stack: +n, what `process.exec` returns
+/// Raises: any: waits
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn exec_as(l: *mut lua_State) -> c_int {
     let plan = own(l, BLOCKING_LEVEL, "exec");
     super::exec::exec_with(l, 1, plan)

@@ -10,6 +10,12 @@ use std::ffi::c_int;
 use std::ptr;
 
 /// Puts them in the place of the interpreter's, as far as the host grants their libraries, and seeds `math.random`.
+///
+/// Stack: 0, room for 12
+/// Raises: any
+///
+/// # Safety
+/// Own state, which is new.
 pub unsafe fn replace(l: *mut lua_State) {
     push_globals(l);
     set_function(l, c"print", print);
@@ -37,11 +43,25 @@ pub unsafe fn replace(l: *mut lua_State) {
     lua_pop(l, 1);
 }
 
+/// Puts `resume`, `wrap` and `close` into the table `coroutine`.
+///
+/// Stack: 0, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state, which is new; the table `coroutine` is on top.
 #[cfg(feature = "lua54")]
 unsafe fn replace_coroutine_functions(l: *mut lua_State) {
     crate::executor::resume_lua54::replace_functions(l);
 }
 
+/// Puts `resume` and `wrap` into the table `coroutine`.
+///
+/// Stack: 0, room for 12
+/// Raises: any
+///
+/// # Safety
+/// Own state, which is new; the table `coroutine` is on top.
 #[cfg(feature = "luajit")]
 unsafe fn replace_coroutine_functions(l: *mut lua_State) {
     use crate::executor::resume_luajit;
@@ -61,6 +81,12 @@ unsafe fn replace_coroutine_functions(l: *mut lua_State) {
 }
 
 /// Seeds `math.random` (H-56): the VMs start each state alike, or nearly so.
+///
+/// Stack: 0, room for 4
+/// Raises: any
+///
+/// # Safety
+/// Own state, which is new.
 unsafe fn seed_random(l: *mut lua_State) {
     use std::hash::{BuildHasher, Hasher};
     // Keys from the system, different for every use.
@@ -77,6 +103,12 @@ unsafe fn seed_random(l: *mut lua_State) {
 
 /// `collectgarbage` of spawned processes: the stock one, with a look at whether the process is to end. A loop of collections
 /// spends all its time in C, where nothing can interrupt it.
+///
+/// Stack: +n, what the stock function returns
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua; the captured value is the stock function.
 unsafe extern "C-unwind" fn collectgarbage(l: *mut lua_State) -> c_int {
     let context = Context::of_state(l);
     if context.leaving().is_open() {
@@ -95,6 +127,12 @@ unsafe extern "C-unwind" fn collectgarbage(l: *mut lua_State) -> c_int {
 }
 
 /// `print` of spawned processes: the whole line in one piece (H-52).
+///
+/// Stack: +0
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn print(l: *mut lua_State) -> c_int {
     let count = lua_gettop(l);
     luaL_checkstack(l, 3 * count + 4, c"too many arguments to print".as_ptr());
@@ -113,6 +151,12 @@ unsafe extern "C-unwind" fn print(l: *mut lua_State) -> c_int {
 }
 
 /// `os.exit` of spawned processes (H-53): ends the program with this code.
+///
+/// Stack: never returns
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn exit(l: *mut lua_State) -> c_int {
     let code = match lua_type(l, 1) {
         LUA_TNONE | LUA_TNIL => 0,

@@ -20,6 +20,12 @@ use std::ffi::c_int;
 use std::sync::Arc;
 
 /// `process.upgrade(entry | nil, ...)`: does not return, unless the new code cannot be had.
+///
+/// Stack: +2, or never returns
+/// Raises: any, or leaves by a jump
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn upgrade(l: *mut lua_State) -> c_int {
     let reference = match lua_type(l, 1) {
         LUA_TNONE | LUA_TNIL => None,
@@ -47,6 +53,13 @@ pub unsafe extern "C-unwind" fn upgrade(l: *mut lua_State) -> c_int {
     }
 }
 
+/// Everything that can be wrong before the process begins anew.
+///
+/// Stack: 0, room for 12
+/// Raises: any: the kept function is decoded
+///
+/// # Safety
+/// Own state. Runs under `headroom::unlimited`.
 unsafe fn prepare(
     l: *mut lua_State,
     context: &Context,

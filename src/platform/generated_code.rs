@@ -110,7 +110,7 @@ pub fn contains(_: usize) -> bool {
 /// Elsewhere any word may be a return address into code of a file.
 ///
 /// # Safety
-/// None here.
+/// None; elsewhere there is one.
 #[cfg(not(target_os = "linux"))]
 pub unsafe fn stack_returns_to_file(_: usize, _: usize) -> bool {
     true

@@ -256,7 +256,7 @@ unsafe fn is_directed(info: *mut libc::siginfo_t) -> bool {
 /// Elsewhere the system does not tell.
 ///
 /// # Safety
-/// None here.
+/// None; elsewhere there is one.
 #[cfg(not(target_os = "linux"))]
 unsafe fn is_directed(_: *mut libc::siginfo_t) -> bool {
     true
@@ -312,7 +312,7 @@ unsafe fn interrupted_at(context: *mut c_void) -> Interrupted {
 /// Elsewhere the library does not look.
 ///
 /// # Safety
-/// None here.
+/// None; elsewhere there is one.
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 unsafe fn interrupted_at(_: *mut c_void) -> Interrupted {
     Interrupted { instruction: 0, stack: 0 }

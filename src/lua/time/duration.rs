@@ -29,18 +29,38 @@ impl Object for DurationObject {
     const CLASS: &'static Class = &DURATION;
 }
 
+/// Writes the duration at `index`.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state; runs while values are encoded.
 unsafe fn put(l: *mut lua_State, index: c_int, out: &mut Vec<u8>) {
     if let Some(duration) = object::get::<DurationObject>(l, index) {
         out.extend_from_slice(&duration.0.to_le_bytes());
     }
 }
 
+/// Pushes the duration that was written.
+///
+/// Stack: +1
+/// Raises: memory
+///
+/// # Safety
+/// Own state. Nothing to drop.
 unsafe fn take(l: *mut lua_State, reader: &mut Reader<'_>) -> Option<()> {
     object::push(l, DurationObject(reader.i64()?));
     Some(())
 }
 
 /// The duration at `index`: a string, a whole number of nanoseconds, or a Duration (T-1 to T-3).
+///
+/// Stack: 0, room for 2
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 pub unsafe fn duration_at(l: *mut lua_State, index: c_int, function: &'static str) -> Result<i64, Failure> {
     let value = match lua_type(l, index) {
         LUA_TSTRING => duration::parse(to_bytes(l, index).unwrap_or_default()),
@@ -51,6 +71,12 @@ pub unsafe fn duration_at(l: *mut lua_State, index: c_int, function: &'static st
 }
 
 /// A duration to wait: a bare number from 1 to 999 is a mistake (T-4).
+///
+/// Stack: 0, room for 2
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 pub unsafe fn wait_at(l: *mut lua_State, index: c_int, function: &'static str) -> Result<i64, Failure> {
     let length = duration_at(l, index, function)?;
     if lua_type(l, index) == LUA_TNUMBER && (1..=999).contains(&length) {
@@ -60,6 +86,12 @@ pub unsafe fn wait_at(l: *mut lua_State, index: c_int, function: &'static str) -
 }
 
 /// How long to wait for something else at most, in nanoseconds (P-19); `None` for nil. Raises if that is no duration to wait.
+///
+/// Stack: 0, room for 2
+/// Raises: any
+///
+/// # Safety
+/// Own state. Nothing to drop.
 pub unsafe fn limit_at(l: *mut lua_State, index: c_int, function: &'static str) -> Option<i64> {
     if lua_type(l, index) <= LUA_TNIL {
         return None;
@@ -71,6 +103,12 @@ pub unsafe fn limit_at(l: *mut lua_State, index: c_int, function: &'static str) 
 }
 
 /// As [`limit_at`], for time-outs, which must not be negative (C-41): the last argument of `count`, if it is there at all.
+///
+/// Stack: 0, room for 2
+/// Raises: any
+///
+/// # Safety
+/// Own state. Nothing to drop.
 #[inline(always)]
 pub unsafe fn time_out_at(
     l: *mut lua_State,
@@ -81,6 +119,13 @@ pub unsafe fn time_out_at(
     if count < index { None } else { time_out(l, index, function) }
 }
 
+/// The time-out at `index`, `None` for nil.
+///
+/// Stack: 0, room for 2
+/// Raises: any
+///
+/// # Safety
+/// Own state. Nothing to drop.
 #[cold]
 unsafe fn time_out(l: *mut lua_State, index: c_int, function: &'static str) -> Option<i64> {
     let length = limit_at(l, index, function);
@@ -91,6 +136,12 @@ unsafe fn time_out(l: *mut lua_State, index: c_int, function: &'static str) -> O
 }
 
 /// As [`wait_at`], for waits that must be longer than nothing (T-21).
+///
+/// Stack: 0, room for 2
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 pub unsafe fn positive_wait_at(
     l: *mut lua_State,
     index: c_int,
@@ -116,15 +167,36 @@ pub const METHODS: Functions = &[
 pub const OPERATORS: Functions =
     &[(c"__tostring", to_string), (c"__eq", equal), (c"__lt", less), (c"__le", less_or_equal)];
 
+/// Fills the metatable.
+///
+/// Stack: 0, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state; the metatable is on top.
 unsafe fn fill(l: *mut lua_State) {
     fill_metatable(l, METHODS, OPERATORS);
 }
 
+/// Returns how many whole units the duration has.
+///
+/// Stack: +1, n the result
+/// Raises: any
+///
+/// # Safety
+/// Called by a method.
 unsafe fn push_units(l: *mut lua_State, name: &str, unit: i64) -> c_int {
     push_whole(l, receiver::<DurationObject>(l, 1, name).0 / unit);
     1
 }
 
+/// Returns how many units the duration has, with a fraction.
+///
+/// Stack: +1, n the result
+/// Raises: any
+///
+/// # Safety
+/// Called by a method.
 unsafe fn push_fraction(l: *mut lua_State, name: &str, unit: i64) -> c_int {
     let length = receiver::<DurationObject>(l, 1, name).0;
     // Whole units and the rest apart, so that no digit of the rest is lost.
@@ -132,46 +204,116 @@ unsafe fn push_fraction(l: *mut lua_State, name: &str, unit: i64) -> c_int {
     1
 }
 
+/// `d:nanoseconds()`.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn nanoseconds(l: *mut lua_State) -> c_int {
     push_units(l, "nanoseconds", 1)
 }
 
+/// `d:microseconds()`.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn microseconds(l: *mut lua_State) -> c_int {
     push_units(l, "microseconds", 1_000)
 }
 
+/// `d:milliseconds()`.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn milliseconds(l: *mut lua_State) -> c_int {
     push_units(l, "milliseconds", 1_000_000)
 }
 
+/// `d:seconds()`.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn seconds(l: *mut lua_State) -> c_int {
     push_fraction(l, "seconds", 1_000_000_000)
 }
 
+/// `d:minutes()`.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn minutes(l: *mut lua_State) -> c_int {
     push_fraction(l, "minutes", 60_000_000_000)
 }
 
+/// `d:hours()`.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn hours(l: *mut lua_State) -> c_int {
     push_fraction(l, "hours", 3_600_000_000_000)
 }
 
+/// `__tostring`.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn to_string(l: *mut lua_State) -> c_int {
     let text = duration::format(receiver::<DurationObject>(l, 1, "tostring").0);
     headroom::push_owned(l, text);
     1
 }
 
+/// `__eq`.
+///
+/// Stack: +1
+/// Raises: never
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn equal(l: *mut lua_State) -> c_int {
     let same = compare::operands(l, |duration: &DurationObject| duration.0) == Some(Ordering::Equal);
     lua_pushboolean(l, c_int::from(same));
     1
 }
 
+/// `__lt`.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn less(l: *mut lua_State) -> c_int {
     push_order(l, compare::operands(l, |duration: &DurationObject| duration.0), &[Ordering::Less])
 }
 
+/// `__le`.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn less_or_equal(l: *mut lua_State) -> c_int {
     push_order(
         l,

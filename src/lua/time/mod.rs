@@ -117,6 +117,12 @@ pub fn functions() -> impl Iterator<Item = (&'static CStr, Function)> {
 }
 
 /// Pushes the module's table.
+///
+/// Stack: +1, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 pub unsafe fn push_module(l: *mut lua_State) {
     fields::push_table(l, &FIELDS, 0);
 }
@@ -124,6 +130,12 @@ pub unsafe fn push_module(l: *mut lua_State) {
 // ---- waiting
 
 /// `time.sleep(duration)` (T-10, T-11), first half.
+///
+/// Stack: +0
+/// Raises: any: waits
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn sleep(l: *mut lua_State) -> c_int {
     let context = Context::of(l);
     let length = match wait_at(l, 1, "time.sleep") {
@@ -138,6 +150,13 @@ pub unsafe extern "C-unwind" fn sleep(l: *mut lua_State) -> c_int {
 
 second_half!(sleep_again, slept);
 
+/// The second half of `sleep`.
+///
+/// Stack: +0, n the result
+/// Raises: any
+///
+/// # Safety
+/// As a second half: see `wait::SecondHalf`.
 unsafe fn slept(l: *mut lua_State, context: &Context, _: usize, done: Done) -> c_int {
     if matches!(done, Done::Failed) {
         wait::raise_failure(l, context);
@@ -146,6 +165,12 @@ unsafe fn slept(l: *mut lua_State, context: &Context, _: usize, done: Done) -> c
 }
 
 /// `time.after(duration)` (T-20 to T-24).
+///
+/// Stack: +1 or +2
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn after(l: *mut lua_State) -> c_int {
     let context = Context::with_memory(l);
     let length = match positive_wait_at(l, 1, "time.after") {
@@ -157,6 +182,12 @@ unsafe extern "C-unwind" fn after(l: *mut lua_State) -> c_int {
 }
 
 /// `time.parse_duration(value)` (T-6).
+///
+/// Stack: +1 or +2
+/// Raises: memory
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn parse_duration(l: *mut lua_State) -> c_int {
     match duration_at(l, 1, "time.parse_duration") {
         Ok(length) => object::push(l, DurationObject(length)),
@@ -168,12 +199,24 @@ unsafe extern "C-unwind" fn parse_duration(l: *mut lua_State) -> c_int {
 // ---- points in time
 
 /// `time.now()` (T-30).
+///
+/// Stack: +1
+/// Raises: memory
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn now(l: *mut lua_State) -> c_int {
     object::push(l, TimeObject(Time::now()));
     1
 }
 
 /// `time.date(year, month, day, hour, minute, second, nanosecond [, location])` (T-32).
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn date(l: *mut lua_State) -> c_int {
     let fields = Fields {
         year: whole(l, 1, 1, "date"),
@@ -189,6 +232,12 @@ unsafe extern "C-unwind" fn date(l: *mut lua_State) -> c_int {
 }
 
 /// `time.unix(sec [, nsec])` (T-33).
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn unix(l: *mut lua_State) -> c_int {
     let seconds = whole(l, 1, 1, "unix");
     let nanoseconds = optional_whole(l, 2, "unix").unwrap_or(0);
@@ -196,6 +245,12 @@ unsafe extern "C-unwind" fn unix(l: *mut lua_State) -> c_int {
 }
 
 /// `time.parse(layout, value [, location])` (T-34).
+///
+/// Stack: +1 or +2
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn parse(l: *mut lua_State) -> c_int {
     let (layout, value) = (string(l, 1, "parse"), string(l, 2, "parse"));
     let zone = location::optional(l, 3, "parse");
@@ -215,15 +270,35 @@ unsafe extern "C-unwind" fn parse(l: *mut lua_State) -> c_int {
 
 // ---- zones
 
+/// Pushes the zone UTC.
+///
+/// Stack: +1, room for 6
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 unsafe fn push_utc(l: *mut lua_State) {
     location::push(l, || Zone::Utc);
 }
 
+/// Pushes the local zone.
+///
+/// Stack: +1, room for 6
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
 unsafe fn push_local(l: *mut lua_State) {
     location::push(l, || Zone::Local);
 }
 
 /// `time.load_location(name)` (T-48).
+///
+/// Stack: +1 or +2
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn load_location(l: *mut lua_State) -> c_int {
     let name = string(l, 1, "load_location");
     if name.is_empty() {
@@ -241,6 +316,12 @@ unsafe extern "C-unwind" fn load_location(l: *mut lua_State) -> c_int {
 }
 
 /// `time.fixed_zone(name, offset_seconds)` (T-49).
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn fixed_zone(l: *mut lua_State) -> c_int {
     let name = string(l, 1, "fixed_zone");
     let offset = whole(l, 2, 2, "fixed_zone");

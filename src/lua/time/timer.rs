@@ -47,6 +47,13 @@ pub const TIMER_METHODS: Functions = &[
     (c"reset", or_failure!(timer_reset)),
 ];
 
+/// Fills the metatable of timers.
+///
+/// Stack: 0, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state; the metatable is on top.
 unsafe fn fill_timer(l: *mut lua_State) {
     fill_metatable(l, TIMER_METHODS, &[]);
 }
@@ -55,11 +62,24 @@ unsafe fn fill_timer(l: *mut lua_State) {
 pub const TICKER_METHODS: Functions =
     &[(c"channel", ticker_channel), (c"response", ticker_channel), (c"stop", ticker_stop)];
 
+/// Fills the metatable of tickers.
+///
+/// Stack: 0, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state; the metatable is on top.
 unsafe fn fill_ticker(l: *mut lua_State) {
     fill_metatable(l, TICKER_METHODS, &[]);
 }
 
 /// Pushes the object for the channel that `open` gives, with a channel object.
+///
+/// Stack: +1, room for 8
+/// Raises: memory
+///
+/// # Safety
+/// Own state; `context` is its context.
 unsafe fn push<T: Object>(
     l: *mut lua_State,
     context: &Context,
@@ -76,6 +96,12 @@ unsafe fn push<T: Object>(
 }
 
 /// Pushes the channel of the object that a method was called on.
+///
+/// Stack: +2, n the result
+/// Raises: never
+///
+/// # Safety
+/// Called by a method.
 unsafe fn push_channel(l: *mut lua_State) -> c_int {
     push_companion(l, 1);
     lua_rawgeti(l, -1, 1);
@@ -83,6 +109,12 @@ unsafe fn push_channel(l: *mut lua_State) -> c_int {
 }
 
 /// `time.timer(duration)` (T-25).
+///
+/// Stack: +1 or +2
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn timer(l: *mut lua_State) -> c_int {
     let context = Context::with_memory(l);
     let length = match positive_wait_at(l, 1, "time.timer") {
@@ -93,12 +125,25 @@ pub unsafe extern "C-unwind" fn timer(l: *mut lua_State) -> c_int {
     1
 }
 
+/// `t:channel()`.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn timer_channel(l: *mut lua_State) -> c_int {
     receiver::<TimerObject>(l, 1, "channel");
     push_channel(l)
 }
 
 /// `t:stop()` (T-26).
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn timer_stop(l: *mut lua_State) -> c_int {
     let id = receiver::<TimerObject>(l, 1, "stop").0;
     let stopped = Context::of(l).scheduler().stop_timer(id);
@@ -107,6 +152,12 @@ unsafe extern "C-unwind" fn timer_stop(l: *mut lua_State) -> c_int {
 }
 
 /// `t:reset(duration)` (T-26).
+///
+/// Stack: +1 or +2
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn timer_reset(l: *mut lua_State) -> c_int {
     let id = receiver::<TimerObject>(l, 1, "reset").0;
     let length = match positive_wait_at(l, 2, "timer:reset") {
@@ -119,6 +170,12 @@ unsafe extern "C-unwind" fn timer_reset(l: *mut lua_State) -> c_int {
 }
 
 /// `time.ticker(duration)` (T-27).
+///
+/// Stack: +1 or +2
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 pub unsafe extern "C-unwind" fn ticker(l: *mut lua_State) -> c_int {
     let context = Context::with_memory(l);
     let length = match positive_wait_at(l, 1, "time.ticker") {
@@ -130,12 +187,25 @@ pub unsafe extern "C-unwind" fn ticker(l: *mut lua_State) -> c_int {
     1
 }
 
+/// `t:channel()`.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn ticker_channel(l: *mut lua_State) -> c_int {
     receiver::<TickerObject>(l, 1, "channel");
     push_channel(l)
 }
 
 /// `t:stop()` (T-28).
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
 unsafe extern "C-unwind" fn ticker_stop(l: *mut lua_State) -> c_int {
     let id = receiver::<TickerObject>(l, 1, "stop").0;
     let stopped = Context::of(l).scheduler().stop_timer(id);
