@@ -10,7 +10,7 @@ const BILLION: i128 = 1_000_000_000;
 /// Seconds from the zero time, 0001-01-01 00:00 UTC, to 1970.
 const ZERO_TO_1970: i64 = 62_135_596_800;
 
-/// See the top of the page. At most [`MAX_SECONDS`] away from 1970.
+/// An instant and a zone. At most [`MAX_SECONDS`] away from 1970.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Time {
     /// The instant.

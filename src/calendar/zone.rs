@@ -42,7 +42,7 @@ pub enum Zone {
     Named(Arc<Named>),
 }
 
-/// See [`Zone::Fixed`].
+/// A fixed offset from UTC with a name.
 #[derive(Debug, PartialEq)]
 pub struct Fixed {
     /// Any bytes; none if the zone was only ever written as an offset.
@@ -51,7 +51,7 @@ pub struct Fixed {
     pub offset: i32,
 }
 
-/// See [`Zone::Named`].
+/// A zone that the system has a file for.
 #[derive(Debug)]
 pub struct Named {
     /// Its IANA name.

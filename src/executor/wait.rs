@@ -3,7 +3,7 @@
 //! It tries without waiting first. Else it tells the scheduler what it waits for, and then
 //!
 //! - where the coroutine may yield to the library, it yields the waiting mark; the library resumes it when it is marked. On
-//!   Lua 5.4 the call goes on in a continuation. LuaJIT has none: there the functions of `prelude.lua` call the second half
+//!   Lua 5.4 the call goes on in a continuation. LuaJIT has none: there the functions of `blocking.lua` call the second half
 //!   of the call when they are resumed with the again mark.
 //! - anywhere else (the main script, callbacks of C functions, plain coroutines of the main process) the call keeps the OS
 //!   thread and runs the other coroutines from inside until it can go on: it is a *frame*. Only the innermost can return.

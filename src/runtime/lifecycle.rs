@@ -39,7 +39,7 @@ pub enum Stage {
     Gone,
 }
 
-/// See the top of the page.
+/// Where one process stands in its life.
 #[derive(Debug, Default)]
 pub struct Lifecycle(State);
 

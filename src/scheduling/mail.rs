@@ -41,7 +41,7 @@ const KEPT: usize = 64;
 /// Bytes that a queue takes besides its pieces, about: its places in both tables, its subject, its block.
 const QUEUE: usize = 192;
 
-/// See the top of the page.
+/// The waiting mail of one view.
 #[derive(Default)]
 pub struct Mail {
     fresh: Queue,

@@ -103,7 +103,7 @@ impl Alarm {
     }
 }
 
-/// See the top of the page.
+/// The coroutines, channels, timers and waits of one process.
 pub struct Scheduler {
     pub(super) tasks: SlotMap<TaskId, Option<WaiterId>>,
     pub(super) ready: VecDeque<TaskId>,

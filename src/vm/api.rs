@@ -10,8 +10,8 @@ use std::ptr;
 /// A function that Lua can call.
 pub type Function = unsafe extern "C-unwind" fn(*mut lua_State) -> c_int;
 
-/// Where the position of an error raised by a blocking function is found: LuaJIT calls these through a function of the
-/// prelude.
+/// Where the position of an error raised by a blocking function is found: LuaJIT calls these through a function of
+/// `blocking.lua`.
 pub const BLOCKING_LEVEL: c_int = if cfg!(feature = "luajit") { 2 } else { 1 };
 
 /// Pushed by a coroutine that waits: what yields this belongs to the library.

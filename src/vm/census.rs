@@ -10,7 +10,7 @@ use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::ptr;
 
-/// See the top of the page.
+/// All coroutines of one state.
 #[derive(Default)]
 pub struct Census {
     /// The block of the main thread.

@@ -20,7 +20,7 @@ pub struct Link {
     by_stranger: bool,
 }
 
-/// See the top of the page. The signal handler reads it on the thread that runs the state.
+/// The coroutines of one state that the library has resumed. The signal handler reads it on the thread that runs the state.
 pub struct Chain {
     /// The state's main thread; null while there is no state.
     main: Cell<*mut lua_State>,

@@ -38,7 +38,7 @@ pub struct Coroutine {
     pub started: bool,
 }
 
-/// See the top of the page.
+/// All that belongs to one state.
 pub struct Context {
     process: Arc<Process>,
     /// Memory of a spawned state.

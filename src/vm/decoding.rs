@@ -5,7 +5,7 @@ use crate::runtime::envelope::Envelope;
 use std::cell::RefCell;
 use std::ptr;
 
-/// See the top of the page. A place in it is a number that a raise may pass over.
+/// The envelopes of one state that are being decoded. A place among them is a number, which a raise may pass over.
 #[derive(Default)]
 pub struct Decoding(RefCell<Vec<Option<Envelope>>>);
 

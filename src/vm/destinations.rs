@@ -7,7 +7,7 @@ use crate::runtime::{directory, registry};
 use std::cell::RefCell;
 use std::sync::Arc;
 
-/// See the top of the page. The text finds its place by its address: Lua keeps one copy of a short string.
+/// The destinations of one process. A text finds its place by its address: Lua keeps one copy of a short string.
 #[derive(Default)]
 pub struct Destinations(RefCell<Vec<Option<Destination>>>);
 

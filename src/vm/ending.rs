@@ -11,7 +11,7 @@ use std::cell::{Cell, RefCell};
 use std::ffi::c_int;
 use std::ptr;
 
-/// See the top of the page.
+/// How one process ends.
 pub struct Ending {
     /// The coroutine of `main`.
     main: Cell<Option<TaskId>>,

@@ -11,7 +11,7 @@ use std::ffi::c_int;
 /// A method or an operator of a class.
 pub type Method = (&'static Class, &'static CStr, Function);
 
-/// See the top of the page.
+/// The layers above, as a state sees them.
 pub struct Faces {
     /// Every class of userdata that users can get hold of.
     pub classes: &'static [&'static Class],

@@ -28,7 +28,7 @@ pub enum Own {
     ErrorMethod(usize),
 }
 
-/// See the top of the page.
+/// How the states of one kind have each name.
 #[derive(Default)]
 pub struct Kind {
     /// For each name.

@@ -4,7 +4,7 @@
 use super::frame::JumpBuffer;
 use std::cell::Cell;
 
-/// See the top of the page.
+/// The entry frame of one state, and whether it may be jumped to.
 pub struct Leaving {
     /// The entry frame, where a jump goes.
     frame: JumpBuffer,

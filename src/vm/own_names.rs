@@ -4,7 +4,7 @@ use super::kind::{Kept, Kind};
 use super::name::PlainTables;
 use std::cell::{Cell, OnceCell};
 
-/// See the top of the page.
+/// What one state knows of its own names.
 #[derive(Default)]
 pub struct OwnNames {
     /// How the state has what crosses by name.

@@ -10,9 +10,9 @@ use std::sync::Arc;
 pub struct Startup {
     /// Its code.
     pub code: Code,
-    /// `package.path` and `package.cpath`, as the spawner has them.
+    /// `package.path`, as the spawner has it.
     pub path: Option<Vec<u8>>,
-    /// See `path`.
+    /// `package.cpath`, as the spawner has it.
     pub cpath: Option<Vec<u8>>,
     /// Encoded arguments of `main`; before them the function itself if the code says so.
     pub arguments: Vec<u8>,

@@ -6,7 +6,7 @@ use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::collections::VecDeque;
 use std::ffi::c_int;
 
-/// See the top of the page.
+/// What is between the halves of the waits of one state.
 #[derive(Default)]
 pub struct Waits {
     /// A wait may be on its way to the scheduler: coroutines yield the waiting mark one after the other. As long as none is, the

@@ -5,7 +5,7 @@ use crate::scheduling::{ChannelId, Mail, Stamped};
 use rustc_hash::FxHashMap;
 use std::cell::{Cell, RefCell};
 
-/// See the top of the page.
+/// What one process has asked to hear of.
 #[derive(Default)]
 pub struct Watched {
     /// Processes this one monitors, and their PIDs: they may be gone.

@@ -10,7 +10,7 @@ const LARGE: usize = 16 << 10;
 /// A buffer larger than this, in bytes, is not kept for the next encoding.
 const KEPT: usize = 1 << 20;
 
-/// See the top of the page.
+/// The bytes of one encoding.
 pub struct Output {
     bytes: Vec<u8>,
     limit: usize,

@@ -15,7 +15,7 @@ use std::time::Instant;
 /// What the alarms are counted from.
 static START: Lazy<Instant> = Lazy::new(Instant::now);
 
-/// See the top of the page.
+/// The alarms of one pool.
 #[derive(Default)]
 pub struct Alarms {
     pub(super) book: Mutex<Book>,

@@ -7,17 +7,17 @@ use super::worker_slot::WorkerSlot;
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 
-/// See the top of the page.
+/// The workers of one pool.
 #[derive(Default)]
 pub struct IdleWorkers {
-    /// Those that a thread sits on.
+    /// Slots that have a thread.
     pub(super) slots: RwLock<Vec<&'static WorkerSlot>>,
     pub(super) lists: Mutex<Lists>,
     /// The length of `idle`, as far as the lock knows.
     pub(super) idle: AtomicUsize,
     /// Workers that look for something to do, or were called to. While there is one nobody else is called.
     pub(super) searching: AtomicUsize,
-    /// See the top of the page; changed under the lock.
+    /// Workers that are neither away nor spares; changed under the lock.
     pub(super) active: AtomicUsize,
     /// There is an overseer.
     pub(super) overseen: AtomicBool,

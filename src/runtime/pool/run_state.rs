@@ -9,7 +9,7 @@ const NOTIFIED: u8 = 3;
 const BLOCKED: u8 = 4;
 const OVER: u8 = 5;
 
-/// See the top of the page.
+/// The run state of one process.
 pub struct RunState(AtomicU8);
 
 /// What whoever has woken a process has to do.

@@ -24,7 +24,7 @@ pub struct Entry(pub(super) *const Scheduled);
 // SAFETY: a scheduled process may be used by any thread.
 unsafe impl Send for Entry {}
 
-/// See the top of the page.
+/// One process of a pool.
 pub struct Scheduled {
     pool: &'static dyn Scheduler,
     pub(super) state: RunState,

@@ -35,7 +35,7 @@ thread_local! {
     static WORKER: Cell<*const Worker> = const { Cell::new(ptr::null()) };
 }
 
-/// See the top of the page.
+/// One worker on its own thread.
 pub struct Worker {
     pool: &'static Pool,
     slot: &'static WorkerSlot,

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
-/// See the top of the page. A cache line for itself: its worker writes it in every step.
+/// One worker as others see it. It has a cache line to itself: its worker writes it in every step.
 #[repr(align(128))]
 pub struct WorkerSlot {
     /// The process that the present step has woken, to be stepped next.
