@@ -18,3 +18,6 @@ mod walk;
 
 /// Tables inside each other up to this number of levels are worked on with room on the C stack.
 const FLAT: usize = 16;
+
+#[cfg(test)]
+mod tests;
