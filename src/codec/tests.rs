@@ -374,7 +374,10 @@ fn what_cannot_cross_is_named_with_its_place() {
     let refusal = |code: &str| encoded(&state, |l| run(l, code)).expect_err("is refused");
     assert_eq!(refusal("return coroutine.create(print)"), "cannot send a thread (argument 1)");
     assert_eq!(refusal("return 1, { a = { io.stdout } }"), "cannot send a userdata (argument 2, .a[1])");
-    assert_eq!(refusal("return { [channel.new()] = 1 }"), "cannot send a channel (argument 1, key of the table)");
+    assert_eq!(
+        refusal("return { [channel.new()] = 1 }"),
+        "cannot send a channel (argument 1, key of the table)"
+    );
     // What came before it is no longer in the way.
     assert!(encoded(&state, |l| run(l, "return 'fine'")).is_ok());
 }

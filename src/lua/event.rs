@@ -3,7 +3,6 @@
 use super::time;
 use crate::codec::decode;
 use crate::codec::function::check_taken;
-use crate::runtime::envelope::Envelope;
 use crate::runtime::error::ErrorData;
 use crate::runtime::signal::ExitRecord;
 use crate::runtime::signal::Signal;
@@ -25,7 +24,7 @@ pub const KINDS: [(&CStr, &CStr); 3] =
 /// # Safety
 /// Own state; `context` is its context.
 pub unsafe fn push(l: *mut lua_State, context: &Context, place: usize) {
-    match context.kept(place).and_then(Envelope::as_signal) {
+    match context.kept_signal(place) {
         Some(Signal::Exit(record)) => push_end(l, context, record, KINDS[0].1),
         Some(Signal::LinkDown(record) | Signal::LinkFailed(record)) => {
             push_end(l, context, record, KINDS[1].1)

@@ -8,7 +8,6 @@ use crate::codec::function::check_taken;
 use crate::executor::wait::second_half;
 use crate::executor::wait::{self, Done};
 use crate::runtime::clock::instant_after;
-use crate::runtime::envelope::Envelope;
 use crate::runtime::signal::Signal;
 use crate::scheduling::Case;
 use crate::vm::api::*;
@@ -72,7 +71,7 @@ unsafe fn executed(l: *mut lua_State, context: &Context, _: usize, done: Done) -
     let Done::Event(place) = done else {
         wait::raise_failure(l, context);
     };
-    let results = match context.kept(place).and_then(Envelope::as_signal) {
+    let results = match context.kept_signal(place) {
         Some(Signal::Exit(record)) => match &record.outcome {
             Ok(result) => match check_taken(context, result, "result") {
                 Err(refusal) => return_failure(l, refusal),

@@ -30,8 +30,8 @@ pub unsafe fn push_received(l: *mut lua_State, context: &Context, index: c_int, 
         Done::Fired(at) => time::push(l, at),
         Done::Message(place) => message::push(l, context, place),
         Done::Payload(place) => {
-            match context.kept(place) {
-                Some(envelope) => decode::push_packed(l, envelope.payload()),
+            match context.kept_payload(place) {
+                Some(payload) => decode::push_packed(l, payload),
                 None => lua_pushnil(l),
             }
             context.take_kept(place);

@@ -32,6 +32,8 @@ pub struct Budget {
     mark: Cell<usize>,
     /// A collection was asked for and has not been made.
     due: Cell<bool>,
+    /// A full collection is being made.
+    collecting: Cell<bool>,
     /// Bytes that values keep outside the state and that the VM's collector was not told of.
     outside: Cell<usize>,
     /// `usize::MAX` for none. It is set only while failures are caught: what has to be done in any case must not fail.
@@ -48,6 +50,7 @@ impl Default for Budget {
             collect_at: Cell::new(0),
             mark: Cell::new(usize::MAX),
             due: Cell::new(false),
+            collecting: Cell::new(false),
             outside: Cell::new(0),
             limit: Cell::new(usize::MAX),
         }
@@ -133,10 +136,21 @@ impl Budget {
         self.set_mark();
     }
 
+    /// True while a full collection is being made, which was announced by [`Budget::begin_to_collect`].
+    pub fn is_collecting(&self) -> bool {
+        self.collecting.get()
+    }
+
+    /// A full collection begins. It ends by [`Budget::collected`], and does not raise.
+    pub fn begin_to_collect(&self) {
+        self.collecting.set(true);
+    }
+
     /// Garbage was collected: next when half of what is left is used up.
     pub fn collected(&self) {
         self.outside.set(0);
         self.due.set(false);
+        self.collecting.set(false);
         if self.is_limited() {
             self.collect_after(self.used.get());
         }

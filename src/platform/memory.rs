@@ -34,13 +34,16 @@ struct Kept {
 /// What is called with the memory itself, from within the allocator.
 pub type Ask = unsafe fn(*const c_void);
 
+/// What is called with the memory itself when a block is going to be refused. `true`: it has to be given all the same.
+pub type Refusing = unsafe fn(*const c_void) -> bool;
+
 /// The blocks of one state.
 pub struct Memory {
     budget: Budget,
     /// Called when all garbage should be collected.
     ask: Cell<Option<Ask>>,
-    /// Called when nothing is given.
-    refusing: Cell<Option<Ask>>,
+    /// Called before something is refused.
+    refusing: Cell<Option<Refusing>>,
     /// Bytes that may still be kept.
     room: Cell<usize>,
     /// For what is kept while the process sleeps.
@@ -119,8 +122,7 @@ impl Memory {
     }
 
     /// Has `refusing` called when an allocation is going to be refused.
-    #[cfg(any(test, feature = "luajit"))]
-    pub fn refuse_by(&self, refusing: Ask) {
+    pub fn refuse_by(&self, refusing: Refusing) {
         self.refusing.set(Some(refusing));
     }
 
@@ -188,7 +190,11 @@ impl Memory {
     #[cold]
     #[inline(never)]
     fn allocate_beyond_mark(&self, size: usize, used: usize) -> *mut c_void {
-        if self.pass_mark(used) { self.allocate_within(size, used) } else { self.refuse() }
+        if self.pass_mark(used) || self.must_be_given() {
+            self.allocate_within(size, used)
+        } else {
+            ptr::null_mut()
+        }
     }
 
     /// As [`Memory::allocate`], when the budget grants `used` bytes, with the block.
@@ -230,25 +236,21 @@ impl Memory {
         super::thread::let_threads_start();
         // SAFETY: has no preconditions.
         let mut block = unsafe { libc::malloc(bytes) };
-        if block.is_null() && self.insists.get() {
+        if block.is_null() && (self.insists.get() || self.must_be_given()) {
             block = reserve::allocate(bytes).cast();
         }
-        if block.is_null() {
-            return self.refuse();
+        if !block.is_null() {
+            self.budget.set_used(used);
         }
-        self.budget.set_used(used);
         block
     }
 
-    /// Nothing is given: `refusing` hears of it before.
+    /// A block is going to be refused: whether it has to be given all the same.
     #[cold]
     #[inline(never)]
-    fn refuse(&self) -> *mut c_void {
-        if let Some(refusing) = self.refusing.get() {
-            // SAFETY: as in `pass_mark`.
-            unsafe { refusing(ptr::from_ref(self).cast()) };
-        }
-        ptr::null_mut()
+    fn must_be_given(&self) -> bool {
+        // SAFETY: as in `pass_mark`.
+        self.refusing.get().is_some_and(|refusing| unsafe { refusing(ptr::from_ref(self).cast()) })
     }
 
     /// Keeps a block, or gives it back. Null.
@@ -283,8 +285,8 @@ impl Memory {
     #[inline(never)]
     pub unsafe fn resize(&self, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
         let used = self.budget.used() - old + new;
-        if new > old && self.budget.is_beyond_mark(used) && !self.pass_mark(used) {
-            return self.refuse();
+        if new > old && self.budget.is_beyond_mark(used) && !self.pass_mark(used) && !self.must_be_given() {
+            return ptr::null_mut();
         }
         let ((old_class, _), (class, bytes)) = (class_of(old), class_of(new));
         if class == old_class || (class < old_class && self.arena.holds(block.cast())) {
@@ -302,14 +304,13 @@ impl Memory {
             // SAFETY: neither the arena's nor the reserve's, so the C library's.
             unsafe { libc::realloc(block, bytes) }
         };
-        if grown.is_null() && (reserve::holds(block.cast()) || self.insists.get()) {
+        if grown.is_null() && (reserve::holds(block.cast()) || self.insists.get() || self.must_be_given()) {
             // SAFETY: as the caller says.
             return unsafe { self.move_to_another(block, old, new) };
         }
-        if grown.is_null() {
-            return self.refuse();
+        if !grown.is_null() {
+            self.budget.set_used(used);
         }
-        self.budget.set_used(used);
         grown
     }
 

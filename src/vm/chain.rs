@@ -184,3 +184,6 @@ impl Chain {
         self.strangers.get() == 0 && (self.running.get() == l || !self.is_stranger(l))
     }
 }
+
+#[cfg(test)]
+mod tests;

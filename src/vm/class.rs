@@ -1,6 +1,6 @@
 //! What a class of the library's userdata is, apart from the Rust value in it.
 
-use super::api::lua_State;
+use super::api::*;
 use crate::wire::Reader;
 use std::ffi::{CStr, c_int};
 
@@ -34,4 +34,19 @@ pub enum Crossing {
     Wrapped(unsafe fn(*mut lua_State) -> c_int),
     /// They do not, since they stand for a value that calling them gives.
     Uncalled,
+}
+
+/// The first word of the userdata at `index`, `None` if it is none.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state.
+pub unsafe fn class_at(l: *mut lua_State, index: c_int) -> Option<*const Class> {
+    if lua_type(l, index) != LUA_TUSERDATA || lua_rawlen(l, index) < size_of::<*const Class>() {
+        return None;
+    }
+    // SAFETY: a userdata of at least one word; memory of a userdata is aligned for pointers.
+    Some(*lua_touserdata(l, index).cast::<*const Class>())
 }

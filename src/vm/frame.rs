@@ -62,3 +62,61 @@ pub unsafe fn enter(
 pub unsafe fn leave(frame: &JumpBuffer) -> ! {
     process_frame_leave(frame.0.get().cast())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a body does: how deep it goes before it leaves, if it leaves.
+    struct Task<'a> {
+        frame: &'a JumpBuffer,
+        leaves_at: Option<u32>,
+        depth: u32,
+    }
+
+    /// # Safety
+    /// Called by `enter` with a `Task`.
+    unsafe extern "C-unwind" fn go_deeper(task: *mut c_void) {
+        let own = &mut *task.cast::<Task>();
+        own.depth += 1;
+        if own.leaves_at == Some(own.depth) {
+            leave(own.frame);
+        }
+        if own.depth < 100 {
+            go_deeper(task);
+        }
+    }
+
+    fn run(leaves_at: Option<u32>) -> (Left, u32) {
+        let frame = JumpBuffer::new();
+        let mut task = Task { frame: &frame, leaves_at, depth: 0 };
+        // SAFETY: the body owns nothing.
+        let left = unsafe { enter(&frame, go_deeper, (&raw mut task).cast()) };
+        (left, task.depth)
+    }
+
+    #[test]
+    fn a_body_that_returns_has_returned() {
+        assert_eq!(run(None), (Left::Returned, 100));
+    }
+
+    #[test]
+    fn a_jump_leaves_all_that_is_above_the_frame() {
+        assert_eq!(run(Some(1)), (Left::Jumped, 1));
+        assert_eq!(run(Some(60)), (Left::Jumped, 60));
+    }
+
+    #[test]
+    fn a_frame_serves_again_and_lets_the_signal_through_after_a_jump() {
+        for _ in 0..1000 {
+            assert_eq!(run(Some(3)).0, Left::Jumped);
+        }
+        // SAFETY: only asks for the mask of this thread.
+        let blocked = unsafe {
+            let mut mask: libc::sigset_t = std::mem::zeroed();
+            libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &mut mask);
+            libc::sigismember(&mask, signal::number())
+        };
+        assert_eq!(blocked, 0);
+    }
+}

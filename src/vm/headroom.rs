@@ -67,6 +67,10 @@ pub unsafe fn collect_if_due(l: *mut lua_State) {
 /// Own state; `context` is its context. No borrow: finalizers run.
 unsafe fn collect(l: *mut lua_State, context: &Context) {
     if collector_runs(l) == 1 {
+        // An error in a finalizer leaves LuaJIT's collection. On Lua 5.4 none does.
+        if cfg!(feature = "lua54") {
+            context.budget().begin_to_collect();
+        }
         lua_gc(l, LUA_GCCOLLECT, 0);
     }
     context.budget().collected();

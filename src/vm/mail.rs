@@ -10,8 +10,8 @@ use crate::scheduling::{ChannelId, Event};
 use std::sync::Arc;
 
 impl Context {
-    /// Keeps an envelope that the code of the process gets, to be decoded: its place, for [`Context::kept`] and
-    /// [`Context::take_kept`].
+    /// Keeps an envelope that the code of the process gets, to be decoded: its place, for [`Context::kept_payload`],
+    /// [`Context::kept_signal`] and [`Context::take_kept`].
     pub fn keep(&self, envelope: Envelope) -> usize {
         self.process().envelope_left(&envelope);
         self.weigh_charges();
@@ -26,12 +26,20 @@ impl Context {
         self.decoding().push(envelope)
     }
 
-    /// The envelope kept at this place.
+    /// The payload of the envelope kept at this place.
     ///
     /// # Safety
     /// The reference ends before `take_kept` with this place or a lower one.
-    pub unsafe fn kept<'a>(&self, place: usize) -> Option<&'a Envelope> {
-        self.decoding().get(place)
+    pub unsafe fn kept_payload<'a>(&self, place: usize) -> Option<&'a [u8]> {
+        self.decoding().payload(place)
+    }
+
+    /// The signal in the envelope kept at this place, `None` if it is a message.
+    ///
+    /// # Safety
+    /// As for `kept_payload`.
+    pub unsafe fn kept_signal<'a>(&self, place: usize) -> Option<&'a Signal> {
+        self.decoding().signal(place)
     }
 
     /// Takes the envelope from this place, and forgets what was left behind above it.

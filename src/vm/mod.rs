@@ -43,6 +43,7 @@ pub mod ending;
 pub mod error;
 pub mod faces;
 pub mod fields;
+mod finalizer;
 pub mod frame;
 pub mod headroom;
 pub mod interrupt;

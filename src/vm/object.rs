@@ -4,9 +4,10 @@
 //! So a userdata is known without its metatable, which `debug.setmetatable` can exchange.
 
 use super::api::*;
-use super::class::Class;
+use super::class::{Class, class_at};
 use super::context::Context;
 use super::faces;
+use super::finalizer;
 use super::headroom;
 use crate::platform;
 use std::ffi::c_int;
@@ -122,21 +123,6 @@ pub unsafe fn class_of(l: *mut lua_State, index: c_int) -> Option<&'static Class
     faces::get().classes.iter().copied().find(|class| ptr::from_ref(*class) == found)
 }
 
-/// The first word of the userdata at `index`, `None` if it is none.
-///
-/// Stack: 0
-/// Raises: never
-///
-/// # Safety
-/// Own state.
-unsafe fn class_at(l: *mut lua_State, index: c_int) -> Option<*const Class> {
-    if lua_type(l, index) != LUA_TUSERDATA || lua_rawlen(l, index) < size_of::<*const Class>() {
-        return None;
-    }
-    // SAFETY: a userdata of at least one word; memory of a userdata is aligned for pointers.
-    Some(*lua_touserdata(l, index).cast::<*const Class>())
-}
-
 /// Pushes the metatable of the class, made at first use.
 ///
 /// Stack: +1, room for 5
@@ -166,32 +152,33 @@ unsafe fn make_metatable<T: Object>(l: *mut lua_State) {
     set_raw_field(l, -3, c"__name");
     set_raw_field(l, -2, c"__metatable");
     if std::mem::needs_drop::<T>() {
-        set_function(l, c"__gc", collect::<T>);
+        finalizer::push(l, T::CLASS, drop_value::<T>);
+        set_raw_field(l, -2, c"__gc");
     }
     (T::CLASS.fill)(l);
     lua_pushvalue(l, -1);
     lua_rawsetp(l, LUA_REGISTRYINDEX, ptr::from_ref(T::CLASS).cast());
 }
 
-/// The finalizer: drops the value.
+/// Drops the value of the userdata at 1.
 ///
 /// Stack: 0
 /// Raises: never
 ///
 /// # Safety
-/// Called by Lua, as a finalizer.
-unsafe extern "C-unwind" fn collect<T: Object>(l: *mut lua_State) -> c_int {
-    if class_at(l, 1) == Some(ptr::from_ref(T::CLASS)) {
-        let block = lua_touserdata(l, 1).cast::<Block<T>>();
-        // Of no class any more: whoever still reaches it in another finalizer finds a strange userdata.
-        (*block).class = ptr::null();
-        let weight = (*block).value.weight();
-        if weight > 0
-            && let Some(context) = Context::find(l)
-        {
-            context.budget().reweigh(weight, 0);
-        }
-        ptr::drop_in_place(&raw mut (*block).value);
+/// Called by the finalizer, for a userdata of the class of `T`.
+unsafe fn drop_value<T: Object>(l: *mut lua_State) {
+    let block = lua_touserdata(l, 1).cast::<Block<T>>();
+    // Of no class any more: whoever still reaches it in another finalizer finds a strange userdata.
+    (*block).class = ptr::null();
+    let weight = (*block).value.weight();
+    if weight > 0
+        && let Some(context) = Context::find(l)
+    {
+        context.budget().reweigh(weight, 0);
     }
-    0
+    ptr::drop_in_place(&raw mut (*block).value);
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,9 @@
 //! Lua states of spawned processes: their allocator, which counts memory and leads to the context, and their birth.
 
 use super::api::*;
+use super::collector::collector_runs;
 use super::context::Context;
+use super::finalizer;
 #[cfg(feature = "luajit")]
 use super::traceback;
 use std::ffi::c_void;
@@ -77,13 +79,20 @@ unsafe fn resize_stack(context: &Context, block: *mut c_void, old: usize, new: u
     context.memory().resize(block, old, new)
 }
 
-/// What the memory of a context calls with itself when it refuses something.
+/// What the memory of a context calls with itself when it is going to refuse something. Two things are given beyond the limit:
+///
+/// - What the VM needs to call a finalizer of the library. It calls a finalizer once, so the value would be lost.
+/// - What the collector itself needs in a full collection that makes room. Lua 5.4.7 and later put finalizers off without it.
 ///
 /// # Safety
 /// It is the memory of a context, on the thread that runs its state.
-#[cfg(feature = "luajit")]
-unsafe fn tell_refusal(memory: *const c_void) {
-    super::refusal::tell(Context::of_memory(memory));
+unsafe fn on_refusal(memory: *const c_void) -> bool {
+    let context = Context::of_memory(memory);
+    #[cfg(feature = "luajit")]
+    super::refusal::tell(context);
+    let running = context.chain().running();
+    let collects = || context.budget().is_collecting() && collector_runs(running) == 1;
+    !running.is_null() && (collects() || finalizer::is_about_to_run(running))
 }
 
 /// The context of a spawned state, `None` for any other state.
@@ -120,12 +129,12 @@ pub unsafe fn open(context: &Context) -> Option<*mut lua_State> {
     if born_with > 0 {
         context.memory().make_room(born_with + OF_ITS_OWN);
     }
+    context.memory().refuse_by(on_refusal);
     #[cfg(feature = "lua54")]
     let l = lua_newstate(allocate, data);
     #[cfg(feature = "luajit")]
     let l = if super::allocator::can_be_given() {
         super::refusal::prepare();
-        context.memory().refuse_by(tell_refusal);
         // LuaJIT crashes when it is refused memory in the middle of that.
         context.memory().insist(true);
         let l = lua_newstate(allocate, data);

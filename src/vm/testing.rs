@@ -4,7 +4,12 @@
 //! frames. So what runs inside [`State::attempt`] returns what it has found, and the test asserts outside.
 
 use super::api::*;
+use super::context::Context;
+use super::{headroom, state};
+use crate::runtime::host;
+use crate::runtime::process::Process;
 use std::ffi::{c_int, c_void};
+use std::sync::{Arc, Once};
 
 unsafe extern "C-unwind" {
     /// The entry point that an interpreter would look up.
@@ -75,6 +80,56 @@ impl Drop for State {
     fn drop(&mut self) {
         // SAFETY: the state is this thread's, and nothing runs in it.
         unsafe { lua_close(self.0) }
+    }
+}
+
+/// The bare state of a spawned process, which nobody steps: its allocator, its budget and its context are as in every other.
+pub struct Spawned(Box<Context>);
+
+impl Spawned {
+    /// A state that may use so many bytes more than it is born with, 0 for any number. It has the standard libraries.
+    pub fn new(limit: usize) -> Spawned {
+        static LOADED: Once = Once::new();
+        // The first main process hands in the classes and functions of the layers above.
+        LOADED.call_once(|| drop(State::main()));
+        let host = host::lookup(b"app:processes").expect("the host of every program");
+        let sleeper = host.sleeper();
+        let mut process = Process::new("test:entry", host, Arc::default(), sleeper);
+        process.limits.memory = limit;
+        let spawned = Spawned(Box::new(Context::new(Arc::new(process))));
+        let context = spawned.context();
+        // SAFETY: the context is boxed, and closes the state before it goes; opening libraries raises only without memory.
+        unsafe {
+            let l = state::open(context).expect("memory for a Lua state");
+            luaL_openlibs(l);
+        }
+        context.memory().ask_by(headroom::on_memory_asks);
+        if limit > 0 {
+            context.budget().set_limit(context.budget().used() + limit);
+        }
+        spawned
+    }
+
+    /// Its context.
+    pub fn context(&self) -> &Context {
+        &self.0
+    }
+
+    /// The state. What raises is called inside [`Spawned::attempt`].
+    pub fn l(&self) -> *mut lua_State {
+        self.0.chain().main()
+    }
+
+    /// As [`State::attempt`].
+    pub fn attempt<R>(&self, body: impl FnOnce(*mut lua_State) -> R) -> Result<R, String> {
+        attempt(self.l(), body)
+    }
+}
+
+impl Drop for Spawned {
+    fn drop(&mut self) {
+        // SAFETY: the state is this thread's, and nothing runs in it.
+        unsafe { state::close(&self.0) }
     }
 }
 
@@ -175,5 +230,19 @@ mod tests {
         let state = State::main();
         let code = "return process.exec(function(a) return a + 1 end, 'app:processes', 41)";
         assert_eq!(state.run(code), Ok("42".into()));
+    }
+
+    #[test]
+    fn a_spawned_state_has_a_context_and_a_limit() {
+        let spawned = Spawned::new(100_000);
+        // SAFETY: the state is this test's.
+        let found = unsafe { Context::find(spawned.l()) }.map(std::ptr::from_ref);
+        assert_eq!(found, Some(std::ptr::from_ref(spawned.context())));
+        let text = vec![b'x'; 200_000];
+        // SAFETY: under `attempt`.
+        let refused = spawned.attempt(|l| unsafe { push_bytes(l, &text) });
+        assert_eq!(refused, Err("not enough memory".into()));
+        // SAFETY: under `attempt`.
+        assert_eq!(spawned.attempt(|l| unsafe { push_bytes(l, b"short") }), Ok(()));
     }
 }
