@@ -36,6 +36,7 @@ fn a_link_is_entered_and_taken_off_in_turn() {
 fn what_the_library_has_resumed_may_be_left() {
     // SAFETY: threads of the state.
     assert!(left_from(|chain, l, _| unsafe { chain.may_be_left(l) }));
+    // SAFETY: under `attempt`.
     assert!(left_from(|chain, l, co| unsafe {
         let link = chain.link(l, co);
         chain.enter(&link);
@@ -49,6 +50,7 @@ fn what_the_library_has_resumed_may_be_left() {
 fn what_a_c_module_has_resumed_may_not_be_left_nor_what_it_resumes_in_turn() {
     // SAFETY: threads of the state.
     assert!(!left_from(|chain, _, co| unsafe { chain.may_be_left(co) }));
+    // SAFETY: under `attempt`.
     assert!(!left_from(|chain, l, co| unsafe {
         let link = chain.link(co, lua_newthread(l));
         chain.enter(&link);

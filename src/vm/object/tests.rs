@@ -134,11 +134,13 @@ fn what_a_value_weighs_counts_until_it_is_collected() {
     });
     assert_eq!(settled, Ok(0));
     let before = used();
+    // SAFETY: under `attempt`.
     let grown = spawned.attempt(|l| unsafe {
         push_probe(l, &drops, 400_000);
         used() - before
     });
     assert!(grown.is_ok_and(|grown| (400_000..401_000).contains(&grown)));
+    // SAFETY: under `attempt`.
     let collected = spawned.attempt(|l| unsafe {
         lua_settop(l, 0);
         lua_gc(l, LUA_GCCOLLECT, 0);
@@ -154,6 +156,7 @@ fn garbage_makes_way_and_what_is_too_heavy_raises_and_is_collected() {
         // SAFETY: under `attempt`; so below.
         assert_eq!(spawned.attempt(|l| unsafe { push_probe(l, &drops, 600_000) }), Ok(()));
     }
+    // SAFETY: under `attempt`.
     let refused = spawned.attempt(|l| unsafe { push_probe(l, &drops, 2_000_000) });
     assert_eq!(refused, Err("not enough memory".into()));
     drop(spawned);
