@@ -15,3 +15,6 @@ pub mod start;
 pub mod wait;
 #[cfg(feature = "luajit")]
 pub mod xpcall;
+
+#[cfg(test)]
+mod tests;

@@ -145,7 +145,9 @@ unsafe fn of_failed(l: *mut lua_State, context: &Context, co: *mut lua_State, le
         }
     }
     if text.len() < KEPT {
-        put_frames(&mut text, co, level, to_bytes(co, -1));
+        // The error may have been taken off already.
+        let error = if lua_gettop(co) > 0 { to_bytes(co, -1) } else { None };
+        put_frames(&mut text, co, level, error);
     } else if !text.ends_with(b"\n\t...") {
         put_note(&mut text, "...");
     }
