@@ -17,7 +17,29 @@ struct Spare {
 // SAFETY: nobody else knows the piece.
 unsafe impl Send for Spare {}
 
-static SPARES: Mutex<Vec<Spare>> = Mutex::new(Vec::new());
+/// Pieces that nobody uses.
+struct Spares(Mutex<Vec<Spare>>);
+
+static SPARES: Spares = Spares(Mutex::new(Vec::new()));
+
+impl Spares {
+    /// Takes a piece of just this size, the one that was used last.
+    fn take(&self, size: usize) -> Option<NonNull<u8>> {
+        let mut spares = self.0.lock();
+        let place = spares.iter().rposition(|spare| spare.size == size)?;
+        Some(spares.swap_remove(place).start)
+    }
+
+    /// Keeps a piece. `false` if there are enough.
+    fn keep(&self, start: NonNull<u8>, size: usize) -> bool {
+        let mut spares = self.0.lock();
+        let keeps = spares.len() < SPARE;
+        if keeps {
+            spares.push(Spare { start, size });
+        }
+        keeps
+    }
+}
 
 /// The piece of one state.
 pub struct Arena {
@@ -38,12 +60,8 @@ impl Default for Arena {
 impl Arena {
     /// Gives an arena without room `size` bytes, if the system has them.
     pub fn make_room(&self, size: usize) {
-        let spare = {
-            let mut spares = SPARES.lock();
-            spares.iter().rposition(|spare| spare.size == size).map(|place| spares.swap_remove(place))
-        };
-        let start = match spare {
-            Some(Spare { start, .. }) => start.as_ptr(),
+        let start = match SPARES.take(size) {
+            Some(start) => start.as_ptr(),
             // SAFETY: has no preconditions.
             None if size > 0 => unsafe { libc::malloc(size) }.cast(),
             None => ptr::null_mut(),
@@ -76,12 +94,9 @@ impl Arena {
 impl Drop for Arena {
     fn drop(&mut self) {
         let Some(start) = NonNull::new(self.start.get()) else { return };
-        let mut spares = SPARES.lock();
-        if spares.len() < SPARE {
-            spares.push(Spare { start, size: self.size.get() });
+        if SPARES.keep(start, self.size.get()) {
             return;
         }
-        drop(spares);
         // SAFETY: it came from `malloc`, and the blocks in it are not used any more.
         unsafe { libc::free(start.as_ptr().cast()) };
     }
@@ -108,20 +123,16 @@ mod tests {
     }
 
     #[test]
-    fn one_of_the_same_size_gets_the_same_memory() {
-        const SIZE: usize = 12_344;
-        // The places for spare pieces are those of the whole program: other tests may have taken them.
-        let found = (0..1000).any(|_| {
-            let arena = Arena::default();
-            arena.make_room(SIZE);
-            let first = arena.take(8);
-            drop(arena);
-            let (larger, same) = (Arena::default(), Arena::default());
-            larger.make_room(SIZE + 8);
-            same.make_room(SIZE);
-            assert!(!larger.holds(first));
-            same.take(8) == first
-        });
-        assert!(found);
+    fn a_piece_serves_the_next_of_its_size_and_few_are_kept() {
+        let spares = Spares(Mutex::new(Vec::new()));
+        let mut bytes = [0u8; SPARE + 1];
+        let pieces: Vec<NonNull<u8>> = bytes.iter_mut().map(NonNull::from).collect();
+        assert!((0..SPARE).all(|place| spares.keep(pieces[place], 100 + place / 2)));
+        assert!(!spares.keep(pieces[SPARE], 100));
+        assert_eq!(
+            (spares.take(100), spares.take(100), spares.take(100)),
+            (Some(pieces[1]), Some(pieces[0]), None)
+        );
+        assert_eq!((spares.take(99), spares.take(101)), (None, Some(pieces[3])));
     }
 }

@@ -125,3 +125,6 @@ unsafe fn push_field(l: *mut lua_State, name: &CStr, field: &Field) {
         Field::Made(push) => push(l),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -213,3 +213,6 @@ pub unsafe fn push_owned(l: *mut lua_State, bytes: impl AsRef<[u8]>) {
     let bytes = make_or_raise(l, bytes.as_ref().len(), bytes);
     push_bytes(l, bytes.as_ref());
 }
+
+#[cfg(test)]
+mod tests;

@@ -192,3 +192,6 @@ fn guard_key() -> *const std::ffi::c_void {
     static KEY: u8 = 1;
     ptr::from_ref(&KEY).cast()
 }
+
+#[cfg(test)]
+mod tests;

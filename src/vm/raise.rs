@@ -67,3 +67,6 @@ pub unsafe fn copyable(l: *mut lua_State, bytes: &[u8]) -> &[u8] {
     }
     bytes
 }
+
+#[cfg(test)]
+mod tests;

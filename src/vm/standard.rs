@@ -587,3 +587,6 @@ unsafe fn push_missing(l: *mut lua_State, text: &[u8]) {
     push_bytes(l, text);
     lua_pushcclosure(l, missing, 1);
 }
+
+#[cfg(test)]
+mod tests;

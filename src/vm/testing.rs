@@ -54,22 +54,21 @@ impl State {
 
     /// Runs `code` and gives its results as text, `, ` between them, or its error.
     pub fn run(&self, code: &str) -> Result<String, String> {
-        let l = self.0;
-        // SAFETY: the state is this thread's; the chunk runs under `lua_pcall`, and `describe` under `attempt`.
-        unsafe {
-            let base = lua_gettop(l);
-            let status = match luaL_loadbuffer(l, code.as_ptr().cast(), code.len(), c"=test".as_ptr()) {
-                LUA_OK => lua_pcall(l, 0, LUA_MULTRET, 0),
-                status => status,
-            };
-            let text = self.attempt(|l| (base + 1..=lua_gettop(l)).map(|index| describe(l, index)).collect());
-            lua_settop(l, base);
-            let text: Vec<String> = text?;
-            if status == LUA_OK { Ok(text.join(", ")) } else { Err(text.join(", ")) }
-        }
+        self.attempt(|l| {
+            // SAFETY: under `attempt`; the chunk runs in a stack of its own.
+            unsafe {
+                let status = match luaL_loadbuffer(l, code.as_ptr().cast(), code.len(), c"=test".as_ptr()) {
+                    LUA_OK => lua_pcall(l, 0, LUA_MULTRET, 0),
+                    status => status,
+                };
+                let text: Vec<String> = (1..=lua_gettop(l)).map(|index| describe(l, index)).collect();
+                if status == LUA_OK { Ok(text.join(", ")) } else { Err(text.join(", ")) }
+            }
+        })?
     }
 
-    /// Runs `body`, which may raise, and gives what it returns, or the error as text. The stack is then as it was before.
+    /// Runs `body`, which may raise, and gives what it returns, or the error as text. Its stack is empty, and the
+    /// stack of the state as it was before.
     /// What `body` owns is lost if it raises. It must not panic.
     pub fn attempt<R>(&self, body: impl FnOnce(*mut lua_State) -> R) -> Result<R, String> {
         attempt(self.0, body)
@@ -140,18 +139,18 @@ fn attempt<R, F: FnOnce(*mut lua_State) -> R>(l: *mut lua_State, body: F) -> Res
         result: Option<R>,
     }
 
-    /// Runs the body, in the stack of the caller's values.
+    /// Runs the body in a stack of its own, which is empty.
     ///
     /// Stack: 0
     /// Raises: any
     ///
     /// # Safety
-    /// Called by Lua; the last argument is a `Call<F, R>`.
+    /// Called by Lua; the argument is a `Call<F, R>`.
     unsafe extern "C-unwind" fn call<F: FnOnce(*mut lua_State) -> R, R>(l: *mut lua_State) -> c_int {
         // SAFETY: `attempt` waits for this function while it owns the call.
         let call = unsafe { &mut *lua_touserdata(l, -1).cast::<Call<F, R>>() };
         // SAFETY: that argument.
-        unsafe { lua_pop(l, 1) };
+        unsafe { lua_settop(l, 0) };
         if let Some(body) = call.body.take() {
             call.result = Some(body(l));
         }
@@ -159,19 +158,23 @@ fn attempt<R, F: FnOnce(*mut lua_State) -> R>(l: *mut lua_State, body: F) -> Res
     }
 
     let mut made = Call { body: Some(body), result: None };
-    // SAFETY: the state is this thread's; pushing a light userdata cannot raise, and the rest runs under `lua_pcall`.
+    let data = (&raw mut made).cast::<c_void>();
+    // SAFETY: the state is this thread's. On LuaJIT pushing a function needs memory, so that it is left to `lua_cpcall`.
     unsafe {
         let top = lua_gettop(l);
-        lua_pushcclosure(l, call::<F, R>, 0);
-        for index in 1..=top {
-            lua_pushvalue(l, index);
-        }
-        lua_pushlightuserdata(l, (&raw mut made).cast::<c_void>());
-        if lua_pcall(l, top + 1, 0, 0) == LUA_OK {
+        #[cfg(feature = "luajit")]
+        let status = lua_cpcall(l, call::<F, R>, data);
+        #[cfg(feature = "lua54")]
+        let status = {
+            lua_pushcclosure(l, call::<F, R>, 0);
+            lua_pushlightuserdata(l, data);
+            lua_pcall(l, 1, 0, 0)
+        };
+        if status == LUA_OK {
             return made.result.ok_or_else(|| "nothing came back".into());
         }
-        let text =
-            String::from_utf8_lossy(to_bytes(l, -1).unwrap_or(b"an error that is no text")).into_owned();
+        let text = to_bytes(l, -1).unwrap_or(b"an error that is no text");
+        let text = String::from_utf8_lossy(text).into_owned();
         lua_settop(l, top);
         Err(text)
     }

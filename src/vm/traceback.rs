@@ -321,3 +321,6 @@ unsafe fn bytes<'a>(text: *const c_char) -> &'a [u8] {
     // SAFETY: the VM gives a string that ends in zero, or null where it has nothing to tell.
     if text.is_null() { b"" } else { CStr::from_ptr(text).to_bytes() }
 }
+
+#[cfg(test)]
+mod tests;
