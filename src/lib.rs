@@ -1,8 +1,8 @@
 //! Isolated processes, messages, channels, monitors and links for Lua 5.4 and LuaJIT.
 //!
-//! The way of a message: `lua::messages::send` reads the arguments, [`codec`] makes bytes of them, an
-//! [`runtime::envelope::Envelope`] carries these into a [`runtime::mailbox::Mailbox`], [`runtime::wake`] wakes the receiver
-//! if it sleeps; its thread sorts the mail into views ([`scheduling`]), and a receive decodes it.
+//! The way of a message: `lua::mail::send` reads the arguments, [`codec`] makes bytes of them, an [`runtime::envelope::Envelope`]
+//! carries these into a [`runtime::mailbox::Mailbox`], and [`runtime::process::Process::wake`] wakes the receiver if it sleeps. Its
+//! thread sorts the mail into views ([`scheduling`]), and a receive decodes it.
 //!
 //! The entry points that Lua's `require` calls are at the end of this page. Lua's all-in-one loader finds those of the
 //! submodules in the same library.
@@ -58,7 +58,7 @@ mod entry_points {
         platform::fork::watch(fork::AROUND);
         platform::at_exit(realm::stop_new_work, realm::has_threads);
         luaL_checkstack(l, 20, std::ptr::null());
-        if let Err(text) = platform::signal::choose() {
+        if let Err(text) = platform::os_signal::choose() {
             raise_failure(l, 1, Failure::BadSignal(text));
         }
         if platform::fork::is_severed() {

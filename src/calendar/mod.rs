@@ -2,7 +2,7 @@
 //!
 //! An instant is a count of seconds since 1970-01-01 UTC with nanoseconds ([`crate::runtime::clock::Timestamp`]). [`civil`]
 //! turns such a count into a date and back, [`zone`] says how far local clocks are from UTC, [`time`] puts both together,
-//! and [`layout`], [`format`] and [`parse`] are the text side. The rules are those of Go's package `time`; what is known
+//! and [`layout`], [`mod@format`] and [`parse`] are the text side. The rules are those of Go's package `time`; what is known
 //! about zones comes from the system's zone files, read by the crate `jiff`.
 #![forbid(unsafe_code)]
 

@@ -8,7 +8,7 @@
 //!
 //! Steps may run on different threads, one at a time: nothing in a context or a state belongs to a thread.
 
-use super::coroutine;
+use super::managed;
 use super::outcome::{self, end_as};
 use crate::platform;
 use crate::platform::reserve;
@@ -202,7 +202,7 @@ unsafe fn run_coroutines(l: *mut lua_State, context: &Context, mut turns: usize)
         match next {
             Some(task) => {
                 context.leaving().open();
-                let paused = coroutine::run(l, context, task);
+                let paused = managed::run(l, context, task);
                 context.leaving().close();
                 context.pause().unhook();
                 context.scheduler().set_current(None);

@@ -3,9 +3,9 @@
 #![allow(unsafe_op_in_unsafe_fn)]
 
 pub mod code;
-pub mod coroutine;
 pub mod ctrl_c;
 pub mod execution;
+pub mod managed;
 pub mod outcome;
 #[cfg(feature = "lua54")]
 pub mod resume_lua54;

@@ -1,6 +1,6 @@
 //! `coroutine.resume`, `wrap` and `close` of spawned processes on Lua 5.4: in C, with continuations, after those of `lcorolib.c`.
 
-use super::coroutine::{NESTED_COROUTINES, holds_mark, is_waiting, passes_wait};
+use super::managed::{NESTED_COROUTINES, holds_mark, is_waiting, passes_wait};
 use super::wait;
 use crate::vm::api::*;
 use crate::vm::context::Context;

@@ -5,7 +5,7 @@
 //! what one coroutine can use up of the C stack by that fits into [`FOR_ONE_COROUTINE`]. So a resume is refused when less is
 //! left, and the thread cannot run out of stack.
 
-use super::coroutine::{FOR_ONE_COROUTINE, NESTED_COROUTINES, is_waiting, passes_wait};
+use super::managed::{FOR_ONE_COROUTINE, NESTED_COROUTINES, is_waiting, passes_wait};
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::traceback;

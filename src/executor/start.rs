@@ -7,7 +7,7 @@ use crate::platform;
 use crate::runtime::exit;
 use crate::runtime::pool::{Step, Task};
 use crate::runtime::process::Process;
-use crate::runtime::threads;
+use crate::runtime::spare_threads;
 use crate::vm::interrupt;
 use crate::vm::startup::Startup;
 use std::io;
@@ -25,7 +25,7 @@ pub fn start(process: &Arc<Process>, startup: Startup) -> io::Result<()> {
         (Some(pool), Some(scheduled)) => pool.start(scheduled, Box::new(Execution::new(process, startup))),
         _ => {
             let own = Arc::clone(process);
-            threads::run(process.limits.stack, move || live(own, startup))
+            spare_threads::run(process.limits.stack, move || live(own, startup))
         }
     };
     if started.is_err() {

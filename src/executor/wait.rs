@@ -18,7 +18,7 @@
 //! - A coroutine, or the main script, that was served [`SERVED_IN_A_ROW`] times without waiting does so at the next call, as if
 //!   it slept for no time at all ([`give_turn`]). So a channel that never runs dry keeps nobody away.
 
-use super::{coroutine, ctrl_c};
+use super::{ctrl_c, managed};
 use crate::codec::encode::Encoder;
 use crate::platform;
 use crate::platform::magazines;
@@ -239,7 +239,7 @@ pub unsafe fn wait(
 #[inline(always)]
 unsafe fn yielding_task(l: *mut lua_State, context: &Context) -> Option<TaskId> {
     let current = context.scheduler_ref().current();
-    current.filter(|_| coroutine::may_yield_to_library(l, context))
+    current.filter(|_| managed::may_yield_to_library(l, context))
 }
 
 /// Raises if a wait could not even begin here: for calls that do something before they wait.
@@ -274,7 +274,7 @@ unsafe fn refuse_frame(l: *mut lua_State, context: &Context) -> Option<Failure> 
         return Some(Failure::WaitInHook);
     }
     let nested = context.scheduler_ref().frame_count();
-    (nested >= NESTED_WAITS || coroutine::stack_is_short(context)).then_some(Failure::TooManyWaits)
+    (nested >= NESTED_WAITS || managed::stack_is_short(context)).then_some(Failure::TooManyWaits)
 }
 
 /// Yields the waiting mark, which is passed outwards up to the scheduler.
@@ -464,7 +464,7 @@ unsafe fn run_until(l: *mut lua_State, context: &Context, waiter: WaiterId, mut 
             Some(task) => {
                 turns = turns.saturating_sub(1);
                 // One that is paused goes on before anything else does.
-                while coroutine::run(l, context, task) {
+                while managed::run(l, context, task) {
                     if must_leave(context) {
                         break;
                     }

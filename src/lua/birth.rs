@@ -2,7 +2,7 @@
 
 use super::{install, restricted};
 use crate::codec::{again, decode};
-use crate::executor::coroutine;
+use crate::executor::managed;
 use crate::vm::api::*;
 use crate::vm::collector::CollectorHeld;
 #[cfg(feature = "lua54")]
@@ -78,7 +78,7 @@ pub unsafe extern "C-unwind" fn set_up(l: *mut lua_State) -> c_int {
     } else {
         drop(arguments);
     }
-    let task = coroutine::spawn(l, context, lua_gettop(l) - base);
+    let task = managed::spawn(l, context, lua_gettop(l) - base);
     context.ending().set_main(task);
     context.start().end();
     0
@@ -124,7 +124,7 @@ unsafe fn grant_first_bytes(l: *mut lua_State) {
 /// Own state, which is new.
 unsafe fn push_boot(l: *mut lua_State, context: &Context) {
     BOOT.push(l);
-    lua_pushcclosure(l, crate::lua::error::missing_method, 0);
+    lua_pushcclosure(l, crate::lua::error_methods::missing_method, 0);
     push_globals(l);
     raw_field(l, -1, c"require");
     lua_remove(l, -2);

@@ -1,7 +1,7 @@
 //! The functions that may wait, by name. On Lua 5.4 each is a C function with a continuation. LuaJIT has no continuations: there
 //! each is put together from two halves by `blocking.lua`, once for each state.
 
-use super::{exec, select, send_receive, spawner, time};
+use super::{exec, select, send_receive, spawn_builder, time};
 use crate::vm::api::*;
 #[cfg(feature = "luajit")]
 use crate::vm::{headroom, lua_parts};
@@ -17,7 +17,7 @@ pub fn blocking_function(name: &CStr) -> Function {
         b"send" => send_receive::send,
         b"select" => select::select,
         b"exec" => exec::exec,
-        b"exec_as" => spawner::exec_as,
+        b"exec_as" => spawn_builder::exec_as,
         b"wait" => exec::wait_for_children,
         _ => time::sleep,
     }
@@ -123,7 +123,7 @@ unsafe fn make_blocking(l: *mut lua_State) {
             (c"sleep", time::sleep),
             (c"sleep_again", time::sleep_again),
             (c"exec", exec::exec),
-            (c"exec_as", spawner::exec_as),
+            (c"exec_as", spawn_builder::exec_as),
             (c"exec_again", exec::exec_again),
             (c"wait", exec::wait_for_children),
             (c"wait_again", exec::wait_again),

@@ -1,7 +1,7 @@
 //! `coroutine.spawn` (C-30 to C-35).
 
 use super::arguments::wrong_type;
-use crate::executor::coroutine;
+use crate::executor::managed;
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use std::ffi::c_int;
@@ -19,7 +19,7 @@ pub unsafe extern "C-unwind" fn spawn(l: *mut lua_State) -> c_int {
         wrong_type(l, 1, 1, "spawn", "function");
     }
     let count = lua_gettop(l);
-    coroutine::spawn(l, context, count);
+    managed::spawn(l, context, count);
     lua_newthread(l);
     1
 }

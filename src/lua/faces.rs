@@ -1,6 +1,8 @@
 //! What the layers below have of this one ([`crate::vm::faces`]).
 
-use super::{birth, blocking, channel, coroutine, error, message, modules, payload, spawner, time};
+use super::{
+    birth, blocking, channel, coroutine, error_methods, message, modules, payload, spawn_builder, time,
+};
 use crate::vm::api::*;
 use crate::vm::class::Class;
 use crate::vm::error::ERROR;
@@ -18,7 +20,7 @@ pub static FACES: Faces = Faces {
     blocking_function: blocking::blocking_function,
     #[cfg(feature = "luajit")]
     blocking_at: blocking::blocking_at,
-    fill_error: error::fill,
+    fill_error: error_methods::fill,
     set_up: birth::set_up,
     #[cfg(feature = "lua54")]
     raiser: crate::executor::resume_lua54::call_wrapped,
@@ -28,7 +30,7 @@ pub static FACES: Faces = Faces {
 
 /// Every class of userdata that users can get hold of.
 static CLASSES: [&Class; 12] = [
-    &spawner::SPAWNER,
+    &spawn_builder::SPAWNER,
     &channel::CHANNEL,
     &channel::CASE,
     &message::MESSAGE,
@@ -46,15 +48,15 @@ static CLASSES: [&Class; 12] = [
 /// may wait are not among them.
 fn methods() -> Vec<Method> {
     const LISTS: [(&Class, Functions); 9] = [
-        (&spawner::SPAWNER, spawner::METHODS),
+        (&spawn_builder::SPAWNER, spawn_builder::METHODS),
         (&channel::CHANNEL, channel::METHODS),
         (&channel::CHANNEL, channel::OPERATORS),
         (&message::MESSAGE, message::OPERATORS),
         (&message::FIELD, message::FIELD_OPERATORS),
         (&payload::PAYLOAD, payload::METHODS),
         (&payload::PAYLOAD, payload::OPERATORS),
-        (&ERROR, error::METHODS),
-        (&ERROR, error::OPERATORS),
+        (&ERROR, error_methods::METHODS),
+        (&ERROR, error_methods::OPERATORS),
     ];
     let of = |(class, functions): (&'static Class, Functions)| {
         functions.iter().map(move |(name, function)| (class, *name, *function))

@@ -2,7 +2,7 @@
 
 use super::guarded::or_failure;
 use super::{
-    channel, control, ctx, errors, event, hosts, messages, options, registry, spawn, spawner, time, upgrade,
+    channel, control, ctx, errors, event, hosts, mail, options, registry, spawn, spawn_builder, time, upgrade,
 };
 use crate::vm::api::*;
 use crate::vm::context::Context;
@@ -19,11 +19,11 @@ const FUNCTIONS: &[(&CStr, Field)] = &[
     (c"spawn_monitored", Field::Function(or_failure!(spawn::spawn_monitored))),
     (c"spawn_linked", Field::Function(or_failure!(spawn::spawn_linked))),
     (c"spawn_linked_monitored", Field::Function(or_failure!(spawn::spawn_linked_monitored))),
-    (c"send", Field::Function(or_failure!(messages::send))),
-    (c"listen", Field::Function(or_failure!(messages::listen))),
-    (c"unlisten", Field::Function(or_failure!(messages::unlisten, return_false))),
-    (c"inbox", Field::Function(messages::inbox)),
-    (c"events", Field::Function(messages::events)),
+    (c"send", Field::Function(or_failure!(mail::send))),
+    (c"listen", Field::Function(or_failure!(mail::listen))),
+    (c"unlisten", Field::Function(or_failure!(mail::unlisten, return_false))),
+    (c"inbox", Field::Function(mail::inbox)),
+    (c"events", Field::Function(mail::events)),
     (c"terminate", Field::Function(or_failure!(control::terminate))),
     (c"cancel", Field::Function(or_failure!(control::cancel))),
     (c"monitor", Field::Function(or_failure!(control::monitor))),
@@ -34,8 +34,8 @@ const FUNCTIONS: &[(&CStr, Field)] = &[
     (c"set_options", Field::Function(or_failure!(options::set_options, return_false))),
     (c"id", Field::Function(id)),
     (c"upgrade", Field::Function(or_failure!(upgrade::upgrade))),
-    (c"with_context", Field::Function(spawner::with_context)),
-    (c"with_options", Field::Function(spawner::with_options)),
+    (c"with_context", Field::Function(spawn_builder::with_context)),
+    (c"with_options", Field::Function(spawn_builder::with_options)),
     (c"define", Field::Function(or_failure!(hosts::define))),
     (c"define_host", Field::Function(or_failure!(hosts::define_host))),
     (c"host_info", Field::Function(or_failure!(hosts::host_info))),

@@ -1,10 +1,10 @@
 //! Starting programs: what `system` and `popen` of C do, for one thread of many.
 //!
 //! Those two would hand on the signals that the thread blocks, and make every thread of the program deaf to Ctrl-C for as long
-//! as `system` runs. Here a program gets what one gets that the main process starts ([`signal::inherited`]), nothing changes for
+//! as `system` runs. Here a program gets what one gets that the main process starts ([`os_signal::inherited`]), nothing changes for
 //! the other threads, and no end of a pipe gets into programs that are started meanwhile.
 
-use super::{errno, fork, signal};
+use super::{errno, fork, os_signal};
 use parking_lot::{Mutex, MutexGuard};
 use rustc_hash::FxHashMap;
 use std::ffi::{CStr, c_char, c_int, c_short};
@@ -206,7 +206,7 @@ fn start(command: &CStr, stream: Option<(RawFd, RawFd)>) -> Result<libc::pid_t, 
     let mut program = 0;
     // SAFETY: the plan is initialised, all texts end in zero, and the lists in null.
     let error = unsafe {
-        if let Some(inherited) = signal::inherited() {
+        if let Some(inherited) = os_signal::inherited() {
             let flags = libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
             libc::posix_spawnattr_setflags(&mut plan.attributes, flags as c_short);
             libc::posix_spawnattr_setsigmask(&mut plan.attributes, &inherited.mask);

@@ -87,9 +87,9 @@ fn handles_signals() -> bool {
         let handler = handler_of(signal);
         let known = match signal {
             // Those report what the thread itself does.
-            fault if super::signal::FAULTS.contains(&fault) => true,
+            fault if super::os_signal::FAULTS.contains(&fault) => true,
             libc::SIGINT => INTERRUPT.get() == Some(&handler),
-            _ => super::signal::is_own(handler),
+            _ => super::os_signal::is_own(handler),
         };
         handler != libc::SIG_DFL && handler != libc::SIG_IGN && !known
     })

@@ -1,7 +1,7 @@
 //! The threads of the library: starting and joining them, their name, their signal mask.
 
 use super::outside::Own;
-use super::{address_space, magazines, reserve, signal};
+use super::{address_space, magazines, os_signal, reserve};
 use once_cell::sync::OnceCell;
 use parking_lot::{Condvar, Mutex};
 use std::io;
@@ -64,7 +64,7 @@ fn spawn(stack: usize, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
         let _own = Own::count_in();
         work();
     };
-    let handle = with_mask(signal::blocked_in_threads(), |_| builder.spawn(counted))?;
+    let handle = with_mask(os_signal::blocked_in_threads(), |_| builder.spawn(counted))?;
     // What it is joined by it tells itself.
     let _ = handle.into_pthread_t();
     Ok(())
@@ -148,7 +148,7 @@ impl Ending {
 /// and is afterwards.
 #[cfg(target_os = "linux")]
 pub fn hold_back_signals<T>(act: impl FnOnce(&libc::sigset_t) -> T) -> T {
-    with_mask(&signal::of_others(), act)
+    with_mask(&os_signal::of_others(), act)
 }
 
 fn with_mask<T>(mask: &libc::sigset_t, act: impl FnOnce(&libc::sigset_t) -> T) -> T {

@@ -5,7 +5,7 @@
 //! on demand. So nobody is inside the library while the OS process is copied, and nothing in it is locked or half done. Else
 //! the child is severed ([`crate::platform::fork`]).
 
-use super::{directory, host, live, pool, reaper, staff, threads};
+use super::{directory, host, live, pool, reaper, spare_threads, staff};
 use crate::platform::fork::Around;
 
 /// For [`crate::platform::fork::watch`].
@@ -17,7 +17,7 @@ fn before() -> bool {
 }
 
 fn rouse() {
-    threads::rouse();
+    spare_threads::rouse();
     pool::rouse();
     reaper::rouse();
 }

@@ -16,7 +16,7 @@ use rustc_hash::FxHashMap;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
-use crate::platform::signal::{self, Target};
+use crate::platform::os_signal::{self, Target};
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -171,7 +171,7 @@ impl Process {
 
     /// The calling thread runs the process and may be interrupted from now on.
     pub fn set_thread(&self) {
-        *self.thread.lock() = Some(signal::current());
+        *self.thread.lock() = Some(os_signal::current());
     }
 
     /// The thread is about to end.
@@ -186,7 +186,7 @@ impl Process {
         }
         if let Some(thread) = *self.thread.lock() {
             // SAFETY: the thread takes itself away under the same lock before it ends.
-            unsafe { signal::interrupt(thread) };
+            unsafe { os_signal::interrupt(thread) };
         }
     }
 

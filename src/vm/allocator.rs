@@ -7,8 +7,8 @@
 use super::api::*;
 use super::collector::collector_runs;
 use super::context::Context;
+use super::context_field;
 use super::raise::raise_failure;
-use super::registry_field;
 use crate::runtime::failure::Failure;
 use once_cell::sync::OnceCell;
 use std::ffi::{c_int, c_void};
@@ -71,7 +71,7 @@ pub unsafe fn open_state(context: &Context) -> *mut lua_State {
     /// # Safety
     /// Called by Lua, with the context as light userdata.
     unsafe extern "C-unwind" fn lead(l: *mut lua_State) -> c_int {
-        registry_field::set_context(l, lua_touserdata(l, 1).cast::<Context>());
+        context_field::set_context(l, lua_touserdata(l, 1).cast::<Context>());
         0
     }
     let l = luaL_newstate();

@@ -9,7 +9,7 @@ use super::api::*;
 use super::collector::collector_runs;
 use super::context::Context;
 use crate::platform::generated_code;
-use crate::platform::signal::Interrupted;
+use crate::platform::os_signal::Interrupted;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What a signal has interrupted.

@@ -2,7 +2,7 @@
 //! whatever its code does. Nothing that the jump passes over has a destructor: user code runs in coroutines, and the Rust
 //! frames between the entry and Lua keep their state in the context.
 
-use crate::platform::signal;
+use crate::platform::os_signal;
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
 
@@ -49,7 +49,7 @@ pub unsafe fn enter(
     match process_frame_enter(frame.0.get().cast(), body, data) {
         0 => Left::Returned,
         _ => {
-            signal::allow();
+            os_signal::allow();
             Left::Jumped
         }
     }
@@ -115,7 +115,7 @@ mod tests {
         let blocked = unsafe {
             let mut mask: libc::sigset_t = std::mem::zeroed();
             libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &mut mask);
-            libc::sigismember(&mask, signal::number())
+            libc::sigismember(&mask, os_signal::number())
         };
         assert_eq!(blocked, 0);
     }

@@ -20,7 +20,7 @@ use super::compiled;
 use super::context::Context;
 use super::frame;
 use super::preempt;
-use crate::platform::signal::{self, Interrupted};
+use crate::platform::os_signal::{self, Interrupted};
 use crate::runtime::pool;
 use std::cell::Cell;
 #[cfg(feature = "luajit")]
@@ -37,7 +37,7 @@ thread_local! {
 /// could receive the signal from somebody else.
 pub fn install() {
     CONTEXT.with(Cell::get);
-    signal::install(on_signal);
+    os_signal::install(on_signal);
 }
 
 /// The calling thread runs this context from now on.
@@ -53,7 +53,7 @@ pub fn release() {
 /// Runs in the signal handler: only plain stores, and system calls that are async-signal-safe.
 ///
 /// # Safety
-/// Called by [`signal`]'s handler. Interrupts.
+/// Called by [`os_signal`]'s handler. Interrupts.
 unsafe fn on_signal(interrupted: Interrupted) -> bool {
     let context = CONTEXT.with(Cell::get);
     // SAFETY: `release` is called before the context goes away, on this very thread.
@@ -98,7 +98,7 @@ unsafe fn stop(context: &Context, interrupted: Interrupted) {
             context.leaving().leave_compiled();
             frame::leave(context.leaving().frame());
         }
-        compiled::Code::OfOthers if context.process().is_abandoned() => signal::sleep_for_ever(),
+        compiled::Code::OfOthers if context.process().is_abandoned() => os_signal::sleep_for_ever(),
         _ => {}
     }
 }

@@ -2,8 +2,8 @@
 
 use super::api::*;
 use super::context::Context;
+use super::context_field::context_of;
 use super::raise::raise_failure;
-use super::registry_field::context_of;
 use super::state;
 use crate::platform;
 use crate::runtime::failure::Failure;

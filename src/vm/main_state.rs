@@ -10,7 +10,7 @@
 
 use super::api::*;
 use super::context::Context;
-use super::registry_field::{context_of, set_context};
+use super::context_field::{context_of, set_context};
 use crate::platform;
 use crate::runtime::program;
 use std::ffi::c_int;

@@ -37,6 +37,7 @@ pub mod collector;
 #[cfg(feature = "luajit")]
 pub mod compiled;
 pub mod context;
+pub mod context_field;
 mod decoding;
 pub mod destinations;
 pub mod ending;
@@ -54,7 +55,7 @@ pub mod lua_parts;
 mod mail;
 pub mod main_state;
 pub mod name;
-pub mod names;
+pub mod name_list;
 pub mod object;
 pub mod own_names;
 pub mod paths;
@@ -63,7 +64,6 @@ pub mod preempt;
 pub mod raise;
 #[cfg(feature = "luajit")]
 mod refusal;
-pub mod registry_field;
 pub mod standard;
 pub mod startup;
 pub mod state;

@@ -14,7 +14,7 @@ use super::faces;
 use super::kind::{Kept, Kind, Own};
 use super::lua_parts;
 use super::name::{Of, PLAIN_TABLES, PlainTables};
-use super::names::{self, NAMES};
+use super::name_list::{self, NAMES};
 use super::paths::{self, LOADED, split};
 use super::{fields, headroom};
 use crate::runtime::libraries::{self, Libraries};
@@ -56,7 +56,7 @@ pub unsafe fn anchor(l: *mut lua_State, context: &Context) {
     let kind = if context.process().is_main() {
         &NAMES.stock
     } else {
-        headroom::unlimited(l, || names::kind_of_spawned(l, settings.libraries, settings.restricted))
+        headroom::unlimited(l, || name_list::kind_of_spawned(l, settings.libraries, settings.restricted))
     };
     context.names().set_kind(kind);
     lua_createtable(l, kind.kept.len() as c_int, 0);

@@ -1,6 +1,6 @@
 //! The thread of a worker slot, as others may need it: to wake it, or to interrupt it.
 
-use crate::platform::signal::{self, Target};
+use crate::platform::os_signal::{self, Target};
 use parking_lot::Mutex;
 use std::thread::Thread;
 
@@ -11,7 +11,7 @@ pub struct WorkerThread(Mutex<Option<(Thread, Target)>>);
 impl WorkerThread {
     /// It is the calling thread.
     pub fn set(&self) {
-        *self.0.lock() = Some((std::thread::current(), signal::current()));
+        *self.0.lock() = Some((std::thread::current(), os_signal::current()));
     }
 
     /// It is about to end.
@@ -31,7 +31,7 @@ impl WorkerThread {
         let thread = self.0.lock();
         if let Some((_, target)) = &*thread {
             // SAFETY: the thread takes itself away under the same lock before it ends.
-            unsafe { signal::interrupt(*target) };
+            unsafe { os_signal::interrupt(*target) };
         }
     }
 }

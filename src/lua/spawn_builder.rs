@@ -2,7 +2,7 @@
 
 use super::arguments::{self, bad_argument, string_at, wrong_type};
 use super::plan::Plan;
-use super::{messages, spawn};
+use super::{mail, spawn};
 use crate::codec::sequence::Origin;
 use crate::platform::reserve;
 use crate::runtime::failure::{Failure, shown};
@@ -247,7 +247,7 @@ unsafe extern "C-unwind" fn with_name(l: *mut lua_State) -> c_int {
 unsafe extern "C-unwind" fn with_message(l: *mut lua_State) -> c_int {
     let plan = own(l, 1, "with_message");
     let topic = string_at(l, 2, 1, "with_message");
-    if let Err(failure) = messages::check_topic(topic) {
+    if let Err(failure) = mail::check_topic(topic) {
         crate::vm::raise::raise_failure(l, 1, failure);
     }
     luaL_checkstack(l, 12, ptr::null());
