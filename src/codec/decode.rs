@@ -1,4 +1,6 @@
 //! From bytes to the Lua stack (the format is described in [`super`]). Tables are made with their exact size.
+// Calls Lua line by line, under the rules of `vm/mod.rs`.
+#![allow(unsafe_op_in_unsafe_fn)]
 
 use super::FLAT;
 use super::error::read_error;

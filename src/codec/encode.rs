@@ -95,7 +95,8 @@ impl Encoder {
             let _ = LAST.try_with(|_| ());
         }
         let own = OWN.get();
-        let (own, process) = (&mut *own, context.process());
+        // SAFETY: made above, or by an earlier call; the caller is the only one who uses it.
+        let (own, process) = (unsafe { &mut *own }, context.process());
         // What is written twice in a sequence can be far more than the process has memory for.
         own.out.limit_to(process.most_encoded());
         own.plain_tables = context.names().plain_tables();
@@ -146,7 +147,8 @@ impl Context {
     /// The reference ends before Lua code can run.
     #[allow(clippy::mut_from_ref)]
     pub unsafe fn encoder(&self) -> &mut Encoder {
-        Encoder::of_this_thread(self)
+        // SAFETY: as the caller says.
+        unsafe { Encoder::of_this_thread(self) }
     }
 }
 

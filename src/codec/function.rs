@@ -2,6 +2,8 @@
 //!
 //! Captured locals are written behind the values, like tables that were put aside: so a function may capture itself, and
 //! nesting needs no recursion.
+// Calls Lua line by line, under the rules of `vm/mod.rs`.
+#![allow(unsafe_op_in_unsafe_fn)]
 
 use super::decode::Decoder;
 use super::encode::Encoder;

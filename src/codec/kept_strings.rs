@@ -1,4 +1,6 @@
 //! Long strings that a process keeps in a Lua table, and refers to by number in what it keeps as bytes ([`super::again`]).
+// Calls Lua line by line, under the rules of `vm/mod.rs`.
+#![allow(unsafe_op_in_unsafe_fn)]
 
 use super::encode::Encoder;
 use crate::vm::api::*;

@@ -1,7 +1,5 @@
 //! Values of a Lua state to and from the bytes of [`crate::wire`]. Encoding reads the sender's Lua stack, decoding fills the
 //! receiver's; neither runs Lua code.
-// Nearly every line calls Lua, under the rules of `vm/mod.rs`; a block around each would hide what is special.
-#![allow(unsafe_op_in_unsafe_fn)]
 
 pub mod again;
 mod aside;

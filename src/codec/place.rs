@@ -46,9 +46,11 @@ pub fn inside(place: &str, part: &str) -> String {
 /// # Safety
 /// `index` is valid. Nothing is pushed, nothing raises.
 pub unsafe fn step(path: &mut String, l: *mut lua_State, index: c_int) {
-    let key = match lua_type(l, index) {
+    // SAFETY: own state; so below.
+    let key = match unsafe { lua_type(l, index) } {
         LUA_TSTRING => {
-            let bytes = to_bytes(l, index).unwrap_or_default();
+            // SAFETY: the bytes are used while the string stands there.
+            let bytes = unsafe { to_bytes(l, index) }.unwrap_or_default();
             if bytes.len() <= 100 && is_name(bytes) {
                 path.push('.');
                 path.push_str(&String::from_utf8_lossy(bytes));
@@ -56,11 +58,14 @@ pub unsafe fn step(path: &mut String, l: *mut lua_State, index: c_int) {
             }
             format!("{:?}", crate::runtime::failure::shown(bytes))
         }
-        LUA_TNUMBER => match to_whole(l, index) {
+        // SAFETY: as above.
+        LUA_TNUMBER => match unsafe { to_whole(l, index) } {
             Some(whole) => whole.to_string(),
-            None => lua_tonumber(l, index).to_string(),
+            // SAFETY: as above.
+            None => unsafe { lua_tonumber(l, index) }.to_string(),
         },
-        LUA_TBOOLEAN => (lua_toboolean(l, index) != 0).to_string(),
+        // SAFETY: as above.
+        LUA_TBOOLEAN => (unsafe { lua_toboolean(l, index) } != 0).to_string(),
         _ => "table".into(),
     };
     path.push_str(&format!("[{key}]"));
@@ -76,7 +81,8 @@ pub unsafe fn step(path: &mut String, l: *mut lua_State, index: c_int) {
 pub unsafe fn path(l: *mut lua_State, base: c_int, depth: usize, start: Place) -> String {
     let mut steps = String::new();
     for level in 0..depth {
-        step(&mut steps, l, base + 1 + 2 * level as c_int);
+        // SAFETY: the keys stand there.
+        unsafe { step(&mut steps, l, base + 1 + 2 * level as c_int) };
         if steps.len() > LONG_ENOUGH {
             break;
         }
@@ -94,7 +100,8 @@ pub unsafe fn path(l: *mut lua_State, base: c_int, depth: usize, start: Place) -
 pub unsafe fn key_path(l: *mut lua_State, base: c_int, depth: usize, start: Place) -> String {
     let mut steps = String::new();
     for level in 0..depth - 1 {
-        step(&mut steps, l, base + 1 + 2 * level as c_int);
+        // SAFETY: the keys stand there.
+        unsafe { step(&mut steps, l, base + 1 + 2 * level as c_int) };
         if steps.len() > LONG_ENOUGH {
             break;
         }

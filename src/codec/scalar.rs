@@ -1,4 +1,6 @@
 //! Values that hold no other values as bytes: numbers, strings, truth values, and the library's own objects.
+// Calls Lua line by line, under the rules of `vm/mod.rs`.
+#![allow(unsafe_op_in_unsafe_fn)]
 
 use super::encode::Encoder;
 use super::error::put_error;

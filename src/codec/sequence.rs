@@ -1,4 +1,6 @@
 //! A sequence of values as bytes: its beginning, its end, and the second look that functions take.
+// Calls Lua line by line, under the rules of `vm/mod.rs`.
+#![allow(unsafe_op_in_unsafe_fn)]
 
 use super::encode::Encoder;
 pub use super::place::Origin;

@@ -1,5 +1,7 @@
 //! Values go through bytes into another state and are the same there: generated graphs of tables, functions, objects, and what
 //! cannot cross.
+// Calls Lua line by line, under the rules of `vm/mod.rs`.
+#![allow(unsafe_op_in_unsafe_fn)]
 
 use super::decode;
 use super::place::Origin;

@@ -1,5 +1,7 @@
 //! Tables as bytes: a walk without recursion, with `lua_next` and the Lua stack as work stack, a table and the key that is being
 //! worked on for each level. What stands deeper than [`DEPTH`] is put aside and written behind the values.
+// Calls Lua line by line, under the rules of `vm/mod.rs`.
+#![allow(unsafe_op_in_unsafe_fn)]
 
 use super::FLAT;
 use super::encode::{Encoder, Level};

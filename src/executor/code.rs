@@ -1,5 +1,7 @@
 //! The code of entries: found, compiled in the process that spawns (so that it learns of a syntax error), and shared as a
 //! binary chunk with debug information by all processes that run it.
+// Calls Lua line by line, under the rules of `vm/mod.rs`.
+#![allow(unsafe_op_in_unsafe_fn)]
 
 use crate::platform::{bytes_to_path, reason, reserve};
 use crate::runtime::entry::{self, DEFAULT_METHOD, Definition, Source};

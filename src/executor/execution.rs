@@ -160,20 +160,24 @@ struct Run<'a> {
 /// # Safety
 /// Called by `frame::enter`, with a `Run`.
 unsafe extern "C-unwind" fn run_body(data: *mut c_void) {
-    let run = &mut *data.cast::<Run>();
+    // SAFETY: as the caller says.
+    let run = unsafe { &mut *data.cast::<Run>() };
     let context = run.context;
     let l = context.chain().main();
     if run.unborn {
-        match protected(l, faces::get().set_up) {
+        // SAFETY: the state is new; setting it up raises under protection.
+        match unsafe { protected(l, faces::get().set_up) } {
             LUA_OK => {}
             LUA_ERRMEM => return end_as(context, Failure::OutOfMemory.into()),
             _ => {
-                let text = to_bytes(l, -1).unwrap_or(b"the process cannot be set up");
+                // SAFETY: the error is on top.
+                let text = unsafe { to_bytes(l, -1) }.unwrap_or(b"the process cannot be set up");
                 return end_as(context, ErrorData::new(Kind::Internal, text));
             }
         }
     }
-    run.step = run_coroutines(l, context, run.turns);
+    // SAFETY: on the entry frame, with nothing to drop.
+    run.step = unsafe { run_coroutines(l, context, run.turns) };
 }
 
 /// Resumes coroutines until none can go on, or `turns` are used up.
@@ -187,7 +191,8 @@ unsafe fn run_coroutines(l: *mut lua_State, context: &Context, mut turns: usize)
     loop {
         if context.start().is_upgrading() {
             // What wanted the other code was resumed by a C module, and has ended meanwhile.
-            frame::leave(context.leaving().frame());
+            // SAFETY: on the entry frame.
+            unsafe { frame::leave(context.leaving().frame()) };
         }
         if context.process().is_doomed() || context.ending().is_over() {
             return Step::Over;
@@ -202,9 +207,11 @@ unsafe fn run_coroutines(l: *mut lua_State, context: &Context, mut turns: usize)
         match next {
             Some(task) => {
                 context.leaving().open();
-                let paused = managed::run(l, context, task);
+                // SAFETY: own state; nothing is borrowed.
+                let paused = unsafe { managed::run(l, context, task) };
                 context.leaving().close();
-                context.pause().unhook();
+                // SAFETY: nothing of the process runs.
+                unsafe { context.pause().unhook() };
                 context.scheduler().set_current(None);
                 context.chain().set_running(l);
                 if paused {
@@ -212,7 +219,8 @@ unsafe fn run_coroutines(l: *mut lua_State, context: &Context, mut turns: usize)
                 }
             }
             #[cfg(feature = "luajit")]
-            None if crate::vm::allocator::is_over_limit(l, context) => {
+            // SAFETY: own state; nothing is borrowed.
+            None if unsafe { crate::vm::allocator::is_over_limit(l, context) } => {
                 end_as(context, Failure::OutOfMemory.into());
             }
             None if platform::fork::is_severed() => platform::exit(0),

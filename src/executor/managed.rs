@@ -1,4 +1,6 @@
 //! The managed coroutines of a process: making them, resuming them, and what they have yielded for.
+// Calls Lua line by line, under the rules of `vm/mod.rs`.
+#![allow(unsafe_op_in_unsafe_fn)]
 
 use super::outcome;
 #[cfg(feature = "luajit")]

@@ -1,6 +1,4 @@
 //! Running a process: its code, its coroutines, how a call waits, and how the process ends.
-// Nearly every line calls Lua, under the rules of `vm/mod.rs`; a block around each would hide what is special.
-#![allow(unsafe_op_in_unsafe_fn)]
 
 pub mod code;
 pub mod ctrl_c;

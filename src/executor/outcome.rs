@@ -1,4 +1,6 @@
 //! What the end of a coroutine means for its process: a result, a failure with its traceback, a report on standard error.
+// Calls Lua line by line, under the rules of `vm/mod.rs`.
+#![allow(unsafe_op_in_unsafe_fn)]
 
 use crate::codec::sequence::Origin;
 use crate::platform::reserve;

@@ -1,4 +1,6 @@
 //! `coroutine.resume`, `wrap` and `close` of spawned processes on Lua 5.4: in C, with continuations, after those of `lcorolib.c`.
+// Calls Lua line by line, under the rules of `vm/mod.rs`.
+#![allow(unsafe_op_in_unsafe_fn)]
 
 use super::managed::{NESTED_COROUTINES, holds_mark, is_waiting, passes_wait};
 use super::wait;

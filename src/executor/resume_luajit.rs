@@ -4,6 +4,8 @@
 //! LuaJIT limits neither how deep coroutines resume each other nor the C stack; it only limits each coroutine's own stack, and
 //! what one coroutine can use up of the C stack by that fits into [`FOR_ONE_COROUTINE`]. So a resume is refused when less is
 //! left, and the thread cannot run out of stack.
+// Calls Lua line by line, under the rules of `vm/mod.rs`.
+#![allow(unsafe_op_in_unsafe_fn)]
 
 use super::managed::{FOR_ONE_COROUTINE, NESTED_COROUTINES, is_waiting, passes_wait};
 use crate::vm::api::*;

@@ -17,6 +17,8 @@
 //!   whether it can return after each of them from then on.
 //! - A coroutine, or the main script, that was served [`SERVED_IN_A_ROW`] times without waiting does so at the next call, as if
 //!   it slept for no time at all ([`give_turn`]). So a channel that never runs dry keeps nobody away.
+// Calls Lua line by line, under the rules of `vm/mod.rs`.
+#![allow(unsafe_op_in_unsafe_fn)]
 
 use super::{ctrl_c, managed};
 use crate::codec::encode::Encoder;

@@ -1,6 +1,8 @@
 //! Managed coroutines of spawned processes on LuaJIT run under the stock `xpcall`, whose handler notes the stack of an error
 //! ([`crate::vm::traceback`]): when LuaJIT has unwound a coroutine, most of it cannot be told any more. A wait passes through
 //! `xpcall`.
+// Calls Lua line by line, under the rules of `vm/mod.rs`.
+#![allow(unsafe_op_in_unsafe_fn)]
 
 use crate::vm::api::*;
 use crate::vm::context::Context;

@@ -3,6 +3,8 @@
 //! `memory_limit` is a matter of looking (H-27): when the process waits, and after each cycle of the collector.
 //!
 //! `PROCESS_ALLOCATOR=vm` in the environment has every LuaJIT do so, for diagnosis and for the tests.
+// Calls Lua line by line, under the rules of `vm/mod.rs`.
+#![allow(unsafe_op_in_unsafe_fn)]
 
 use super::api::*;
 use super::collector::collector_runs;

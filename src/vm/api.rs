@@ -2,6 +2,8 @@
 //!
 //! Everything in `mlua::ffi` may be called under Lua's own rules. What can raise (most of what allocates) must not be called
 //! while a value with a destructor is alive on the Rust stack, nor under a borrow of a `RefCell`.
+// Calls Lua line by line, under the rules of `vm/mod.rs`.
+#![allow(unsafe_op_in_unsafe_fn)]
 
 pub use mlua::ffi::*;
 use std::ffi::{CStr, c_int, c_void};

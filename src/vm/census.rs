@@ -42,7 +42,9 @@ impl Census {
         let state = l as usize - self.first.get();
         let inside = l as usize + 1..l as usize + WORDS * size_of::<usize>();
         // The main thread notes its present call, which is its base, a part of itself.
-        let mut found = (0..WORDS).filter(|&word| inside.contains(&l.cast::<usize>().add(word).read()));
+        // SAFETY: a `lua_State` has so many words in every version.
+        let word_at = |word| unsafe { l.cast::<usize>().add(word).read() };
+        let mut found = (0..WORDS).filter(|&word| inside.contains(&word_at(word)));
         if let (Some(word), None) = (found.next(), found.next()) {
             self.state.set(state);
             self.complete.set(state + word * size_of::<usize>());
@@ -55,7 +57,8 @@ impl Census {
     /// The block has so many bytes, and nobody else uses it.
     pub unsafe fn add(&self, block: *mut c_void, size: usize) {
         // Not every word is set by Lua: what is left of an earlier state must not be taken for a sign.
-        ptr::write_bytes(block.cast::<u8>(), 0, size.min(LARGEST));
+        // SAFETY: the caller's block.
+        unsafe { ptr::write_bytes(block.cast::<u8>(), 0, size.min(LARGEST)) };
         if self.first.get() == 0 {
             self.first.set(block as usize);
         } else if self.complete.get() != 0 {
@@ -88,7 +91,8 @@ impl Census {
     pub unsafe fn each(&self, act: impl Fn(*mut lua_State)) {
         let Ok(blocks) = self.blocks.try_borrow() else { return };
         for &block in blocks.iter() {
-            if ((block + self.complete.get()) as *const usize).read() != 0 {
+            // SAFETY: a block of a coroutine that is not freed yet; the word is inside.
+            if unsafe { ((block + self.complete.get()) as *const usize).read() } != 0 {
                 act((block + self.state.get()) as *mut lua_State);
             }
         }

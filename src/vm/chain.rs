@@ -120,7 +120,8 @@ impl Chain {
     #[inline(always)]
     pub unsafe fn link(&self, from: *mut lua_State, co: *mut lua_State) -> Link {
         let running = self.running.get();
-        let by_stranger = running != from && self.is_stranger(from);
+        // SAFETY: as the caller says.
+        let by_stranger = running != from && unsafe { self.is_stranger(from) };
         Link { co, before: self.top.get(), running, by_stranger }
     }
 
@@ -157,7 +158,8 @@ impl Chain {
     /// Own state.
     #[cold]
     unsafe fn is_stranger(&self, l: *mut lua_State) -> bool {
-        l != self.main.get() && lua_status(l) == LUA_OK && !self.has_resumed(|co| co == l)
+        // SAFETY: own state.
+        l != self.main.get() && unsafe { lua_status(l) } == LUA_OK && !self.has_resumed(|co| co == l)
     }
 
     /// Whether the library has resumed a coroutine, not come back yet, for which this is true. For the signal handler, too.
@@ -181,7 +183,8 @@ impl Chain {
     /// # Safety
     /// Own state; `l` runs.
     pub unsafe fn may_be_left(&self, l: *mut lua_State) -> bool {
-        self.strangers.get() == 0 && (self.running.get() == l || !self.is_stranger(l))
+        // SAFETY: as the caller says.
+        self.strangers.get() == 0 && (self.running.get() == l || !unsafe { self.is_stranger(l) })
     }
 }
 

@@ -44,9 +44,10 @@ pub enum Crossing {
 /// # Safety
 /// Own state.
 pub unsafe fn class_at(l: *mut lua_State, index: c_int) -> Option<*const Class> {
-    if lua_type(l, index) != LUA_TUSERDATA || lua_rawlen(l, index) < size_of::<*const Class>() {
+    // SAFETY: own state.
+    if unsafe { lua_type(l, index) != LUA_TUSERDATA || lua_rawlen(l, index) < size_of::<*const Class>() } {
         return None;
     }
     // SAFETY: a userdata of at least one word; memory of a userdata is aligned for pointers.
-    Some(*lua_touserdata(l, index).cast::<*const Class>())
+    Some(unsafe { *lua_touserdata(l, index).cast::<*const Class>() })
 }

@@ -1,4 +1,6 @@
 //! The state of the VM's collector: holding it, and whether one of its finalizers runs.
+// Calls Lua line by line, under the rules of `vm/mod.rs`.
+#![allow(unsafe_op_in_unsafe_fn)]
 
 use super::api::*;
 use std::ffi::c_int;

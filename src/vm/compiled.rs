@@ -51,8 +51,9 @@ pub unsafe fn learn(l: *mut lua_State) {
     }
     let mark = 0u8;
     let here = &raw const mark as usize;
-    let mut found =
-        (0..WORDS).filter(|&word| (here..here + NEAR).contains(&l.cast::<usize>().add(word).read()));
+    // SAFETY: a `lua_State` has so many words.
+    let word_at = |word| unsafe { l.cast::<usize>().add(word).read() };
+    let mut found = (0..WORDS).filter(|&word| (here..here + NEAR).contains(&word_at(word)));
     if let (Some(word), None) = (found.next(), found.next()) {
         PLACE.store(word * size_of::<usize>(), Ordering::Relaxed);
     }
@@ -67,10 +68,13 @@ pub unsafe fn look(context: &Context, interrupted: Interrupted) -> Code {
         return Code::NotCompiled;
     }
     // The collector stands still while a finalizer runs.
-    let in_finalizer = collector_runs(context.chain().main()) == 0 && !context.is_collector_stopped();
+    // SAFETY: own state; only reads.
+    let runs = unsafe { collector_runs(context.chain().main()) };
+    let in_finalizer = runs == 0 && !context.is_collector_stopped();
     let own = !in_finalizer
         && context.chain().has_no_strangers()
-        && context.chain().has_resumed(|co| is_frame_of(co, interrupted.stack));
+        // SAFETY: coroutines in the chain are alive.
+        && context.chain().has_resumed(|co| unsafe { is_frame_of(co, interrupted.stack) });
     if own { Code::Own } else { Code::OfOthers }
 }
 
@@ -86,7 +90,9 @@ unsafe fn is_frame_of(co: *mut lua_State, stack: usize) -> bool {
     if place == 0 {
         return false;
     }
-    let frame = co.cast::<u8>().add(place).cast::<usize>().read() & !FLAGS;
+    // SAFETY: `learn` has found the place inside a `lua_State`.
+    let frame = unsafe { co.cast::<u8>().add(place).cast::<usize>().read() } & !FLAGS;
     (stack..stack + VARIABLES).contains(&frame)
-        && (frame - stack <= NO_FRAME || !generated_code::stack_returns_to_file(stack, frame))
+        // SAFETY: the words between are those of the running C stack.
+        && (frame - stack <= NO_FRAME || !unsafe { generated_code::stack_returns_to_file(stack, frame) })
 }

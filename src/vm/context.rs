@@ -325,7 +325,8 @@ impl Context {
     /// # Safety
     /// It is the memory of a context.
     pub unsafe fn of_memory<'a>(memory: *const c_void) -> &'a Context {
-        &*memory.byte_sub(std::mem::offset_of!(Context, memory)).cast::<Context>()
+        // SAFETY: as the caller says.
+        unsafe { &*memory.byte_sub(std::mem::offset_of!(Context, memory)).cast::<Context>() }
     }
 
     /// A pointer to this for a userdata of the state, which keeps the context of a main state until the userdata is gone.
@@ -342,9 +343,12 @@ impl Context {
     /// It was boxed, and is not used any more but through its holders.
     #[cfg(feature = "luajit")]
     pub unsafe fn orphan(context: *const Context) {
-        (*context).orphaned.set(true);
-        if (*context).holders.get() == 0 {
-            drop(Box::from_raw(context.cast_mut()));
+        // SAFETY: as the caller says; without holders nobody else knows of it.
+        unsafe {
+            (*context).orphaned.set(true);
+            if (*context).holders.get() == 0 {
+                drop(Box::from_raw(context.cast_mut()));
+            }
         }
     }
 
@@ -363,8 +367,10 @@ impl Context {
     /// Own state.
     pub unsafe fn runs_finalizer(&self, l: *mut lua_State) -> bool {
         if cfg!(feature = "luajit") && !self.process.is_main() && !self.collector_stopped.get() {
-            return collector_runs(l) != 1;
+            // SAFETY: own state.
+            return unsafe { collector_runs(l) } != 1;
         }
-        in_finalizer(l)
+        // SAFETY: own state.
+        unsafe { in_finalizer(l) }
     }
 }

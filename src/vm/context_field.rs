@@ -15,11 +15,15 @@ use std::ptr;
 /// Own state.
 #[inline(never)]
 pub unsafe fn context_of<'a>(l: *mut lua_State) -> Option<&'a Context> {
-    lua_rawgetp(l, LUA_REGISTRYINDEX, context_key());
-    let found = lua_touserdata(l, -1).cast::<Context>();
-    lua_pop(l, 1);
+    // SAFETY: own state.
+    let found = unsafe {
+        lua_rawgetp(l, LUA_REGISTRYINDEX, context_key());
+        let found = lua_touserdata(l, -1).cast::<Context>();
+        lua_pop(l, 1);
+        found
+    };
     // SAFETY: only this page sets the field, to a context that stays as long as it stands there.
-    found.as_ref()
+    unsafe { found.as_ref() }
 }
 
 /// Sets the field that [`context_of`] reads. Needs no memory if it is there already.
@@ -30,8 +34,11 @@ pub unsafe fn context_of<'a>(l: *mut lua_State) -> Option<&'a Context> {
 /// # Safety
 /// Own state.
 pub unsafe fn set_context(l: *mut lua_State, context: *const Context) {
-    lua_pushlightuserdata(l, context.cast_mut().cast());
-    lua_rawsetp(l, LUA_REGISTRYINDEX, context_key());
+    // SAFETY: own state.
+    unsafe {
+        lua_pushlightuserdata(l, context.cast_mut().cast());
+        lua_rawsetp(l, LUA_REGISTRYINDEX, context_key());
+    }
 }
 
 fn context_key() -> *const std::ffi::c_void {

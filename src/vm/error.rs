@@ -1,4 +1,6 @@
 //! Error objects, as far as a Lua state and its borders need them: making, returning, and their text.
+// Calls Lua line by line, under the rules of `vm/mod.rs`.
+#![allow(unsafe_op_in_unsafe_fn)]
 
 use super::api::*;
 use super::class::{Class, Crossing};

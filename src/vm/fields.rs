@@ -1,5 +1,7 @@
 //! Tables of the library from lists of their fields. `time` and `errors` fill themselves: a field is made when it is first
 //! looked for (P-9), since every process has the tables and few use more than a handful of their fields.
+// Calls Lua line by line, under the rules of `vm/mod.rs`.
+#![allow(unsafe_op_in_unsafe_fn)]
 
 use super::api::*;
 use super::faces;

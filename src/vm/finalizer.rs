@@ -2,6 +2,8 @@
 //!
 //! **Invariant:** a call of this finalizer is never refused memory by the limit of a process ([`super::state`]). The VM calls a
 //! finalizer once; if the call failed, the value would never be dropped.
+// Calls Lua line by line, under the rules of `vm/mod.rs`.
+#![allow(unsafe_op_in_unsafe_fn)]
 
 use super::api::*;
 use super::class::{Class, class_at};

@@ -46,7 +46,8 @@ pub unsafe fn enter(
     body: unsafe extern "C-unwind" fn(*mut c_void),
     data: *mut c_void,
 ) -> Left {
-    match process_frame_enter(frame.0.get().cast(), body, data) {
+    // SAFETY: as the caller says.
+    match unsafe { process_frame_enter(frame.0.get().cast(), body, data) } {
         0 => Left::Returned,
         _ => {
             os_signal::allow();
@@ -60,7 +61,8 @@ pub unsafe fn enter(
 /// # Safety
 /// The calling thread is inside the `body` of `enter` with the same buffer.
 pub unsafe fn leave(frame: &JumpBuffer) -> ! {
-    process_frame_leave(frame.0.get().cast())
+    // SAFETY: as the caller says.
+    unsafe { process_frame_leave(frame.0.get().cast()) }
 }
 
 #[cfg(test)]
@@ -77,13 +79,16 @@ mod tests {
     /// # Safety
     /// Called by `enter` with a `Task`.
     unsafe extern "C-unwind" fn go_deeper(task: *mut c_void) {
-        let own = &mut *task.cast::<Task>();
-        own.depth += 1;
-        if own.leaves_at == Some(own.depth) {
-            leave(own.frame);
-        }
-        if own.depth < 100 {
-            go_deeper(task);
+        // SAFETY: the test's task, on the entry frame.
+        unsafe {
+            let own = &mut *task.cast::<Task>();
+            own.depth += 1;
+            if own.leaves_at == Some(own.depth) {
+                leave(own.frame);
+            }
+            if own.depth < 100 {
+                go_deeper(task);
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! Room in the memory that a process may use, for what Rust gives to Lua: pushing it must not raise while Rust owns it, since
 //! a raise passes over Rust's stack without dropping anything.
+// Calls Lua line by line, under the rules of `vm/mod.rs`.
+#![allow(unsafe_op_in_unsafe_fn)]
 
 use super::api::*;
 use super::collector::collector_runs;

@@ -13,6 +13,8 @@
 //! Out of reach are C functions that do not return, `__gc` finalizers and hook functions (no hook is called inside these), and
 //! compiled loops in what a C module has resumed; such a process is given up. Compiled code that has been given up is put to
 //! sleep where it is.
+// Calls Lua line by line, under the rules of `vm/mod.rs`.
+#![allow(unsafe_op_in_unsafe_fn)]
 
 use super::api::*;
 #[cfg(feature = "luajit")]

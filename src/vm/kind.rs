@@ -61,7 +61,8 @@ impl Kind {
                     Some(function) if name.plain && !name.text.starts_with(b"ffi.") => Own::Plain(function),
                     _ => Own::Module(module),
                 },
-                Of::Standard => kind.standard(l, place, name),
+                // SAFETY: as the caller says.
+                Of::Standard => unsafe { kind.standard(l, place, name) },
             };
             kind.own.push(own);
         }
@@ -86,10 +87,14 @@ impl Kind {
     /// # Safety
     /// Own state.
     unsafe fn standard(&mut self, l: *mut lua_State, place: usize, name: &Name) -> Own {
-        push_present(l, &name.text);
-        let (present, function) = (lua_type(l, -1), lua_tocfunction(l, -1));
-        let plain = present == LUA_TFUNCTION && is_plain(l, -1);
-        lua_pop(l, 1);
+        // SAFETY: own state.
+        let (present, function, plain) = unsafe {
+            push_present(l, &name.text);
+            let (present, function) = (lua_type(l, -1), lua_tocfunction(l, -1));
+            let plain = present == LUA_TFUNCTION && is_plain(l, -1);
+            lua_pop(l, 1);
+            (present, function, plain)
+        };
         match function.filter(|_| plain) {
             Some(function) => {
                 if name.function.is_none_or(|stock| stock as usize != function as usize) {

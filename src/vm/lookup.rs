@@ -19,9 +19,11 @@ impl Context {
     /// Own state.
     pub unsafe fn of<'a>(l: *mut lua_State) -> &'a Context {
         if platform::fork::is_severed() {
-            raise_failure(l, BLOCKING_LEVEL, Failure::AfterFork);
+            // SAFETY: own state; nothing to drop.
+            unsafe { raise_failure(l, BLOCKING_LEVEL, Failure::AfterFork) };
         }
-        Self::of_state(l)
+        // SAFETY: own state.
+        unsafe { Self::of_state(l) }
     }
 
     /// As [`Context::of`], for functions that make the library keep more than before: they raise while memory is short.
@@ -34,9 +36,11 @@ impl Context {
     #[inline]
     pub unsafe fn with_memory<'a>(l: *mut lua_State) -> &'a Context {
         if platform::reserve::is_short() {
-            raise_failure(l, BLOCKING_LEVEL, Failure::OutOfMemory);
+            // SAFETY: own state; nothing to drop.
+            unsafe { raise_failure(l, BLOCKING_LEVEL, Failure::OutOfMemory) };
         }
-        Self::of(l)
+        // SAFETY: own state.
+        unsafe { Self::of(l) }
     }
 
     /// The context of the state that `l` belongs to.
@@ -48,9 +52,11 @@ impl Context {
     /// Own state.
     #[inline]
     pub unsafe fn of_state<'a>(l: *mut lua_State) -> &'a Context {
-        match Self::find(l) {
+        // SAFETY: own state.
+        match unsafe { Self::find(l) } {
             Some(context) => context,
-            None => raise(l, 1, b"the process module is not loaded in this state"),
+            // SAFETY: own state; nothing to drop.
+            None => unsafe { raise(l, 1, b"the process module is not loaded in this state") },
         }
     }
 
@@ -63,9 +69,11 @@ impl Context {
     /// Own state.
     #[inline]
     pub unsafe fn find<'a>(l: *mut lua_State) -> Option<&'a Context> {
-        if let Some(context) = state::context_behind_allocator(l) {
+        // SAFETY: own state.
+        if let Some(context) = unsafe { state::context_behind_allocator(l) } {
             return Some(context);
         }
-        context_of(l)
+        // SAFETY: own state.
+        unsafe { context_of(l) }
     }
 }

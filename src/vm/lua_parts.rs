@@ -1,4 +1,6 @@
 //! The parts of the library that are written in Lua, loaded into every state: compiled once, then from the binary chunk.
+// Calls Lua line by line, under the rules of `vm/mod.rs`.
+#![allow(unsafe_op_in_unsafe_fn)]
 
 use super::api::*;
 use super::raise::raise_failure;

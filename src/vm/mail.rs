@@ -31,7 +31,8 @@ impl Context {
     /// # Safety
     /// The reference ends before `take_kept` with this place or a lower one.
     pub unsafe fn kept_payload<'a>(&self, place: usize) -> Option<&'a [u8]> {
-        self.decoding().payload(place)
+        // SAFETY: as the caller says.
+        unsafe { self.decoding().payload(place) }
     }
 
     /// The signal in the envelope kept at this place, `None` if it is a message.
@@ -39,7 +40,8 @@ impl Context {
     /// # Safety
     /// As for `kept_payload`.
     pub unsafe fn kept_signal<'a>(&self, place: usize) -> Option<&'a Signal> {
-        self.decoding().signal(place)
+        // SAFETY: as the caller says.
+        unsafe { self.decoding().signal(place) }
     }
 
     /// Takes the envelope from this place, and forgets what was left behind above it.

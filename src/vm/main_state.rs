@@ -7,6 +7,8 @@
 //!    allocator from 1. on. LuaJIT frees its own memory by other means, but collects what finalizers have made in another
 //!    round, up to ten times: there a guard makes the next one, and the last of them does it. What is collected still later
 //!    holds the context by itself ([`super::context::Held`]).
+// Calls Lua line by line, under the rules of `vm/mod.rs`.
+#![allow(unsafe_op_in_unsafe_fn)]
 
 use super::api::*;
 use super::context::Context;

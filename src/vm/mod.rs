@@ -23,8 +23,6 @@
 //!   userdata lives as long as the userdata does.
 //! - **Interrupts.** The signal handler reads the context of its own thread: only plain cells, only while `interruptible` is set.
 //!   What it reads is changed by single stores.
-// Nearly every line calls Lua, under the rules of `vm/mod.rs`; a block around each would hide what is special.
-#![allow(unsafe_op_in_unsafe_fn)]
 
 #[cfg(feature = "luajit")]
 pub mod allocator;

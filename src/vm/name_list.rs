@@ -4,6 +4,8 @@
 //! `string.rep`, `print` and `process.send` are what they say. A name with `@` stands for what no table of globals leads to:
 //! `@channel.close` for a method of this library's objects, `@file.write` for one of files, `@string.__add` for an operator of
 //! strings, `@ipairs` for the iterator that `ipairs` gives, `@error.upper` for a function of `string` as a method of errors.
+// Calls Lua line by line, under the rules of `vm/mod.rs`.
+#![allow(unsafe_op_in_unsafe_fn)]
 
 use super::api::*;
 use super::faces;

@@ -2,6 +2,8 @@
 //!
 //! The first word of every userdata of ours is the address of its class's [`Class`]; no userdata of others begins with it.
 //! So a userdata is known without its metatable, which `debug.setmetatable` can exchange.
+// Calls Lua line by line, under the rules of `vm/mod.rs`.
+#![allow(unsafe_op_in_unsafe_fn)]
 
 use super::api::*;
 use super::class::{Class, class_at};

@@ -38,7 +38,8 @@ impl Pause {
     pub unsafe fn hook(&self, l: *mut lua_State, hook: Option<lua_Hook>) {
         self.hooked.set(l);
         self.hook.set(hook);
-        lua_sethook(l, hook, LUA_MASKCOUNT, 1);
+        // SAFETY: own state; the handler may set hooks, too.
+        unsafe { lua_sethook(l, hook, LUA_MASKCOUNT, 1) };
     }
 
     /// True if the hook was asked for on `l`.
@@ -68,7 +69,8 @@ impl Pause {
     #[inline]
     pub unsafe fn left(&self, co: *mut lua_State) {
         if self.hooked.get() == co && !co.is_null() {
-            self.unhook();
+            // SAFETY: as the caller says.
+            unsafe { self.unhook() };
         }
     }
 
@@ -79,8 +81,11 @@ impl Pause {
     pub unsafe fn unhook(&self) {
         let l = self.hooked.replace(ptr::null_mut());
         let address = |hook: Option<lua_Hook>| hook.map_or(0, |hook| hook as usize);
-        if !l.is_null() && address(lua_gethook(l)) == address(self.hook.get()) {
-            lua_sethook(l, None, 0, 0);
+        // SAFETY: a coroutine of the own state, which is alive as long as it is noted here.
+        unsafe {
+            if !l.is_null() && address(lua_gethook(l)) == address(self.hook.get()) {
+                lua_sethook(l, None, 0, 0);
+            }
         }
     }
 

@@ -22,8 +22,11 @@ const RETRY: i32 = 1000;
 pub unsafe fn ask(context: &Context) {
     let l = hooked_by(context, context.chain().running());
     let between = cfg!(feature = "lua54") && l == context.chain().main();
-    if !between && lua_gethook(l).is_none() {
-        context.pause().hook(l, Some(give_way));
+    // SAFETY: the coroutine that the handler has interrupted; hooks may be set in a handler.
+    unsafe {
+        if !between && lua_gethook(l).is_none() {
+            context.pause().hook(l, Some(give_way));
+        }
     }
 }
 
@@ -35,22 +38,26 @@ pub unsafe fn ask(context: &Context) {
 /// # Safety
 /// Called by Lua, as a hook.
 unsafe extern "C-unwind" fn give_way(l: *mut lua_State, _: *mut lua_Debug) {
-    let Some(context) = Context::find(l) else { return };
+    // SAFETY: own state.
+    let Some(context) = (unsafe { Context::find(l) }) else { return };
     let pause = context.pause();
     let asked = pause.is_hooked(hooked_by(context, l));
     let own = asked && context.leaving().is_open() && context.chain().running() == l;
-    if own && !can_yield(l) {
-        lua_sethook(l, Some(give_way), LUA_MASKCOUNT, RETRY);
-        return;
+    // SAFETY: own state; `l` runs.
+    unsafe {
+        if own && !can_yield(l) {
+            lua_sethook(l, Some(give_way), LUA_MASKCOUNT, RETRY);
+            return;
+        }
+        lua_sethook(l, None, 0, 0);
     }
-    lua_sethook(l, None, 0, 0);
     if asked {
         pause.hook_ran();
     }
     if own {
         pause.pause(l);
-        // The last thing here: on LuaJIT it does not return.
-        lua_yield(l, 0);
+        // SAFETY: `l` may yield. The last thing here: on LuaJIT it does not return.
+        unsafe { lua_yield(l, 0) };
     }
 }
 

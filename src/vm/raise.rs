@@ -1,4 +1,6 @@
 //! Raising what the library has to say, with the position of the code that called it.
+// Calls Lua line by line, under the rules of `vm/mod.rs`.
+#![allow(unsafe_op_in_unsafe_fn)]
 
 use super::api::*;
 use super::headroom;

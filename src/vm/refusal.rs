@@ -4,6 +4,8 @@
 //!
 //! Where the VM has that pointer depends on the build. It is found out once, in a state of its own that runs compiled code: it is
 //! the one word of the global state that is the base of the frame then, and null otherwise.
+// Calls Lua line by line, under the rules of `vm/mod.rs`.
+#![allow(unsafe_op_in_unsafe_fn)]
 
 use super::api::*;
 use super::context::Context;

@@ -5,6 +5,8 @@
 //! is made, before any code of the user's runs: tables, functions with captured values, those that LuaJIT has built into its
 //! interpreter, and those that restricted states have in a form of their own. So a state finds its own again, whatever its code
 //! has done to the tables since. Which they are is found out once for each kind of state ([`super::kind`]).
+// Calls Lua line by line, under the rules of `vm/mod.rs`.
+#![allow(unsafe_op_in_unsafe_fn)]
 
 use super::api::*;
 use super::context::Context;

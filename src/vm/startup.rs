@@ -104,7 +104,8 @@ impl Start {
     /// # Safety
     /// The reference ends before [`Start::end`] and [`Start::arguments`] are called.
     pub unsafe fn startup(&self) -> Option<&Startup> {
-        (*self.startup.as_ptr()).as_ref()
+        // SAFETY: nothing changes it before the reference ends, as the caller says.
+        unsafe { (*self.startup.as_ptr()).as_ref() }
     }
 
     /// The encoded arguments of `main`, kept here while they are decoded, which may raise.
@@ -115,7 +116,8 @@ impl Start {
         let arguments =
             self.startup.borrow_mut().as_mut().map(|startup| std::mem::take(&mut startup.arguments));
         *self.arguments.borrow_mut() = arguments.unwrap_or_default();
-        &*self.arguments.as_ptr()
+        // SAFETY: nothing changes them before the reference ends, as the caller says.
+        unsafe { &*self.arguments.as_ptr() }
     }
 
     /// The arguments are decoded.
@@ -138,7 +140,8 @@ impl Start {
     /// # Safety
     /// The reference ends before [`Start::set_function`] is called.
     pub unsafe fn function(&self) -> Option<&Started> {
-        (*self.function.as_ptr()).as_ref()
+        // SAFETY: nothing changes it before the reference ends, as the caller says.
+        unsafe { (*self.function.as_ptr()).as_ref() }
     }
 
     /// An entry is going to be imported: its code, which stays until [`Start::imported`].
@@ -152,7 +155,8 @@ impl Start {
     /// The reference ends before [`Start::import`] or [`Start::imported`] is called. The code that runs meanwhile may import others:
     /// the reference is not used after that.
     pub unsafe fn importing(&self) -> Option<&Code> {
-        (*self.importing.as_ptr()).last()
+        // SAFETY: nothing changes them before the reference ends, as the caller says.
+        unsafe { (*self.importing.as_ptr()).last() }
     }
 
     /// The entry that was imported last is there.

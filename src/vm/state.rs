@@ -1,4 +1,6 @@
 //! Lua states of spawned processes: their allocator, which counts memory and leads to the context, and their birth.
+// Calls Lua line by line, under the rules of `vm/mod.rs`.
+#![allow(unsafe_op_in_unsafe_fn)]
 
 use super::api::*;
 use super::collector::collector_runs;

@@ -2,6 +2,8 @@
 //!
 //! A test must not panic while a function of Lua's is on the stack: LuaJIT ends the whole program when a panic reaches its
 //! frames. So what runs inside [`State::attempt`] returns what it has found, and the test asserts outside.
+// Calls Lua line by line, under the rules of `vm/mod.rs`.
+#![allow(unsafe_op_in_unsafe_fn)]
 
 use super::api::*;
 use super::context::Context;

@@ -10,6 +10,8 @@
 //! LuaJIT forgets the frames above a C function, and the line of the innermost one, when it unwinds a coroutine. There managed
 //! coroutines run under `xpcall`, whose handler looks at the stack before that. It calls no handler, and says no position, if the
 //! stack overflows in code that it has compiled. But it asks for a larger stack first, so that the allocator looks then.
+// Calls Lua line by line, under the rules of `vm/mod.rs`.
+#![allow(unsafe_op_in_unsafe_fn)]
 
 use super::api::*;
 use super::context::Context;

@@ -1,4 +1,6 @@
 //! Userdata of the library: what they are known by, when they are dropped, what they weigh.
+// Calls Lua line by line, under the rules of `vm/mod.rs`.
+#![allow(unsafe_op_in_unsafe_fn)]
 
 use super::*;
 use crate::vm::class::Crossing;

@@ -1,4 +1,6 @@
 //! Raised texts and where they say they come from.
+// Calls Lua line by line, under the rules of `vm/mod.rs`.
+#![allow(unsafe_op_in_unsafe_fn)]
 
 use super::*;
 use crate::vm::testing::State;
