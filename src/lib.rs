@@ -1,8 +1,8 @@
 //! Isolated processes, messages, channels, monitors and links for Lua 5.4 and LuaJIT.
 //!
 //! The way of a message: `lua::mail::send` reads the arguments, [`codec`] makes bytes of them, an [`runtime::envelope::Envelope`]
-//! carries these into a [`runtime::mailbox::Mailbox`], and [`runtime::process::Process::wake`] wakes the receiver if it sleeps. Its
-//! thread sorts the mail into views ([`scheduling`]), and a receive decodes it.
+//! carries these into a [`runtime::mailbox::Mailbox`], and [`runtime::process::Process::wake`] wakes the receiver if it sleeps.
+//! Its thread sorts the mail into views ([`scheduling`]), and a receive decodes it.
 //!
 //! The entry points that Lua's `require` calls are at the end of this page. Lua's all-in-one loader finds those of the
 //! submodules in the same library.

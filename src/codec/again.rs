@@ -1,6 +1,6 @@
-//! What a process keeps of the function that it was started from, to start it again (P-56): the function with its captured
-//! locals as they were, without the arguments. Long strings are not kept a second time: they stand in a Lua table, where the
-//! captured local stands for the same string, and the bytes refer to them by number.
+//! What a process keeps of the function that it was started from, to start it again (P-56): the function with its captured locals
+//! as they were, without the arguments. Long strings are not kept a second time. They stand in a Lua table, and the bytes refer
+//! to them by number.
 // Calls Lua line by line, under the rules of `vm/mod.rs`.
 #![allow(unsafe_op_in_unsafe_fn)]
 

@@ -1,6 +1,6 @@
 //! What an encoding puts aside: tables that serve as keys or stand deeper than the walk goes, and what functions have captured.
-//! It waits in a Lua table that every state has, behind what it keeps, and is written behind the values. Filling in may put more
-//! aside. Nothing on the way lets the collector run: no object is made, and growing a table does not.
+//! They wait in a Lua table that every state has, behind what it keeps, and are written behind the values. Filling in may put
+//! more aside. Nothing on the way lets the collector run: no object is made, and growing a table does not.
 // Calls Lua line by line, under the rules of `vm/mod.rs`.
 #![allow(unsafe_op_in_unsafe_fn)]
 

@@ -49,9 +49,9 @@ const SPARE: usize = 16;
 static SPARES: Lazy<ArrayQueue<Box<Encoder>>> = Lazy::new(|| ArrayQueue::new(SPARE));
 
 thread_local! {
-    /// The encoder of a thread: null, or made by `Box::into_raw`. **Invariant:** a thread has at most one, and leaves it to others
-    /// when it ends: [`LAST`] sees to that. This variable has no destructor, so it still serves finalizers of a state that is
-    /// closed after [`LAST`] is gone. What they make is the only encoder that can get lost, once for such a thread.
+    /// The encoder of a thread: null, or made by `Box::into_raw`. **Invariant:** a thread has at most one, and leaves it to
+    /// others when it ends: [`LAST`] sees to that. This variable has no destructor, so it still serves finalizers of a state that
+    /// is closed after [`LAST`] is gone. What they make is the only encoder that can get lost, once for such a thread.
     static OWN: Cell<*mut Encoder> = const { Cell::new(ptr::null_mut()) };
 
     /// Dropped when the thread ends.

@@ -118,8 +118,8 @@ unsafe fn push_graph(l: *mut lua_State, graph: &Graph) {
     lua_settop(l, base + 1);
 }
 
-/// Writes what is at `index`, so that two texts are the same if and only if the values cannot be told apart: tables have numbers in
-/// the order of their first appearance, keys stand in order.
+/// Writes what is at `index`, so that two texts are the same if and only if the values cannot be told apart: tables have numbers
+/// in the order of their first appearance, keys stand in order.
 ///
 /// Stack: 0
 /// Raises: memory

@@ -1,8 +1,8 @@
 //! The hook by which a stock interpreter learns of Ctrl-C.
 //!
-//! Its signal handler only sets a hook on its main state; the hook raises `interrupted!` before the next instruction. While
-//! a call of the library waits there is no next instruction, so the wait looks whether a hook has appeared, and gives it a
-//! function to stop in. Other hooks, those of the user's, are left alone.
+//! The interpreter's signal handler only sets a hook on its main state, and the hook raises `interrupted!` before the next
+//! instruction. While a call of the library waits there is no next instruction. So the wait checks whether a hook has appeared,
+//! and runs a function that the hook can stop. Hooks of the user's are left alone.
 // Calls Lua line by line, under the rules of `vm/mod.rs`.
 #![allow(unsafe_op_in_unsafe_fn)]
 

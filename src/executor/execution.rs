@@ -1,9 +1,9 @@
-//! The life of a spawned process, in steps, whoever runs them: birth, steps, end.
+//! The life of a spawned process, in steps: birth, steps, end. A thread of its own makes the steps, or the workers of a pool do.
 //!
 //! 1. The first step makes the state and fills it ([`crate::vm::faces::Faces::set_up`]), under `lua_pcall`.
-//! 2. Each step resumes coroutines while any can go on, and ends when all wait, when it has used up its turns, or when the
-//!    process is over. Code that waits where nothing can yield sleeps inside (see [`super::wait`]). When somebody ends the
-//!    process the step is left by a jump.
+//! 2. Each step resumes coroutines while any can go on. It ends when all of them wait, when it has used up its turns, or when the
+//!    process is over. Code that waits where nothing can yield sleeps inside the step (see [`super::wait`]). When somebody ends
+//!    the process, the step is left by a jump.
 //! 3. The end, in the order of [`crate::runtime::exit`].
 //!
 //! Steps may run on different threads, one at a time: nothing in a context or a state belongs to a thread.

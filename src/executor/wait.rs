@@ -1,22 +1,22 @@
 //! How a call from Lua waits.
 //!
-//! It tries without waiting first. Else it tells the scheduler what it waits for, and then
+//! First it tries without waiting. If that fails, it tells the scheduler what it waits for, and then waits in one of two ways:
 //!
-//! - where the coroutine may yield to the library, it yields the waiting mark; the library resumes it when it is marked. On
-//!   Lua 5.4 the call goes on in a continuation. LuaJIT has none: there the functions of `blocking.lua` call the second half
-//!   of the call when they are resumed with the again mark.
-//! - anywhere else (the main script, callbacks of C functions, plain coroutines of the main process) the call keeps the OS
-//!   thread and runs the other coroutines from inside until it can go on: it is a *frame*. Only the innermost can return.
+//! - Where the coroutine may yield to the library, it yields the waiting mark. The library resumes it when it is marked. On Lua
+//!   5.4 the call goes on in a continuation. LuaJIT has none: there the functions of `blocking.lua` call the second half of the
+//!   call when they are resumed with the again mark.
+//! - Anywhere else (the main script, callbacks of C functions, plain coroutines of the main process) the call keeps the OS thread
+//!   and runs the other coroutines from inside until it can go on. Such a wait is a *frame*. Only the innermost frame can return.
 //!
-//! Either way the second half runs in the coroutine that waited, so that it can raise there, and takes its value only then.
+//! Either way the second half runs in the coroutine that waited, so it can raise there, and takes its value only then.
 //!
-//! **Turns.** What is ready takes turns, in both directions:
+//! **Turns.** Ready coroutines take turns, in both directions:
 //!
-//! - A coroutine that waits is queued behind those that were ready before it.
-//! - A frame runs each coroutine that was ready when it began once, before it returns, however soon it could; and it looks
-//!   whether it can return after each of them from then on.
-//! - A coroutine, or the main script, that was served [`SERVED_IN_A_ROW`] times without waiting does so at the next call, as if
-//!   it slept for no time at all ([`give_turn`]). So a channel that never runs dry keeps nobody away.
+//! - A waiting coroutine is queued behind those that were ready before it.
+//! - Before a frame returns, it runs each coroutine that was ready when the frame began, once. From then on it checks after each
+//!   coroutine whether it can return.
+//! - A coroutine, or the main script, that was served [`SERVED_IN_A_ROW`] times without waiting waits at the next call, as if it
+//!   slept for no time at all ([`give_turn`]). So a channel that never runs dry keeps nobody away.
 // Calls Lua line by line, under the rules of `vm/mod.rs`.
 #![allow(unsafe_op_in_unsafe_fn)]
 

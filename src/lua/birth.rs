@@ -98,8 +98,8 @@ unsafe fn begin_collecting(l: *mut lua_State) {
     let _ = l;
 }
 
-/// The libraries are no garbage: on Lua 5.4 the first collection, which looks at all of them, is due when as much was allocated as
-/// they take.
+/// The libraries are no garbage: on Lua 5.4 the first collection, which looks at all of them, is due when as much was allocated
+/// as they take.
 ///
 /// Stack: 0
 /// Raises: memory

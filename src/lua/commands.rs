@@ -1,6 +1,6 @@
 //! `os.execute` and `io.popen` of spawned processes. Those of the interpreter call `system` and `popen` of C, which are made for
-//! programs with one thread ([`crate::platform::command`]), and `io.popen` has the C library flush all streams of the program, which
-//! waits for every thread that is inside one.
+//! programs with one thread ([`crate::platform::command`]), and `io.popen` has the C library flush all streams of the program,
+//! which waits for every thread that is inside one.
 //!
 //! The handle that `io.popen` returns is one of the interpreter's own files, so that all functions for files take it. Only its
 //! closing is ours: on Lua 5.4 each file says how it is closed, on LuaJIT the functions that close files ask for it first.

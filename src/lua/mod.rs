@@ -1,5 +1,5 @@
-//! The faces that Lua sees. Each function reads its arguments, asks the layers below, and pushes the results; what it
-//! promises is in the contract under the id that its comment names.
+//! What Lua sees. Each function reads its arguments, asks the layers below, and pushes the results. Its comment names the ids of
+//! the reference that say what it promises.
 // Nearly every line calls Lua, under the rules of `vm/mod.rs`; a block around each would hide what is special.
 #![allow(unsafe_op_in_unsafe_fn)]
 

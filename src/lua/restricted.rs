@@ -1,8 +1,8 @@
 //! What processes of restricted hosts find instead of the full standard library (H-31).
 //!
-//! The border is drawn for code that is not trusted, on Lua 5.4: it gets no file that it names itself, no binary chunk, nothing of
-//! another process but messages, and memory within its limit. LuaJIT's own library can be crashed from Lua; there it is a
-//! convenience and no border.
+//! On Lua 5.4 this is a border against code that is not trusted. Such code gets no file that it names itself, no binary chunk,
+//! nothing of another process but messages, and memory within its limit. LuaJIT's own library can be crashed from Lua, so there
+//! it is a convenience and no border.
 
 use super::arguments::shown_value;
 use crate::runtime::failure::shown;

@@ -156,7 +156,8 @@ impl Budget {
         }
     }
 
-    /// What values of the state keep outside it has changed from `old` to `new` bytes: whether garbage should be collected for it.
+    /// What values of the state keep outside it has changed from `old` to `new` bytes: whether garbage should be collected for
+    /// it.
     pub fn reweigh(&self, old: usize, new: usize) -> bool {
         let used = self.used.get().saturating_sub(old).saturating_add(new);
         self.used.set(used);

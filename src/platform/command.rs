@@ -1,8 +1,8 @@
-//! Starting programs: what `system` and `popen` of C do, for one thread of many.
+//! Starting programs: what `system` and `popen` of C do, made for a program with many threads.
 //!
-//! Those two would hand on the signals that the thread blocks, and make every thread of the program deaf to Ctrl-C for as long
-//! as `system` runs. Here a program gets what one gets that the main process starts ([`os_signal::inherited`]), nothing changes for
-//! the other threads, and no end of a pipe gets into programs that are started meanwhile.
+//! `system` and `popen` would pass on the OS signals that the calling thread blocks, and `system` makes the whole program deaf to
+//! Ctrl-C while it runs. Here a started program gets what the main process would give it ([`os_signal::inherited`]), nothing
+//! changes for the other threads, and programs that are started at the same time do not inherit each other's pipes.
 
 use super::{errno, fork, os_signal};
 use parking_lot::{Mutex, MutexGuard};
@@ -141,8 +141,8 @@ fn pipe() -> Result<(OwnedFd, OwnedFd), c_int> {
     Ok((apart(read)?, apart(write)?))
 }
 
-/// The descriptor as one that is not inherited, and none of the standard ones, which a program may have closed: those are about to
-/// be replaced in the program that is started.
+/// The descriptor as one that is not inherited, and none of the standard ones, which a program may have closed: those are about
+/// to be replaced in the program that is started.
 fn apart(end: OwnedFd) -> Result<OwnedFd, c_int> {
     if cfg!(any(target_os = "linux", target_os = "android", target_os = "freebsd"))
         && end.as_raw_fd() > libc::STDERR_FILENO

@@ -1,4 +1,4 @@
-//! The error number of the calling thread, for what must leave it as it was, or hands it on to C.
+//! The error number of the calling thread, for code that must leave it unchanged or pass it on to C.
 
 use std::ffi::c_int;
 

@@ -1,5 +1,5 @@
-//! Bare forks of this OS process. In the child only the forking thread lives on, and what other threads had locked stays locked
-//! for ever. So the child can use the library only if no other thread was inside it: it is *severed* else.
+//! Bare forks of this OS process. The child has only the thread that forked, and locks of other threads stay locked there for
+//! ever. So the child can use the library only if no other thread was inside it. Otherwise it is *severed*.
 
 use std::cell::Cell;
 use std::sync::OnceLock;

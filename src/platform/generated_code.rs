@@ -1,4 +1,4 @@
-//! Telling code that a compiler made at run time from code of a file.
+//! Tells code that a compiler made at run time from code that comes from a file.
 
 /// True if the address lies in an executable mapping of no file: code that a compiler has made at run time. For signal
 /// handlers.
@@ -42,8 +42,8 @@ struct Mapping {
     of_file: bool,
 }
 
-/// Calls `act` with each mapping until that gives `false`. Reads the memory map with `open`, `read` and `close` alone, into a buffer
-/// on the stack, so that a signal handler may call it. `false`: it could not be read.
+/// Calls `act` with each mapping until that gives `false`. Reads the memory map with `open`, `read` and `close` alone, into a
+/// buffer on the stack, so that a signal handler may call it. `false`: it could not be read.
 #[cfg(target_os = "linux")]
 fn each_mapping(mut act: impl FnMut(Mapping) -> bool) -> bool {
     // SAFETY: the name ends in zero.

@@ -1,8 +1,8 @@
-//! The library inside the OS process: staying mapped, and the end of the program.
+//! The library inside the OS process: how it stays mapped, and how the program ends.
 //!
-//! `exit` of C calls the handlers that were registered, then what libraries have for their end, and last it flushes all streams.
-//! That last step waits for every thread that is inside a stream: for ever, if one waits for input. So while threads of ours may
-//! be, the end of this library is the end of the program: everything that others have registered has run by then.
+//! `exit` of C calls the registered handlers, then the destructors of libraries, and flushes all streams at last. That last step
+//! waits for every thread that is inside a stream. If such a thread waits for input, the step never ends. So while threads of
+//! ours may be inside a stream, the destructor of this library ends the program itself. All registered handlers have run by then.
 
 use super::stdio;
 use std::ffi::{c_int, c_void};

@@ -1,10 +1,10 @@
-//! Small blocks that one thread makes and another one frees, as messages are. With the C library's allocator both would wait
-//! for the lock of the arena that the block came from, a producer and its consumer at nearly every message.
+//! Small blocks that one thread makes and another one frees, as messages are. With the C library's allocator, a producer and its
+//! consumer would wait for each other at nearly every message: both need the lock of the arena that the block came from.
 //!
-//! Each thread has two *magazines* for a size, lists of up to [`MAGAZINE`] blocks. It takes blocks from them and puts blocks
-//! into them; only when both are empty, or full, it exchanges one with the *depot* of all threads. With two it does so at
-//! most once in as many calls as a magazine holds blocks, whatever the order of the calls. (J. Bonwick and J. Adams,
-//! "Magazines and Vmem: Extending the Slab Allocator to Many CPUs and Arbitrary Resources", USENIX 2001.)
+//! Each thread has two *magazines* for a size, lists of up to [`MAGAZINE`] blocks. It takes blocks from them and puts blocks into
+//! them. Only when both are empty, or full, it exchanges one with the *depot* of all threads. With two magazines it does so at
+//! most once in as many calls as a magazine holds blocks, whatever the order of the calls. (J. Bonwick and J. Adams, "Magazines
+//! and Vmem: Extending the Slab Allocator to Many CPUs and Arbitrary Resources", USENIX 2001.)
 
 use super::{fork, reserve};
 use crossbeam::queue::ArrayQueue;

@@ -1,5 +1,5 @@
-//! Memory of one Lua state: where its blocks come from, and those it has just freed. What it may use is its [`Budget`]. One thread
-//! at a time runs the state and calls this page, so nothing here is shared.
+//! Memory of one Lua state: where its blocks come from, and those it has just freed. What it may use is its [`Budget`]. One
+//! thread at a time runs the state and calls this page, so nothing here is shared.
 //!
 //! The first blocks, those of the libraries, stand in an [`Arena`]; the others are the C library's. Sizes are rounded up to
 //! words. A small block that Lua frees is kept for the next one of its class, up to [`CACHE`] bytes in all, so that a collector

@@ -1,9 +1,10 @@
-//! The one signal of the library: asked of a thread, it runs a function of ours in the middle of whatever the thread does.
+//! The one OS signal of the library. When a thread is asked, the signal runs a function of ours in the middle of what the thread
+//! does.
 //!
-//! `SIGURG` unless the environment variable `PROCESS_SIGNAL` has another number. The handler is installed at the first
-//! spawn and calls an earlier one for signals that we did not send.
+//! It is `SIGURG` unless the environment variable `PROCESS_SIGNAL` has another number. The first spawn installs the handler,
+//! which calls the earlier handler for signals that the library did not send.
 //!
-//! Also: which signals threads of ours let through, and what programs that they start get instead of it.
+//! This file also decides which OS signals our threads let through, and what started programs get instead.
 
 use super::errno;
 use std::cell::Cell;

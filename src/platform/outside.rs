@@ -1,8 +1,8 @@
-//! What could call the library from outside: threads of the OS process that are not the library's, and handlers of signals.
+//! What could call the library from outside: threads that are not the library's, and OS signal handlers.
 //!
-//! A thread of others may be about to load the module and to send, and nobody can know. So the threads of the OS process are
-//! counted, and those of the library: one counts from its first moment to its last but one, so that never more of them are
-//! counted than there are.
+//! A thread of others may be about to load the module and send a message. Nobody can know that. So this file counts the threads
+//! of the OS process and those of the library. A thread of ours is counted a little later than it begins and a little earlier
+//! than it ends, so the count of our own threads is never too high.
 
 use std::ffi::c_int;
 use std::sync::OnceLock;

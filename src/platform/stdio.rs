@@ -32,7 +32,8 @@ pub fn flush_output() {
 }
 
 /// Writes out what all streams have buffered, as `exit` of C does, except for those in which another thread sits for longer than
-/// `patience` from now on: in a read that waits for input, or a write that nobody takes. Nobody opens or closes a stream afterwards.
+/// `patience` from now on: in a read that waits for input, or a write that nobody takes. Nobody opens or closes a stream
+/// afterwards.
 pub fn flush_at_end(patience: Duration) {
     let end = Instant::now() + patience;
     // SAFETY: the stream is the C library's own.

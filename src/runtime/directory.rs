@@ -1,4 +1,4 @@
-//! Every live process by its number. One that is gone may be found for a moment still: its stage says so.
+//! Every live process by its number. A process that is gone may still be found for a moment; its stage tells.
 
 use super::pid::{self, ProcessId};
 use super::process::Process;

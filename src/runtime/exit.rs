@@ -1,16 +1,16 @@
-//! The end of a process, in the order that others can rely on:
+//! The end of a process, in an order that others can rely on:
 //!
-//! 1. [`begin`]: no more messages are taken; the cause is settled.
-//! 2. The result was copied, the Lua state is closed, finalizers run (`vm`).
-//! 3. [`finish`], or [`give_up`] if that takes too long. First what the process had is free: its names, its place on the host.
-//! 4. Then the process is gone, and those who want to know of it are told: its parent has one child less, it can be neither
-//!    ended nor watched nor linked any more, and watchers get EXIT; then linked processes get LINK_DOWN or end themselves.
-//!    Whatever the parent can see of this happens under its lock, so all at once for it: whoever has heard of the end, in
-//!    whatever way, finds that `wait` does not count the process any more, and when `wait` says that no child is left the
-//!    events are there. Events are the last things that the process puts into any mailbox, so whatever it had sent to
-//!    those processes lies before.
-//! 5. What nobody can ask for: its thread ends or turns to others. Until everybody is told the process counts as alive for those
-//!    who wait for what cannot come (C-37), since there is still something to come.
+//! 1. [`begin`]: the process takes no more messages; the cause is settled.
+//! 2. The result is copied, the Lua state is closed, finalizers run (`vm`).
+//! 3. [`finish`], or [`give_up`] if that takes too long. First everything that the process held becomes free: its names, its
+//!    place on the host.
+//! 4. Then the process is gone and others are told. Its parent has one child less, and nobody can end, watch or link it any more.
+//!    Watchers get EXIT, and linked processes get LINK_DOWN or end themselves. Everything that the parent can see of this happens
+//!    under its lock, so all at once. Code that has heard of the end in any way finds that `wait` no longer counts the process.
+//!    When `wait` says that no child is left, the events have arrived. Events are the last things that the process puts into a
+//!    mailbox, so everything that it sent to those processes comes before them.
+//! 5. What nobody can ask for: its thread ends or turns to others. Until everybody is told, the process counts as alive for those
+//!    that wait for something that cannot come (C-37), since something is still to come.
 //!
 //! So whatever others can count, name or ask for belongs into step 3, or into step 4 under the lock, never behind it.
 

@@ -1,9 +1,9 @@
-//! What becomes of the program when somebody forks it.
+//! What happens when somebody forks the program.
 //!
-//! The child goes on as a program of its own if no process is alive but the main ones of the thread that forks, and no thread is
-//! there of one that was given up. Threads that only wait for work end before the fork ([`staff`]); each side starts them anew
-//! on demand. So nobody is inside the library while the OS process is copied, and nothing in it is locked or half done. Else
-//! the child is severed ([`crate::platform::fork`]).
+//! The child goes on as a program of its own if only the main processes of the forking thread are alive, and if no thread is left
+//! of a process that was given up. Threads that only wait for work end before the fork ([`staff`]); each side starts them anew
+//! when it needs them. So nobody is inside the library while the OS process is copied, and nothing in it is locked or half done.
+//! Otherwise the child is severed ([`crate::platform::fork`]).
 
 use super::{directory, host, live, pool, reaper, spare_threads, staff};
 use crate::platform::fork::Around;

@@ -1,5 +1,5 @@
-//! How many processes are alive, and the main processes among them: one that is left alone may wait for something that cannot
-//! come, so it is woken to look.
+//! How many processes are alive, and which of them are main processes. A main process that is left alone may wait for something
+//! that cannot come, so it is woken to look.
 
 use super::process::Process;
 use parking_lot::Mutex;

@@ -1,12 +1,12 @@
-//! Sees to it that what was ended does end: one thread for the program, asleep while there is nothing to do.
+//! Makes sure that what was ended does end: one thread for the program, asleep while there is nothing to do.
 //!
-//! - A process that was doomed while it computes is interrupted again and again until it has noticed: a single signal can be
-//!   lost to code that changes hooks at the same moment.
-//! - A process that has not gone when the grace of its host is over (a C function that does not return, a finalizer that
-//!   loops) is *given up*: gone for everybody else, its thread ends when that code returns.
-//! - Deadlines of `cancel` are kept here.
+//! - A process that computes when it is doomed is interrupted again and again until it notices. A single OS signal can be lost to
+//!   code that changes hooks at the same moment.
+//! - A process that is not gone when the grace of its host is over (a C function that does not return, a finalizer that loops) is
+//!   *given up*: it is gone for everybody else, and its thread ends when that code returns.
+//! - The deadlines of `cancel` are kept here.
 //!
-//! Before a fork the thread ends; the next process that needs it starts it anew.
+//! Before a fork the thread ends. The next process that needs it starts it anew.
 
 use super::failure::Failure;
 use super::lifecycle::Stage;

@@ -1,11 +1,11 @@
-//! Who watches whom, who is linked to whom, and whether a process is still there: all of it behind one lock for each process.
+//! Which processes watch each other, which are linked, and whether a process still exists: all behind one lock for each process.
 //!
-//! A relation is delivered only if it still stands when the receiver *takes* the event: the receiver keeps its side (the
-//! set of what it monitors, its entry in `links`) until then, and `unmonitor` and `unlink` remove it. PIDs are never used
-//! again, so presence alone decides, and a late event of a removed relation finds nothing.
+//! An event is delivered only if the relation still stands when the receiver *takes* the event. The receiver keeps its side until
+//! then (the set of what it monitors, its entry in `links`), and `unmonitor` and `unlink` remove it. PIDs are never used again,
+//! so presence alone decides, and a late event of a removed relation finds nothing.
 //!
 //! Locks: one process at a time, or two in the order of their numbers: for linking and unlinking, and at the end of a process
-//! its parent's and its own. Nothing else is locked meanwhile; signals may be put into mailboxes, but nobody is woken.
+//! for its parent and itself. Nothing else is locked meanwhile. Signals may be put into mailboxes, but nobody is woken.
 
 use super::lifecycle::Stage;
 use super::process::{Process, Relations};

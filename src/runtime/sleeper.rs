@@ -1,5 +1,5 @@
-//! How a process that waits is woken: one with a thread of its own parks it, one of a pool is queued, a main process sleeps in
-//! `poll` on a descriptor, so that a signal to the interpreter ends its sleep too.
+//! How a waiting process is woken. A process with its own thread has that thread unparked, a process of a pool is queued, and a
+//! main process sleeps in `poll` on a descriptor, so that an OS signal to the interpreter ends its sleep too.
 
 use super::pool::Scheduled;
 use crate::platform::Waker;

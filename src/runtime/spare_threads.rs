@@ -1,5 +1,5 @@
-//! The threads of thread hosts. One whose process is gone waits a second for another process: making and ending a thread costs
-//! about as much as all that a short process does.
+//! The threads of thread hosts. When its process is gone, a thread waits a second for another process: making and ending a thread
+//! costs about as much as everything that a short process does.
 
 use super::spin::AdaptiveSpin;
 use super::staff;

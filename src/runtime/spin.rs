@@ -1,9 +1,9 @@
-//! How long a thread that has nothing to do looks out for something before it sleeps.
+//! How long an idle thread polls before it sleeps.
 //!
-//! Waking a thread on another processor takes tens of microseconds, so that whoever is about to be answered does better to
-//! look out, giving way to every other thread meanwhile. How soon an answer comes is guessed from the last ones: a thread
-//! that was answered late does not look out for long. (The competitive argument is that of adaptive spinning: Karlin, Li,
-//! Manasse and Owicki, "Empirical Studies of Competitive Spinning for a Shared-Memory Multiprocessor", 1991.)
+//! Waking a thread on another processor takes tens of microseconds. So a thread that will soon be answered does better to poll,
+//! and to yield to every other thread meanwhile. The last answers predict the next: after late answers a thread does not poll for
+//! long. (The competitive argument is that of adaptive spinning: Karlin, Li, Manasse and Owicki, "Empirical Studies of
+//! Competitive Spinning for a Shared-Memory Multiprocessor", 1991.)
 
 use once_cell::sync::Lazy;
 use std::cell::Cell;

@@ -1,11 +1,12 @@
-//! Every thread of the library: all are started here, and a fork can have those end that only wait for work.
+//! Every thread of the library is started here, and before a fork the threads that only wait for work can be made to end.
 //!
-//! The child of a fork has but one thread. What others were doing at that moment stays half done there, so the child can use the
-//! library only if there were none. They are there until somebody has joined them: the variables of a thread go last, and
-//! some leave their memory to others. So each that ends joins the one that has ended before it, and a fork joins the last.
+//! The child of a fork has one thread. What other threads were doing at that moment stays half done there, so the child can use
+//! the library only if there were none. A thread exists until it has been joined: its thread-local variables are dropped last,
+//! and some of them leave their memory to others. So each thread that ends joins the one that ended before it, and a fork joins
+//! the last.
 //!
-//! Threads that wait for work look at [`is_dismissed`] before they sleep and whenever they wake, and end; what they were
-//! there for is started anew when it is needed.
+//! Threads that wait for work look at [`is_dismissed`] before they sleep and whenever they wake, and end. A new thread is started
+//! when it is needed again.
 
 use crate::platform::{self, EndingThread};
 use parking_lot::{Condvar, Mutex};

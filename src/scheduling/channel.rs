@@ -1,8 +1,8 @@
 //! The state of one channel.
 //!
-//! Whoever waits to receive stands in `receivers`. When something comes for them, the longest waiting one is marked and
-//! holds a *claim* until it runs again; others take only what is not claimed. So the values of a channel that can be taken
-//! right now are `available_to() - claims`.
+//! A coroutine that waits to receive stands in `receivers`. When a value comes, the coroutine that has waited longest is marked
+//! and holds a *claim* until it runs again; others take only what is not claimed. So `available_to() - claims` values can be
+//! taken right now.
 
 use super::ids::WaiterId;
 use super::mail::{Mail, Queue};

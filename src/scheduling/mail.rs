@@ -119,8 +119,8 @@ impl Mail {
         taken
     }
 
-    /// Puts back what [`Mail::take`] has taken out for `subject`, or what is left of it and has come after it. Nothing that concerns
-    /// it may have been pushed in between.
+    /// Puts back what [`Mail::take`] has taken out for `subject`, or what is left of it and has come after it. Nothing that
+    /// concerns it may have been pushed in between.
     pub fn put_back(&mut self, subject: &[u8], queue: Queue) {
         if !queue.is_empty() {
             self.filed.get_or_insert_default().put(subject, queue);

@@ -1,8 +1,8 @@
-//! What goes on inside one process: its coroutines, channels, timers, and who waits for what. Pure bookkeeping: coroutines
-//! are numbers here and values are tickets; `vm` resumes the ones and stores the others.
+//! What goes on inside one process: its coroutines, channels, timers and waits. This is pure bookkeeping: coroutines are numbers
+//! and values are tickets. The executor resumes the coroutines, and Lua tables hold the values.
 //!
-//! A wait never hands anything over. A coroutine that can go on is only *marked*; it takes its value when it runs again, and
-//! if nothing is left for it, it goes on waiting in its old place.
+//! A wait never hands a value over. A coroutine that can go on is only *marked*. It takes its value when it runs again. If
+//! nothing is left for it, it waits on in its old place.
 #![forbid(unsafe_code)]
 
 mod alarms;

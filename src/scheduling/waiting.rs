@@ -1,4 +1,4 @@
-//! Waiting for one of several cases: who stands in which row, who is marked, and how a wait ends.
+//! Waiting for one of several cases: which coroutine stands in which row, which one is marked, and how a wait ends.
 
 use super::channel::{Sending, Source, WaitingSend};
 use super::ids::{ChannelId, WaiterId};

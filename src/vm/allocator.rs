@@ -1,6 +1,6 @@
-//! Which allocator a spawned state has. LuaJIT builds for 64 bits whose pointers to collectable memory have 32 (those of Tarantool,
-//! for one) make states with their own allocator only. There the context is found through the registry, as in a main state, and
-//! `memory_limit` is a matter of looking (H-27): when the process waits, and after each cycle of the collector.
+//! Which allocator a spawned state has. LuaJIT builds for 64 bits whose pointers to collectable memory have 32 (those of
+//! Tarantool, for one) make states with their own allocator only. There the context is found through the registry, as in a main
+//! state, and `memory_limit` is a matter of looking (H-27): when the process waits, and after each cycle of the collector.
 //!
 //! `PROCESS_ALLOCATOR=vm` in the environment has every LuaJIT do so, for diagnosis and for the tests.
 // Calls Lua line by line, under the rules of `vm/mod.rs`.

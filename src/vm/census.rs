@@ -1,8 +1,8 @@
-//! Which coroutines there are in a spawned state of Lua 5.4. Each has a hook of its own there, and nothing tells which one runs if
-//! a C module has resumed it; so the hook that ends a process may have to be set on all of them.
+//! The coroutines of a spawned state of Lua 5.4. Each has a hook of its own, and nothing tells which one runs if a C module has
+//! resumed it. So the hook that ends a process may have to be set on all of them.
 //!
-//! The allocator learns of them: Lua says what a new block is for. A coroutine counts when Lua has made it complete, which shows in
-//! a word of its block, zero before that; which word, the main thread tells.
+//! The allocator learns of new coroutines, since Lua says what a new block is for. A coroutine counts once Lua has completed it.
+//! That shows in a word of its block, which is zero before. The main thread tells which word it is.
 
 use super::api::*;
 use rustc_hash::FxHashSet;

@@ -1,5 +1,6 @@
-//! What a Lua state has of the layers above, handed in once, when the library is loaded: the classes of its objects, the functions
-//! that have names, how the tables and the blocking functions of the library are pushed. So nothing here imports those layers.
+//! What a Lua state has of the layers above, handed in once, when the library is loaded: the classes of its objects, the
+//! functions that have names, how the tables and the blocking functions of the library are pushed. So nothing here imports those
+//! layers.
 
 use super::api::*;
 use super::class::Class;

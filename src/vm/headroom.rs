@@ -1,5 +1,5 @@
-//! Room in the memory that a process may use, for what Rust gives to Lua: pushing it must not raise while Rust owns it, since
-//! a raise passes over Rust's stack without dropping anything.
+//! Room in the memory of a process for what Rust gives to Lua. Pushing it must not raise while Rust owns it, since a raise passes
+//! over Rust's stack without dropping anything.
 // Calls Lua line by line, under the rules of `vm/mod.rs`.
 #![allow(unsafe_op_in_unsafe_fn)]
 
@@ -123,9 +123,9 @@ unsafe extern "C-unwind" fn collect_now(l: *mut lua_State, _: *mut lua_Debug) {
     }
 }
 
-/// Runs `push`, which pushes values of the library, so that no limit makes it raise. On Lua 5.4 no finalizer runs meanwhile, which
-/// would have no limit either. What the finalizers do that run before this returns does not leave the process by a jump: Rust may
-/// own something here.
+/// Runs `push`, which pushes values of the library, so that no limit makes it raise. On Lua 5.4 no finalizer runs meanwhile,
+/// which would have no limit either. What the finalizers do that run before this returns does not leave the process by a jump:
+/// Rust may own something here.
 ///
 /// Stack: as `push`
 /// Raises: memory, and what `push` raises
@@ -186,8 +186,8 @@ impl Credit {
     }
 }
 
-/// As [`make`], for a string or a userdata with so many bytes that is to be pushed next. Raises, when `owned` is dropped, if there
-/// is no room.
+/// As [`make`], for a string or a userdata with so many bytes that is to be pushed next. Raises, when `owned` is dropped, if
+/// there is no room.
 ///
 /// Stack: 0, room for 1
 /// Raises: memory

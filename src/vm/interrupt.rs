@@ -1,17 +1,16 @@
-//! Ending code that computes, at no cost while nobody asks.
+//! Ends code that computes, at no cost while nobody asks.
 //!
-//! No hook is set until a process is doomed. Then its thread gets a signal, again and again ([`crate::runtime::reaper`]);
-//! the handler sets a count hook on the coroutine that runs, and the hook, called by the VM between two instructions, jumps
-//! to the entry frame ([`super::frame`]). Neither `pcall` nor a coroutine nor a hook of the user's is in the way. Code that
-//! LuaJIT has compiled looks at no hook: where the signal has interrupted such code, the handler itself jumps.
+//! No hook is set until a process is doomed. Then its thread gets an OS signal, again and again ([`crate::runtime::reaper`]). The
+//! handler sets a count hook on the running coroutine. The VM calls the hook between two instructions, and the hook jumps to the
+//! entry frame ([`super::frame`]). Neither `pcall` nor a coroutine nor a hook of the user's is in the way. Code that LuaJIT has
+//! compiled looks at no hook: if the signal has interrupted such code, the handler itself jumps.
 //!
-//! Where a C module has resumed a coroutine nothing jumps ([`super::chain`]): the hook raises an error, and stays. On Lua 5.4,
-//! where each coroutine has its own hook and nothing tells which one runs, it is set on all of them then. Compiled code does
-//! not notice: the handler jumps only if it can tell from the C stack that the code is that of a coroutine that the library has
-//! resumed (`compiled.rs`).
+//! If a C module has resumed a coroutine, nothing jumps ([`super::chain`]): the hook raises an error, and stays. On Lua 5.4 each
+//! coroutine has its own hook and nothing tells which one runs, so the hook is then set on all of them. Compiled code does not
+//! notice hooks: the handler jumps only if the C stack shows that the library has resumed that code's coroutine (`compiled.rs`).
 //!
-//! Out of reach are C functions that do not return, `__gc` finalizers and hook functions (no hook is called inside these), and
-//! compiled loops in what a C module has resumed; such a process is given up. Compiled code that has been given up is put to
+//! C functions that do not return, `__gc` finalizers and hook functions are out of reach (no hook is called inside these), and so
+//! are compiled loops in what a C module has resumed. Such a process is given up. Compiled code that has been given up is put to
 //! sleep where it is.
 // Calls Lua line by line, under the rules of `vm/mod.rs`.
 #![allow(unsafe_op_in_unsafe_fn)]

@@ -1,7 +1,7 @@
-//! How a state has what crosses by name. All states of one kind, those of main processes and those of hosts that grant the same
-//! libraries, are made alike, so this is found out once for each kind, by a look at the first state of it, before code of the
-//! user's runs. Nothing has to know which functions a kind has in a form of its own: what a state has not as a C function that
-//! works anywhere is *kept* in each state (see [`super::standard`]).
+//! How a state holds what crosses by name. All main states are made alike, and so are the states of all hosts that grant the same
+//! libraries: each is one *kind*. The library finds out once for each kind, by a look at its first state before any code of the
+//! user's runs. No list says which functions a kind has in a form of its own. If something is not a C function that works
+//! anywhere, each state *keeps* it (see [`super::standard`]).
 
 use super::api::*;
 use super::name::{Name, Of};

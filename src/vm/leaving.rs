@@ -1,5 +1,5 @@
-//! Whether and where code of a process may be left by a jump ([`super::interrupt`]). The signal handler reads it on the thread that
-//! runs the state, so each change is a single store.
+//! Whether and where code of a process may be left by a jump ([`super::interrupt`]). The signal handler reads it on the thread
+//! that runs the state, so each change is a single store.
 
 use super::frame::JumpBuffer;
 use std::cell::Cell;

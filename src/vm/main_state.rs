@@ -1,12 +1,12 @@
-//! Lua states of main processes. Others have made them and close them; the library only learns that from two objects in the
-//! registry, and gives everything back:
+//! Lua states of main processes. The library neither makes nor closes them. It learns of their end from two objects in the
+//! registry, and then gives everything back:
 //!
-//! 1. When the state closes, the *guard* is collected: the main process ends, and all that was spawned from it.
-//! 2. Finalizers that run later may still call the library, so the context stays. It goes when no finalizer is left. On
-//!    Lua 5.4 that is when the closing state frees its last block, itself; the library sees that by standing in for the state's
-//!    allocator from 1. on. LuaJIT frees its own memory by other means, but collects what finalizers have made in another
-//!    round, up to ten times: there a guard makes the next one, and the last of them does it. What is collected still later
-//!    holds the context by itself ([`super::context::Held`]).
+//! 1. When the state closes, the *guard* is collected: the main process ends, and everything that was spawned from it.
+//! 2. Finalizers that run later may still call the library, so the context stays until none is left. On Lua 5.4 that is when the
+//!    closing state frees its last block, itself. The library sees that because it stands in for the state's allocator from step
+//!    1 on. LuaJIT frees its memory in another way, but collects what finalizers have made in another round, up to ten times:
+//!    there each guard makes the next one, and the last releases the context. Userdata that are collected even later hold the
+//!    context themselves ([`super::context::Held`]).
 // Calls Lua line by line, under the rules of `vm/mod.rs`.
 #![allow(unsafe_op_in_unsafe_fn)]
 

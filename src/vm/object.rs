@@ -1,7 +1,7 @@
 //! Userdata of the library: a Rust value behind a word that says what it is.
 //!
-//! The first word of every userdata of ours is the address of its class's [`Class`]; no userdata of others begins with it.
-//! So a userdata is known without its metatable, which `debug.setmetatable` can exchange.
+//! The first word of every userdata of ours is the address of its [`Class`]; no userdata of others begins with that. So a
+//! userdata is recognised without looking at its metatable, which `debug.setmetatable` can exchange.
 // Calls Lua line by line, under the rules of `vm/mod.rs`.
 #![allow(unsafe_op_in_unsafe_fn)]
 

@@ -1,13 +1,13 @@
-//! Having code that computes on a pool host give way to other processes, at no cost while nobody asks.
+//! Makes computing code on a pool host give way to other processes, at no cost while nobody asks.
 //!
-//! The overseer of the pool asks a step that goes on while others are ready ([`crate::runtime::pool`]): the thread gets the
-//! library's signal, whose handler sets a count hook on the coroutine that runs, unless the process has set a hook of its own.
-//! The hook removes itself and yields, once. Such a coroutine is *paused*: whoever has resumed it in the library
-//! (`coroutine.resume`, `wrap`) passes the pause outwards like a wait, up to the scheduler, which resumes it first in the next
-//! step. So no other code of the process runs meanwhile, and nobody there can notice.
+//! When others are ready, the overseer of the pool asks a step that goes on too long ([`crate::runtime::pool`]). The thread gets
+//! the library's OS signal, and its handler sets a count hook on the running coroutine, unless the process has set a hook of its
+//! own. The hook removes itself and yields, once. Such a coroutine is *paused*. The library's `coroutine.resume` and `wrap` pass
+//! the pause outwards like a wait, up to the scheduler, which resumes the coroutine first in the next step. So no other code of
+//! the process runs meanwhile, and nobody there can notice.
 //!
-//! Where the hook cannot yield (callbacks of `table.sort`) it tries again a little later. A pause that cannot be passed on ends
-//! at once. Finalizers and closing states are never interrupted.
+//! If the hook cannot yield (callbacks of `table.sort`), it tries again a little later. A pause that cannot be passed on ends at
+//! once. Finalizers and closing states are never interrupted.
 
 use super::api::*;
 use super::context::Context;

@@ -152,8 +152,8 @@ impl Start {
     /// The code of the entry that is being imported.
     ///
     /// # Safety
-    /// The reference ends before [`Start::import`] or [`Start::imported`] is called. The code that runs meanwhile may import others:
-    /// the reference is not used after that.
+    /// The reference ends before [`Start::import`] or [`Start::imported`] is called. The code that runs meanwhile may import
+    /// others: the reference is not used after that.
     pub unsafe fn importing(&self) -> Option<&Code> {
         // SAFETY: nothing changes them before the reference ends, as the caller says.
         unsafe { (*self.importing.as_ptr()).last() }

@@ -93,8 +93,8 @@ pub unsafe extern "C-unwind" fn note_failure(l: *mut lua_State) -> c_int {
 #[cfg(feature = "luajit")]
 pub const LARGEST_STACK: usize = 65536 * 8;
 
-/// In the allocator: a block of this size is about to grow beyond the largest stack. If it is the stack that overflows, its frames
-/// are noted.
+/// In the allocator: a block of this size is about to grow beyond the largest stack. If it is the stack that overflows, its
+/// frames are noted.
 ///
 /// # Safety
 /// Own state.

@@ -1,17 +1,17 @@
-//! Memory set aside for the day when the system has none left. An allocation of Rust's that fails ends the program, so within
-//! this library none does: small blocks come from a *pool* then ([`pool`]), large tables from a *ballast* of address space
+//! Memory set aside for the moment when the system has none left. A failed allocation of Rust's ends the program, so within this
+//! library none fails: small blocks then come from a *pool* ([`pool`]), large tables from a *ballast* of address space
 //! ([`ballast`]). [`store`] keeps both behind one lock; [`allocator`] is Rust's allocator in front of them.
 //!
-//! Neither lasts. From the first such block on memory [`is_short`], and whatever would make the library keep more is refused
-//! at the border to Lua, as an error of that call, until the system has memory again. So the reserve has to do for what is
-//! under way at one moment in all threads, and for the ends of processes, which must be told.
+//! Neither lasts. From the first such block on memory [`is_short`]. Then every call that would make the library keep more is
+//! refused at the border to Lua, as an error of that call, until the system has memory again. So the reserve has to be enough for
+//! what all threads are doing at one moment, and for telling the ends of processes.
 //!
-//! - The pool lies among the zeroed data of the library: address space that no memory stands behind until it is used. It has
-//!   blocks of 32 bytes to 32 KiB, each a power of two.
+//! - The pool lies in the zeroed data of the library: address space that takes no memory until it is used. Its blocks have 32
+//!   bytes to 32 KiB, each a power of two.
 //! - The ballast is mapped without access. It has room for all large tables of the library to double at the same moment. Long
-//!   strings of the user's are not among them: whatever copies one asks [`has_room_for`] first ([`room`]).
+//!   strings of the user's do not count: code that copies one asks [`has_room_for`] first ([`room`]).
 //!
-//! Only the library's own code allocates through this page; the rest of the program does not notice it.
+//! Only the library's own code uses this allocator. The rest of the program does not notice it.
 
 mod allocator;
 mod ballast;

@@ -29,7 +29,8 @@ struct Free {
     next: *mut Free,
 }
 
-/// Which bytes of the pool are in use. **Invariant:** a block in a list of `free` is used by nobody and begins with the way to the next.
+/// Which bytes of the pool are in use. **Invariant:** a block in a list of `free` is used by nobody and begins with the way to
+/// the next.
 pub(super) struct Pool {
     /// Bytes from the start on that were in use at some time.
     reached: usize,

@@ -1,4 +1,4 @@
-//! What memory the system has, found out by asking for it.
+//! Finds out how much memory the system has, by asking for it.
 
 use std::ptr;
 

@@ -1,4 +1,4 @@
-//! Whether the system has memory for what is going to be asked of it, looked at before.
+//! Asks beforehand whether the system has memory for what comes next.
 
 use super::super::address_space;
 use super::pool::LARGE;

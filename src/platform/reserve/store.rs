@@ -1,4 +1,4 @@
-//! Pool and ballast behind one lock, and the account of what they have to do for.
+//! Pool and ballast behind one lock, and the account of the tables that the ballast has to cover.
 
 use super::ballast::Ballast;
 use super::pool::{LARGE, POOL, Pool, bytes_of, holds};

@@ -1,8 +1,8 @@
-//! The alarms of a pool: when which process has to look at its timers. One heap for all, kept by the overseer.
+//! The alarms of a pool: when each process has to look at its timers. The overseer keeps one heap for all.
 //!
-//! A process has at most one alarm that counts, in [`Scheduled::alarm`]; others of it in the heap are forgotten when they are
-//! due. An alarm that rings too early does no harm: the process looks, and sets the next one. So a process that waits
-//! again and again with later and later deadlines leaves its alarm where it is.
+//! A process has at most one alarm that counts, in [`Scheduled::alarm`]. Its other alarms in the heap are ignored when they are
+//! due. An alarm that rings too early does no harm: the process looks, and sets the next one. So a process that waits again and
+//! again with later and later deadlines leaves its alarm where it is.
 
 use super::scheduled::Scheduled;
 use crate::runtime::timers::Timers;

@@ -1,4 +1,4 @@
-//! Which workers there are, which of them are idle, and who gets up when there is something to do.
+//! Which workers exist, which of them are idle, and which one is woken when there is something to do.
 //!
 //! Every worker is *at work* (in a step or about to look for one), *searching*, *idle* (parked, in `idle`), *away* (inside a
 //! step that sleeps or does not end), or *spare* (parked, in `spares`, not needed). `active` counts all but the last two.

@@ -1,43 +1,43 @@
 //! Pool hosts: any number of processes on a few threads.
 //!
-//! What a pool runs is a task that can be stepped ([`Task`]). It lies in exactly one place at a time, and its run state
+//! A pool runs tasks that can be stepped ([`Task`]). A task lies in exactly one place at a time, and its run state
 //! ([`run_state`]), one atomic word, says in which:
 //!
-//! | run state   | where it is                                                                        |
-//! |-------------|------------------------------------------------------------------------------------|
-//! | `IDLE`      | nowhere: it waits for mail, or for an alarm                                          |
-//! | `SCHEDULED` | in one queue, once, or in the next place of one worker                               |
-//! | `RUNNING`   | in a step on one worker, which alone touches its task                                |
-//! | `NOTIFIED`  | the same, and somebody has woken it since: it must look again before it is idle       |
-//! | `BLOCKED`   | inside a step, asleep: a wait where nothing can yield keeps its worker               |
-//! | `OVER`      | nowhere, for ever                                                                    |
+//! | run state   | where it is                                                                           |
+//! |-------------|---------------------------------------------------------------------------------------|
+//! | `IDLE`      | nowhere: it waits for mail, or for an alarm                                           |
+//! | `SCHEDULED` | in one queue, once, or in the next place of one worker                                |
+//! | `RUNNING`   | in a step on one worker, which alone touches its task                                 |
+//! | `NOTIFIED`  | the same, and it was woken since: it must look again before it is idle                |
+//! | `BLOCKED`   | inside a step, asleep: a wait where nothing can yield keeps its worker                |
+//! | `OVER`      | nowhere, for ever                                                                     |
 //!
 //! **No wake-up is lost.** A worker leaves a process idle in this order: it sets the alarm, announces in the mailbox that the
 //! owner sleeps (`Mailbox::park`, which fails if there is mail), and changes `RUNNING` to `IDLE`, which fails if the state is
-//! `NOTIFIED`. Whoever pushes first after the announcement has to wake, and waking either finds `IDLE` and queues the process,
-//! or leaves `NOTIFIED` behind. Everybody else who wakes finds a state that leads to another step anyhow.
+//! `NOTIFIED`. The first push after the announcement has to wake the process. Waking either finds `IDLE` and queues the process,
+//! or leaves `NOTIFIED` behind. Every other wake-up finds a state that leads to another step anyhow.
 //!
 //! **Nothing is counted.** The pool has one reference to each [`Scheduled`], from its start until it is over. Queues and
 //! next places hold bare pointers ([`scheduled::Entry`]): what lies in them is `SCHEDULED`, so it is not over.
 //!
-//! **Workers** ([`worker`]) take from: their next place (the process that the last step has woken, so that two partners hand a
-//! message over without any system call), their own queue, the common queue, the queues of others. One that finds nothing
-//! looks out for a moment and parks. Whoever puts something into a queue wakes one parked worker, unless one is searching
-//! already; a worker that stops searching because it has found something passes the duty on ([`idle`], [`shared`]).
+//! **Workers** ([`worker`]) take from their next place (the process that the last step has woken, so that two partners hand a
+//! message over without any system call), from their own queue, the common queue, and the queues of others. A worker that finds
+//! nothing polls for a moment and parks. A thread that puts something into a queue wakes one parked worker, unless one is
+//! searching already. A worker that stops searching because it has found something passes the duty on ([`idle`], [`shared`]).
 //!
-//! **The overseer** ([`overseer`]) is one thread for a pool. It keeps the alarms, and while workers are busy it looks at
-//! them: it moves on what lies in the next place of a worker whose step goes on, asks code that computes to give way when others
-//! are ready, and where that does not help counts its worker as away. While all workers are parked, or away, and nothing
-//! waits in a queue, the overseer sleeps too.
+//! **The overseer** ([`overseer`]) is one thread for a pool. It keeps the alarms, and it looks at the workers while they are
+//! busy. It moves on what lies in the next place of a worker whose step goes on. It asks computing code to give way when others
+//! are ready. Where that does not help, it counts the worker as away. While all workers are parked or away and nothing waits in a
+//! queue, the overseer sleeps too.
 //!
 //! **Away** is a worker that sleeps inside a step, because code waits where nothing can yield, or that is stuck there. `active`
-//! counts all others but the spares. As long as it is below the size of the pool and something waits that nobody looks for,
-//! relief comes: a spare, or a new thread. Both who goes away and who queues something see to that, so that the pool goes on
-//! however many processes wait inside callbacks, each with a thread. If none can be started the overseer tries again. A worker
-//! that comes back goes on with its step at once; while too many are in steps those that take long are asked to give way, and
-//! the first to end its step leaves, to wait as a spare for a second.
+//! counts all workers but these and the spares. As long as it is below the size of the pool, and something waits that no worker
+//! looks for, relief comes: a spare, or a new thread. Both the worker that goes away and the thread that queues something see to
+//! that. So the pool goes on however many processes wait inside callbacks, each with a thread. If no thread can be started, the
+//! overseer tries again. A worker that comes back goes on with its step at once. While too many workers are in steps, long steps
+//! are asked to give way; the first worker whose step ends becomes a spare and waits a second.
 //!
-//! **Before a fork** all of them end if nothing is left to do; the next process that starts finds the pool not open.
+//! **Before a fork** all threads end if nothing is left to do. The next process that starts opens the pool again.
 //!
 //! Locks: the list of idle workers, the alarms, and a slot's thread, each for a few instructions, one at a time.
 #![deny(unsafe_code)]

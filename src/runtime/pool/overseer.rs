@@ -1,4 +1,4 @@
-//! The overseer of a pool: rings alarms, and sees to it that no process keeps the others from running.
+//! The overseer of a pool rings alarms, and makes sure that no process keeps the others from running.
 
 use super::alarms::Book;
 use super::shared::Pool;

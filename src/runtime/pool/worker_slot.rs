@@ -1,4 +1,4 @@
-//! What others see of a worker. A slot stays for ever; when its thread ends, the next new one takes it.
+//! What others see of a worker. A slot is never freed; when its thread ends, the next new thread takes it.
 
 use super::scheduled::{Entry, Scheduled};
 use super::worker_thread::WorkerThread;
