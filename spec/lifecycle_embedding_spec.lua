@@ -38,8 +38,7 @@ describe("a program that embeds Lua", function()
     local threads, more_threads = figures("threads")
     local descriptors, more_descriptors = figures("descriptors")
     assert.is_true(more_memory <= 1.25 * memory, text)
-    -- The thread of a child that has reported its end may not have ended yet.
-    assert.is_true(more_threads <= threads + 4, text)
+    assert.is_true(more_threads <= threads, text)
     assert.are.equal(descriptors, more_descriptors)
   end)
 

@@ -127,12 +127,24 @@ static long descriptors(void) {
   return count;
 }
 
+/* How many threads there are when those that wait for more work have ended, which they do after a second without any. Waits
+   until there are at most so many, at most ten seconds. */
+static long threads_down_to(long wanted) {
+  long threads = status("Threads");
+  for (int i = 0; i < 1000 && threads > wanted; i++) {
+    usleep(10000);
+    threads = status("Threads");
+  }
+  return threads;
+}
+
 /* Prints the numbers after the first fifth, and those in the end. */
 static void many(int count) {
   use_many(count / 5);
-  long memory = status("VmRSS"), threads = status("Threads"), open = descriptors();
+  long memory = status("VmRSS"), open = descriptors(), threads = status("Threads");
   use_many(count - count / 5);
-  printf("memory %ld %ld\nthreads %ld %ld\n", memory, status("VmRSS"), threads, status("Threads"));
+  long more_memory = status("VmRSS"), more_threads = threads_down_to(threads);
+  printf("memory %ld %ld\nthreads %ld %ld\n", memory, more_memory, threads, more_threads);
   printf("descriptors %ld %ld\n", open, descriptors());
 }
 
