@@ -42,6 +42,11 @@ struct Mapping {
     of_file: bool,
 }
 
+/// Bytes that are read at a time. The stack of a signal handler may have no more than 8 KiB, of which the registers of the
+/// processor take three or more. A line says within so many bytes whether it is that of a file, however long the name is.
+#[cfg(target_os = "linux")]
+const BUFFER: usize = 512;
+
 /// Calls `act` with each mapping until that gives `false`. Reads the memory map with `open`, `read` and `close` alone, into a
 /// buffer on the stack, so that a signal handler may call it. `false`: it could not be read.
 #[cfg(target_os = "linux")]
@@ -51,8 +56,10 @@ fn each_mapping(mut act: impl FnMut(Mapping) -> bool) -> bool {
     if file < 0 {
         return false;
     }
-    let mut buffer = [0u8; 4096];
+    let mut buffer = [0u8; BUFFER];
     let (mut filled, mut goes_on, mut complete) = (0, true, false);
+    // What is read belongs to a line that was looked at.
+    let mut seen = false;
     while goes_on {
         let room = &mut buffer[filled..];
         // SAFETY: the file is open, and has this room.
@@ -64,13 +71,18 @@ fn each_mapping(mut act: impl FnMut(Mapping) -> bool) -> bool {
         filled += count as usize;
         let mut start = 0;
         while goes_on && let Some(length) = buffer[start..filled].iter().position(|&byte| byte == b'\n') {
-            if let Some(mapping) = read_mapping(&buffer[start..start + length]) {
+            if !seen && let Some(mapping) = read_mapping(&buffer[start..start + length]) {
                 goes_on = act(mapping);
             }
+            seen = false;
             start += length + 1;
         }
         if start == 0 && filled == buffer.len() {
-            break;
+            if !seen && let Some(mapping) = read_mapping(&buffer) {
+                goes_on = act(mapping);
+            }
+            seen = true;
+            start = filled;
         }
         buffer.copy_within(start..filled, 0);
         filled -= start;
@@ -139,5 +151,32 @@ mod tests {
         let (with, without) =
             unsafe { (stack_returns_to_file(from, from + 24), stack_returns_to_file(from + 16, from + 24)) };
         assert!(with && !without);
+    }
+
+    #[test]
+    fn a_file_with_a_long_name_is_one_mapping_like_others() {
+        use std::os::fd::AsRawFd;
+        let top = std::env::temp_dir().join(format!("process-long-name-{}", std::process::id()));
+        let folder = (0..4).fold(top.clone(), |path, _| path.join("x".repeat(200)));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = std::fs::File::create_new(folder.join("mapped")).unwrap();
+        file.set_len(1).unwrap();
+        // SAFETY: a new mapping, which nobody reads.
+        let start = unsafe {
+            libc::mmap(std::ptr::null_mut(), 1, libc::PROT_NONE, libc::MAP_PRIVATE, file.as_raw_fd(), 0)
+        };
+        let (mut found, mut behind) = (Vec::new(), 0);
+        let complete = each_mapping(|mapping| {
+            if mapping.start == start as usize {
+                found.push(mapping.of_file);
+            }
+            behind += usize::from(mapping.start > start as usize);
+            true
+        });
+        // SAFETY: the mapping from above.
+        unsafe { libc::munmap(start, 1) };
+        std::fs::remove_dir_all(top).unwrap();
+        assert_eq!((complete, found), (true, vec![true]));
+        assert!(behind > 1);
     }
 }
