@@ -1,6 +1,6 @@
 //! The life of a spawned process, in steps: birth, steps, end. A thread of its own makes the steps, or the workers of a pool do.
 //!
-//! 1. The first step makes the state and fills it ([`crate::vm::faces::Faces::set_up`]), under `lua_pcall`.
+//! 1. The first step makes the state ([`newborn`]), fills it if it is empty, and has its process begin, all under `lua_pcall`.
 //! 2. Each step resumes coroutines while any can go on. It ends when all of them wait, when it has used up its turns, or when the
 //!    process is over. Code that waits where nothing can yield sleeps inside the step (see [`super::wait`]). When somebody ends
 //!    the process, the step is left by a jump.
@@ -20,9 +20,10 @@ use crate::runtime::process::Process;
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::faces;
+use crate::vm::newborn::{self, Newborn};
 use crate::vm::startup::Startup;
 use crate::vm::{frame, interrupt, state};
-use std::ffi::c_void;
+use std::ffi::{c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::Arc;
@@ -66,13 +67,18 @@ impl Execution {
         let context = &*self.context;
         #[cfg(feature = "luajit")]
         context.chain().set_stack(platform::CStack::of_thread());
-        let unborn = self.state == State::Unborn;
-        // SAFETY: the context is boxed and outlives the state.
-        if unborn && (!reserve::has_room_for_process() || unsafe { state::open(context) }.is_none()) {
-            end_as(context, Failure::OutOfMemory.into());
-            return Step::Over;
+        let mut newborn = None;
+        if self.state == State::Unborn {
+            if reserve::has_room_for_process() {
+                // SAFETY: the context is boxed and outlives the state.
+                newborn = unsafe { newborn::open(context) };
+            }
+            if newborn.is_none() {
+                end_as(context, Failure::OutOfMemory.into());
+                return Step::Over;
+            }
         }
-        let mut run = Run { context, unborn, turns, step: Step::Over };
+        let mut run = Run { context, newborn, turns, step: Step::Over };
         self.state = State::Live;
         let data = ptr::from_mut(&mut run).cast();
         // SAFETY: `run_body` and what it calls keep what they own in the context (rule of `frame`).
@@ -150,7 +156,8 @@ impl Execution {
 /// What a step hands through the entry frame.
 struct Run<'a> {
     context: &'a Context,
-    unborn: bool,
+    /// What the state has, if it was made for this step.
+    newborn: Option<Newborn>,
     turns: usize,
     step: Step,
 }
@@ -164,9 +171,9 @@ unsafe extern "C-unwind" fn run_body(data: *mut c_void) {
     let run = unsafe { &mut *data.cast::<Run>() };
     let context = run.context;
     let l = context.chain().main();
-    if run.unborn {
-        // SAFETY: the state is new; setting it up raises under protection.
-        match unsafe { protected(l, faces::get().set_up) } {
+    if let Some(newborn) = run.newborn {
+        // SAFETY: the state is new.
+        match unsafe { set_up(l, context, newborn) } {
             LUA_OK => {}
             LUA_ERRMEM => return end_as(context, Failure::OutOfMemory.into()),
             _ => {
@@ -178,6 +185,27 @@ unsafe extern "C-unwind" fn run_body(data: *mut c_void) {
     }
     // SAFETY: on the entry frame, with nothing to drop.
     run.step = unsafe { run_coroutines(l, context, run.turns) };
+}
+
+/// Fills a new state, if it is empty, and has its process begin. The status, with the error on top unless it is `LUA_OK`.
+///
+/// Stack: 0, +1 the error if it fails
+/// Raises: never
+///
+/// # Safety
+/// Own state, which is new; `context` is its context.
+unsafe fn set_up(l: *mut lua_State, context: &Context, newborn: Newborn) -> c_int {
+    let faces = faces::get();
+    if newborn == Newborn::Empty {
+        // SAFETY: as the caller says.
+        let status = unsafe { protected(l, faces.fill) };
+        if status != LUA_OK {
+            return status;
+        }
+        context.process().host.note_birth(context.memory().wanted());
+    }
+    // SAFETY: as the caller says.
+    unsafe { protected(l, faces.begin) }
 }
 
 /// Resumes coroutines until none can go on, or `turns` are used up.

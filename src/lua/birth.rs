@@ -1,12 +1,12 @@
-//! How a new state is filled: libraries, the faces of this library, the coroutine of `main`.
+//! How a new state is filled, with the libraries and the faces of this library, and how its process begins: its paths, its
+//! imports, the coroutine of `main`. Whatever is alike for all processes of a host belongs to the first part, which is done once if
+//! states are copied ([`crate::vm::newborn`]).
 
 use super::{install, restricted};
 use crate::codec::{again, decode};
 use crate::executor::managed;
 use crate::vm::api::*;
-use crate::vm::collector::CollectorHeld;
-#[cfg(feature = "lua54")]
-use crate::vm::collector::collector_runs;
+use crate::vm::collector::{CollectorHeld, grant_first_bytes};
 use crate::vm::context::Context;
 use crate::vm::headroom;
 use crate::vm::lua_parts::BOOT;
@@ -14,22 +14,23 @@ use crate::vm::startup::{Code, Program, Started, Startup};
 #[cfg(feature = "luajit")]
 use crate::vm::{compiled, interrupt};
 use std::ffi::c_int;
+use std::ptr;
 use std::sync::Arc;
 
-/// Fills the new state; called by Lua, may raise.
+/// Where the two functions of `boot.lua` are until the process begins: that for chunks, and that for functions.
+static BOOT_FUNCTIONS: [u8; 2] = [0; 2];
+
+/// Fills the new state with what all processes of its host have in common; called by Lua, may raise.
 ///
 /// Stack: +0
 /// Raises: any
 ///
 /// # Safety
 /// Called by Lua, in a new state under `lua_pcall`.
-pub unsafe extern "C-unwind" fn set_up(l: *mut lua_State) -> c_int {
+pub unsafe extern "C-unwind" fn fill(l: *mut lua_State) -> c_int {
     let context = Context::of_state(l);
     #[cfg(feature = "luajit")]
     compiled::learn(l);
-    context.budget().set_limit(context.process().limits.memory);
-    context.memory().ask_by(headroom::on_memory_asks);
-    context.weigh_charges();
     begin_collecting(l);
     let held = CollectorHeld::hold(l);
     let settings = &context.process().host.settings;
@@ -38,35 +39,48 @@ pub unsafe extern "C-unwind" fn set_up(l: *mut lua_State) -> c_int {
     } else {
         luaL_openlibs(l);
     }
-    install::into_spawned(l, context);
-    context.process().host.note_birth(context.memory().wanted());
+    // Nothing is compiled yet: the state may become an image.
     #[cfg(feature = "luajit")]
-    if !context.process().host.settings.jit {
-        interrupt::set_compiler(l, false);
-    }
+    interrupt::set_compiler(l, false);
+    install::into_spawned(l, context);
+    keep_boot(l, context);
+    #[cfg(feature = "luajit")]
+    interrupt::set_compiler(l, settings.jit);
     held.release(l);
     grant_first_bytes(l);
+    0
+}
+
+/// Gives the filled state what its process begins with, and makes the coroutine of `main`; called by Lua, may raise.
+///
+/// Stack: +0
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua, in a filled state under `lua_pcall`.
+pub unsafe extern "C-unwind" fn begin(l: *mut lua_State) -> c_int {
+    let context = Context::of_state(l);
+    context.budget().set_limit(context.process().limits.memory);
+    context.memory().ask_by(headroom::on_memory_asks);
+    context.weigh_charges();
+    install::own_of_spawned(l, context);
     #[cfg(feature = "luajit")]
     crate::vm::allocator::watch(l, context);
     // What `main` is called through, what that needs, and the arguments of `main`: all of it starts the coroutine.
     let base = lua_gettop(l);
-    push_boot(l, context);
     // The code lives in the context while Lua may raise.
     let Some(Startup { code, .. }) = context.start().startup() else { return 0 };
+    push_boot(l, matches!(code.program, Program::Chunk(_)));
     match &code.program {
-        Program::Chunk(chunk) => {
-            lua_pop(l, 1);
-            push_chunk(l, code, chunk);
-        }
+        Program::Chunk(chunk) => push_chunk(l, code, chunk),
         Program::Function(function) => {
-            lua_remove(l, -2);
             context.start().set_function(Started::Defined(Arc::clone(function)));
             let room = decode::count(function) + 8;
             luaL_checkstack(l, room, c"too many arguments".as_ptr());
             decode::push(l, function);
             lua_settop(l, base + 2);
         }
-        Program::FirstArgument => lua_remove(l, -2),
+        Program::FirstArgument => {}
     }
     let keeps_function = matches!(code.program, Program::FirstArgument);
     let bytes = context.start().arguments();
@@ -98,31 +112,14 @@ unsafe fn begin_collecting(l: *mut lua_State) {
     let _ = l;
 }
 
-/// The libraries are no garbage: on Lua 5.4 the first collection, which looks at all of them, is due when as much was allocated
-/// as they take.
+/// Keeps the two functions of `boot.lua` until the process begins.
 ///
-/// Stack: 0
-/// Raises: memory
-///
-/// # Safety
-/// Own state, which is new.
-unsafe fn grant_first_bytes(l: *mut lua_State) {
-    #[cfg(feature = "lua54")]
-    if collector_runs(l) == 1 {
-        lua_gc(l, LUA_GCSTEP, -lua_gc(l, LUA_GCCOUNT, 0));
-    }
-    #[cfg(feature = "luajit")]
-    let _ = l;
-}
-
-/// Pushes the two functions of `boot.lua`.
-///
-/// Stack: +2, room for 6
+/// Stack: 0, room for 6
 /// Raises: any
 ///
 /// # Safety
 /// Own state, which is new.
-unsafe fn push_boot(l: *mut lua_State, context: &Context) {
+unsafe fn keep_boot(l: *mut lua_State, context: &Context) {
     BOOT.push(l);
     lua_pushcclosure(l, crate::lua::error_methods::missing_method, 0);
     push_globals(l);
@@ -133,6 +130,24 @@ unsafe fn push_boot(l: *mut lua_State, context: &Context) {
         None => lua_pushnil(l),
     }
     lua_call(l, 3, 2);
+    for kept in BOOT_FUNCTIONS.iter().rev() {
+        lua_rawsetp(l, LUA_REGISTRYINDEX, ptr::from_ref(kept).cast());
+    }
+}
+
+/// Pushes the function of `boot.lua` for chunks, or that for functions. Neither is kept any longer.
+///
+/// Stack: +1, room for 2
+/// Raises: never
+///
+/// # Safety
+/// Own state, which is filled.
+unsafe fn push_boot(l: *mut lua_State, for_chunk: bool) {
+    lua_rawgetp(l, LUA_REGISTRYINDEX, ptr::from_ref(&BOOT_FUNCTIONS[usize::from(!for_chunk)]).cast());
+    for kept in &BOOT_FUNCTIONS {
+        lua_pushnil(l);
+        lua_rawsetp(l, LUA_REGISTRYINDEX, ptr::from_ref(kept).cast());
+    }
 }
 
 /// Pushes the chunk, the method, the module name and the file name.

@@ -21,7 +21,8 @@ pub static FACES: Faces = Faces {
     #[cfg(feature = "luajit")]
     blocking_at: blocking::blocking_at,
     fill_error: error_methods::fill,
-    set_up: birth::set_up,
+    fill: birth::fill,
+    begin: birth::begin,
     #[cfg(feature = "lua54")]
     raiser: crate::executor::resume_lua54::call_wrapped,
     #[cfg(feature = "luajit")]

@@ -151,7 +151,7 @@ unsafe extern "C-unwind" fn search_short(l: *mut lua_State) -> c_int {
     1
 }
 
-/// What a spawned process finds (H-40, H-50 to H-53).
+/// What every spawned process finds (H-40, H-50 to H-53).
 ///
 /// Stack: 0, room for 12
 /// Raises: any
@@ -183,13 +183,30 @@ pub unsafe fn into_spawned(l: *mut lua_State, context: &Context) {
     stock::replace(l);
     push_library(l, c"package");
     if lua_type(l, -1) == LUA_TTABLE {
-        set_paths(l, context);
         let searchers = if cfg!(feature = "lua54") { c"searchers" } else { c"loaders" };
         if raw_field(l, -1, searchers) == LUA_TTABLE {
             lua_pushcclosure(l, search_short, 0);
             lua_rawseti(l, -2, lua_rawlen(l, -2) as lua_Integer + 1);
         }
         lua_pop(l, 1);
+    }
+    lua_pop(l, 1);
+    standard::anchor(l, context);
+}
+
+/// What a spawned process has of its own: how it finds modules, and random numbers.
+///
+/// Stack: 0, room for 8
+/// Raises: any
+///
+/// # Safety
+/// Own state, which is filled ([`into_spawned`]), maybe for another context; `context` is its context.
+pub unsafe fn own_of_spawned(l: *mut lua_State, context: &Context) {
+    standard::learn_kind(l, context);
+    stock::seed_random(l);
+    push_library(l, c"package");
+    if lua_type(l, -1) == LUA_TTABLE {
+        set_paths(l, context);
         raw_field(l, -1, c"preload");
         lua_remove(l, -2);
     } else {
@@ -198,7 +215,6 @@ pub unsafe fn into_spawned(l: *mut lua_State, context: &Context) {
     }
     imports::set(l, context);
     lua_pop(l, 1);
-    standard::anchor(l, context);
 }
 
 /// Gives `package`, which is on top, the paths of the spawner (H-5).

@@ -9,7 +9,7 @@ use crate::vm::context::Context;
 use std::ffi::c_int;
 use std::ptr;
 
-/// Puts them in the place of the interpreter's, as far as the host grants their libraries, and seeds `math.random`.
+/// Puts them in the place of the interpreter's, as far as the host grants their libraries.
 ///
 /// Stack: 0, room for 12
 /// Raises: any
@@ -23,7 +23,6 @@ pub unsafe fn replace(l: *mut lua_State) {
     lua_pushcclosure(l, collectgarbage, 1);
     set_raw_field(l, -2, c"collectgarbage");
     lua_pop(l, 1);
-    seed_random(l);
     push_library(l, c"coroutine");
     if lua_type(l, -1) == LUA_TTABLE {
         set_function(l, c"spawn", coroutine::spawn);
@@ -86,16 +85,13 @@ unsafe fn replace_coroutine_functions(l: *mut lua_State) {
 /// Raises: any
 ///
 /// # Safety
-/// Own state, which is new.
-unsafe fn seed_random(l: *mut lua_State) {
-    use std::hash::{BuildHasher, Hasher};
-    // Keys from the system, different for every use.
-    let seed = std::hash::RandomState::new().build_hasher().finish();
+/// Own state, in which no code of the user's has run.
+pub unsafe fn seed_random(l: *mut lua_State) {
     let top = lua_gettop(l);
     push_library(l, c"math");
     if lua_type(l, -1) == LUA_TTABLE && raw_field(l, -1, c"randomseed") == LUA_TFUNCTION {
         // Exact as a double.
-        push_whole(l, (seed >> 11) as i64);
+        push_whole(l, (platform::random_word() >> 11) as i64);
         lua_call(l, 1, 0);
     }
     lua_settop(l, top);

@@ -8,6 +8,17 @@ use std::ptr::{self, NonNull};
 /// How many empty ones are kept for the next states, so that these find memory that was touched before.
 const SPARE: usize = 4;
 
+/// Where pieces stand: at multiples of so many bytes (see [`super::image`]).
+pub(super) const ALIGNED: usize = 256;
+
+/// A piece of so many bytes, to be freed with `free`; null if there is no memory.
+pub(super) fn allocate(bytes: usize) -> *mut u8 {
+    let mut start = ptr::null_mut();
+    // SAFETY: the alignment is a power of two, and a multiple of the size of a pointer.
+    let failed = unsafe { libc::posix_memalign(&mut start, ALIGNED, bytes) } != 0;
+    if failed { ptr::null_mut() } else { start.cast() }
+}
+
 /// A piece that nobody uses.
 struct Spare {
     start: NonNull<u8>,
@@ -62,8 +73,7 @@ impl Arena {
     pub fn make_room(&self, size: usize) {
         let start = match SPARES.take(size) {
             Some(start) => start.as_ptr(),
-            // SAFETY: has no preconditions.
-            None if size > 0 => unsafe { libc::malloc(size) }.cast(),
+            None if size > 0 => allocate(size),
             None => ptr::null_mut(),
         };
         if !start.is_null() {
@@ -97,7 +107,7 @@ impl Drop for Arena {
         if SPARES.keep(start, self.size.get()) {
             return;
         }
-        // SAFETY: it came from `malloc`, and the blocks in it are not used any more.
+        // SAFETY: it came from `allocate`, and the blocks in it are not used any more.
         unsafe { libc::free(start.as_ptr().cast()) };
     }
 }

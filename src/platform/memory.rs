@@ -9,13 +9,12 @@
 use super::allowance::Allowance;
 use super::arena::Arena;
 use super::budget::Budget;
+use super::image::{Copy, Image};
 use super::reserve;
+use super::size_class::{CLASSES, Free, class_of};
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr;
-
-/// Classes of blocks that are kept: 0, 8, 16, ... 264 bytes.
-const CLASSES: usize = 34;
 
 /// Larger blocks do not come into the arena: many of them grow soon and leave a hole.
 const IN_ARENA: usize = 1 << 10;
@@ -25,11 +24,6 @@ const CACHE: usize = 128 << 10;
 
 /// Bytes that a process may keep in any case while it sleeps.
 const CACHE_ASLEEP: usize = 4 << 10;
-
-/// A block that is kept.
-struct Kept {
-    next: *mut Kept,
-}
 
 /// What is called with the memory itself, from within the allocator.
 pub type Ask = unsafe fn(*const c_void);
@@ -48,7 +42,7 @@ pub struct Memory {
     room: Cell<usize>,
     /// For what is kept while the process sleeps.
     asleep: Allowance,
-    kept: [Cell<*mut Kept>; CLASSES],
+    kept: [Cell<*mut Free>; CLASSES],
     arena: Arena,
     /// Bytes that the arena has given, or would have if it were larger.
     wanted: Cell<usize>,
@@ -73,13 +67,6 @@ impl Default for Memory {
             insists: Cell::new(false),
         }
     }
-}
-
-/// The class of blocks that have room for `size` bytes, and how many bytes these have.
-#[inline(always)]
-fn class_of(size: usize) -> (usize, usize) {
-    let class = (size + 7) >> 3;
-    (class, class << 3)
 }
 
 /// Gives a block of so many bytes back to where it came from. Null, which is what `lua_Alloc` gives then.
@@ -107,6 +94,24 @@ impl Memory {
     /// Before the first block: makes room for so many bytes in one piece.
     pub fn make_room(&self, bytes: usize) {
         self.arena.make_room(bytes);
+    }
+
+    /// Before the first block: takes the blocks of an image over, in one piece that has room for `more` bytes. `None` if there is
+    /// no memory.
+    pub fn adopt(&self, image: &Image, more: usize) -> Option<Copy> {
+        self.arena.make_room(image.size() + more);
+        let start = self.arena.take(image.size());
+        if start.is_null() {
+            return None;
+        }
+        // SAFETY: room of so many bytes from `malloc`, which nobody uses.
+        let free = unsafe { image.copy_to(start) };
+        for (kept, first) in self.kept.iter().zip(free) {
+            kept.set(first);
+        }
+        self.budget.set_used(self.budget.used() + image.used());
+        self.wanted.set(image.size());
+        Some(Copy { start, entry: image.entry_at(start) })
     }
 
     /// How many bytes in one piece the blocks up to now could have used.
@@ -203,7 +208,7 @@ impl Memory {
         let (class, bytes) = class_of(size);
         if let Some(kept) = self.kept.get(class)
             // SAFETY: what is kept begins with the way to the next.
-            && let Some(&Kept { next }) = unsafe { kept.get().as_ref() }
+            && let Some(&Free { next }) = unsafe { kept.get().as_ref() }
         {
             let block = kept.replace(next);
             if !self.arena.holds(block.cast()) {
@@ -269,7 +274,7 @@ impl Memory {
                 self.room.set(self.room.get() - bytes);
             }
             // SAFETY: the block is at least a word, and nobody else uses it.
-            unsafe { block.cast::<Kept>().write(Kept { next: kept.get() }) };
+            unsafe { block.cast::<Free>().write(Free { next: kept.get() }) };
             kept.set(block.cast());
         } else if !in_arena {
             // SAFETY: not the arena's, so the reserve's or the C library's.
@@ -362,11 +367,11 @@ impl Memory {
             // SAFETY: what is kept belongs to nobody else, is in the arena or came from `malloc`, and begins with the way to
             // the next.
             unsafe {
-                while let Some(&Kept { next: after }) = next.as_ref() {
+                while let Some(&Free { next: after }) = next.as_ref() {
                     if !self.arena.holds(next.cast()) {
                         give_back(next.cast(), class << 3);
                     } else if !self.closed.get() {
-                        next.write(Kept { next: kept.replace(next) });
+                        next.write(Free { next: kept.replace(next) });
                     }
                     next = after;
                 }
@@ -401,16 +406,6 @@ mod tests {
     fn free(memory: &Memory, block: *mut c_void, size: usize) {
         // SAFETY: every test frees a block of that size once.
         assert!(unsafe { memory.reallocate(block, size, 0) }.is_null());
-    }
-
-    #[test]
-    fn every_size_has_room_and_wastes_less_than_a_word() {
-        for size in 1..600 {
-            let (class, bytes) = class_of(size);
-            assert!(bytes >= size && bytes < size + 8 && bytes % 8 == 0);
-            assert_eq!(class_of(bytes), (class, bytes));
-        }
-        assert_eq!(class_of(264).0, CLASSES - 1);
     }
 
     #[test]

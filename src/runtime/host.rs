@@ -4,6 +4,7 @@ use super::entry::is_reference;
 use super::failure::Failure;
 use super::libraries::Libraries;
 use super::needs::Taker;
+use super::nursery::Nursery;
 use super::pool::Pool;
 use super::sleeper::Sleeper;
 use once_cell::sync::{Lazy, OnceCell};
@@ -154,6 +155,8 @@ pub struct Host {
     used: AtomicBool,
     /// Bytes of small blocks that the last state of it was born with.
     born_with: AtomicUsize,
+    /// What its states are copied from.
+    pub nursery: Nursery,
 }
 
 impl Host {
@@ -173,6 +176,7 @@ impl Host {
             abandoned: AtomicUsize::new(0),
             used: AtomicBool::new(false),
             born_with: AtomicUsize::new(0),
+            nursery: Nursery::default(),
         })
     }
 

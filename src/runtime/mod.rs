@@ -26,6 +26,7 @@ pub mod live;
 #[allow(unsafe_code)]
 pub mod mailbox;
 pub mod needs;
+pub mod nursery;
 pub mod pid;
 pub mod pool;
 // Asks a thread by an OS signal.

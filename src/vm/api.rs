@@ -31,6 +31,8 @@ pub fn again_mark() -> *mut c_void {
 
 #[cfg(feature = "luajit")]
 unsafe extern "C-unwind" {
+    /// Gives a state another allocator.
+    pub fn lua_setallocf(l: *mut lua_State, allocator: lua_Alloc, data: *mut c_void);
     fn lua_upvalueid(l: *mut lua_State, function: c_int, number: c_int) -> *mut c_void;
     /// Makes one captured local of a function the same as one of another function.
     pub fn lua_upvaluejoin(l: *mut lua_State, function: c_int, number: c_int, other: c_int, its: c_int);
@@ -422,6 +424,25 @@ pub unsafe fn protected(l: *mut lua_State, function: Function) -> c_int {
         function(l)
     }
     lua_cpcall(l, call, function as *const () as *mut c_void)
+}
+
+/// As [`protected`], with `data` as the argument of `function`, light userdata.
+///
+/// Stack: 0, room for 2, +1 the error if it fails
+/// Raises: never
+///
+/// # Safety
+/// Own state.
+pub unsafe fn protected_with(l: *mut lua_State, function: Function, data: *mut c_void) -> c_int {
+    #[cfg(feature = "luajit")]
+    return lua_cpcall(l, function, data);
+    #[cfg(feature = "lua54")]
+    {
+        // A function without upvalues needs no memory.
+        lua_pushcclosure(l, function, 0);
+        lua_pushlightuserdata(l, data);
+        lua_pcall(l, 1, 0, 0)
+    }
 }
 
 /// Functions of a table, by name.

@@ -51,6 +51,11 @@ impl Census {
         }
     }
 
+    /// The block of the main thread, in a state that was not made by its own allocator.
+    pub fn begin_with(&self, block: usize) {
+        self.first.set(block);
+    }
+
     /// The allocator has given a block for a coroutine.
     ///
     /// # Safety

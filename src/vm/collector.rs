@@ -39,6 +39,23 @@ impl CollectorHeld {
     }
 }
 
+/// What a new state has is no garbage: on Lua 5.4 the first collection, which looks at all of it, is due when as much was
+/// allocated as it takes.
+///
+/// Stack: 0
+/// Raises: memory
+///
+/// # Safety
+/// Own state, which is new.
+pub unsafe fn grant_first_bytes(l: *mut lua_State) {
+    #[cfg(feature = "lua54")]
+    if collector_runs(l) == 1 {
+        lua_gc(l, LUA_GCSTEP, -lua_gc(l, LUA_GCCOUNT, 0));
+    }
+    #[cfg(feature = "luajit")]
+    let _ = l;
+}
+
 const GC_IS_RUNNING: c_int = 9;
 
 /// 1 if the collector runs, 0 if it is stopped, -1 if it answers nothing because a finalizer runs (5.4.4 and later).

@@ -336,6 +336,11 @@ impl Context {
         Held(ptr::from_ref(self))
     }
 
+    /// Whether a userdata of the state points here.
+    pub fn is_held(&self) -> bool {
+        self.holders.get() > 0
+    }
+
     /// The main state has closed, and the last way to its context but by its holders is gone: frees it, now or with the last of
     /// them.
     ///

@@ -34,8 +34,10 @@ pub struct Faces {
     pub blocking_at: unsafe fn(*mut lua_State, c_int) -> Option<&'static CStr>,
     /// Fills the metatable of error objects, which is on top.
     pub fill_error: unsafe fn(*mut lua_State),
-    /// Fills the new state of a process; may raise.
-    pub set_up: lua_CFunction,
+    /// Fills a new state with what all processes of its host have in common; may raise.
+    pub fill: Function,
+    /// Gives a filled state what its process begins with; may raise.
+    pub begin: Function,
     /// The function that raises the error of an inner coroutine again.
     pub raiser: Function,
 }

@@ -54,6 +54,7 @@ mod mail;
 pub mod main_state;
 pub mod name;
 pub mod name_list;
+pub mod newborn;
 pub mod object;
 pub mod own_names;
 pub mod paths;

@@ -45,6 +45,24 @@ fn kind_of(context: &Context) -> &'static Kind {
     context.names().kind().unwrap_or(&NAMES.stock)
 }
 
+/// Finds out which kind the state is of, if no code of the user's has run in a spawned one.
+///
+/// Stack: 0, room for 9
+/// Raises: memory
+///
+/// # Safety
+/// Own state; `context` is its context.
+pub unsafe fn learn_kind(l: *mut lua_State, context: &Context) -> &'static Kind {
+    let settings = &context.process().host.settings;
+    let kind = if context.process().is_main() {
+        &NAMES.stock
+    } else {
+        headroom::unlimited(l, || name_list::kind_of_spawned(l, settings.libraries, settings.restricted))
+    };
+    context.names().set_kind(kind);
+    kind
+}
+
 /// Keeps what a state has now: before any code of the user's runs, or when `require` first loads the library. May raise.
 ///
 /// Stack: 0, room for 9
@@ -54,13 +72,7 @@ fn kind_of(context: &Context) -> &'static Kind {
 /// Own state; `context` is its context.
 pub unsafe fn anchor(l: *mut lua_State, context: &Context) {
     let top = lua_gettop(l);
-    let settings = &context.process().host.settings;
-    let kind = if context.process().is_main() {
-        &NAMES.stock
-    } else {
-        headroom::unlimited(l, || name_list::kind_of_spawned(l, settings.libraries, settings.restricted))
-    };
-    context.names().set_kind(kind);
+    let kind = learn_kind(l, context);
     lua_createtable(l, kind.kept.len() as c_int, 0);
     let kept = lua_gettop(l);
     // What the fields are looked up in: the loaded modules, the globals, and the table that the last one stood in.

@@ -114,22 +114,18 @@ pub unsafe fn context_behind_allocator<'a>(l: *mut lua_State) -> Option<&'a Cont
 /// Bytes that a process gets beyond its limit to tell why it ends, and to put away what it has.
 pub const FOR_THE_END: usize = 64 << 10;
 
-/// Bytes of small blocks that a process has beside what every process of its host is born with: its entry and the coroutine
-/// of `main`.
-const OF_ITS_OWN: usize = 2 << 10;
-
-/// Makes an empty state for `context`, `None` if there is no memory.
+/// Makes an empty state for `context`, `None` if there is no memory. Its first small blocks, so many bytes in all, will stand in
+/// one piece.
 ///
 /// Stack: 0: a new state
 /// Raises: never
 ///
 /// # Safety
 /// The context stays where it is until [`close`].
-pub unsafe fn open(context: &Context) -> Option<*mut lua_State> {
+pub unsafe fn open(context: &Context, room: usize) -> Option<*mut lua_State> {
     let data = ptr::from_ref(context).cast_mut().cast::<c_void>();
-    let born_with = context.process().host.born_with();
-    if born_with > 0 {
-        context.memory().make_room(born_with + OF_ITS_OWN);
+    if room > 0 {
+        context.memory().make_room(room);
     }
     context.memory().refuse_by(on_refusal);
     #[cfg(feature = "lua54")]
@@ -152,6 +148,26 @@ pub unsafe fn open(context: &Context) -> Option<*mut lua_State> {
     context.census().begin(l);
     context.chain().begin(l);
     Some(l)
+}
+
+/// The memory of `context` holds a copy of a state, whose first block this is: the state is that of `context` from now on.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// As for [`open`]. The copy was made by [`Memory::adopt`](crate::platform::Memory::adopt), and is at rest.
+pub unsafe fn begin_copy(context: &Context, l: *mut lua_State, first: *mut u8) {
+    context.memory().refuse_by(on_refusal);
+    lua_setallocf(l, allocate, ptr::from_ref(context).cast_mut().cast());
+    #[cfg(feature = "lua54")]
+    {
+        context.census().begin_with(first as usize);
+        context.census().begin(l);
+    }
+    #[cfg(feature = "luajit")]
+    let _ = first;
+    context.chain().begin(l);
 }
 
 /// Closes the state; finalizers run.

@@ -101,7 +101,7 @@ impl Spawned {
         let context = spawned.context();
         // SAFETY: the context is boxed, and closes the state before it goes; opening libraries raises only without memory.
         unsafe {
-            let l = state::open(context).expect("memory for a Lua state");
+            let l = state::open(context, 0).expect("memory for a Lua state");
             luaL_openlibs(l);
         }
         context.memory().ask_by(headroom::on_memory_asks);
@@ -161,17 +161,10 @@ fn attempt<R, F: FnOnce(*mut lua_State) -> R>(l: *mut lua_State, body: F) -> Res
 
     let mut made = Call { body: Some(body), result: None };
     let data = (&raw mut made).cast::<c_void>();
-    // SAFETY: the state is this thread's. On LuaJIT pushing a function needs memory, so that it is left to `lua_cpcall`.
+    // SAFETY: the state is this thread's.
     unsafe {
         let top = lua_gettop(l);
-        #[cfg(feature = "luajit")]
-        let status = lua_cpcall(l, call::<F, R>, data);
-        #[cfg(feature = "lua54")]
-        let status = {
-            lua_pushcclosure(l, call::<F, R>, 0);
-            lua_pushlightuserdata(l, data);
-            lua_pcall(l, 1, 0, 0)
-        };
+        let status = protected_with(l, call::<F, R>, data);
         if status == LUA_OK {
             return made.result.ok_or_else(|| "nothing came back".into());
         }
