@@ -10,7 +10,7 @@
 //! - *Nothing leads out.* No block stands outside the mould, no object of the library holds the context, and nothing is compiled.
 //! - *Only addresses look like addresses.* The mould has no stale bytes, and a copy at another address is compared with its
 //!   original value by value, collected, used and closed.
-//! - *Nothing random is copied for good.* Each copy gets random numbers of its own ([`random`], and `math.randomseed` when the
+//! - *Nothing random is copied for good.* Each copy gets random numbers of its own (`random.rs`, and `math.randomseed` when the
 //!   process begins). The seed by which strings are hashed is that of the image, which is made anew after thousands of births.
 //!
 //! If one does not hold, the host has no image, and its states are filled as ever. `PROCESS_IMAGE=off` in the environment has all
