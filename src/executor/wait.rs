@@ -28,12 +28,13 @@ use crate::runtime::clock::Timestamp;
 use crate::runtime::failure::Failure;
 use crate::runtime::signal::Signal;
 use crate::runtime::{exit, live};
-use crate::scheduling::{Cases, Completion, Finish, Owner, Received, TaskId, Ticket, WaiterId};
+use crate::scheduling::{Case, Cases, Completion, Finish, Owner, Received, TaskId, Ticket, WaiterId};
 use crate::vm::api::*;
 #[cfg(feature = "luajit")]
 use crate::vm::collector;
 use crate::vm::context::Context;
 use crate::vm::interrupt;
+use slotmap::Key;
 use std::ffi::c_int;
 use std::time::{Duration, Instant};
 
@@ -212,6 +213,11 @@ pub unsafe fn wait(
 ) -> c_int {
     let turn = cases.is_empty() && deadline.is_none();
     if let Some(task) = yielding_task(l, context) {
+        if let (&[Case::Receive(channel)], None) = (&*cases, deadline)
+            && context.scheduler().wait_alone(task, channel)
+        {
+            return suspend(l, context, WaiterId::null(), next);
+        }
         let waiter = context.scheduler().wait(Owner::Task(task), cases, deadline);
         if turn {
             context.scheduler().elapse(waiter);
@@ -300,19 +306,25 @@ unsafe fn suspend(l: *mut lua_State, context: &Context, waiter: WaiterId, next: 
 
 #[cfg(feature = "lua54")]
 fn waiter_to_context(waiter: WaiterId) -> isize {
-    use slotmap::Key;
     waiter.data().as_ffi() as isize
 }
 
-/// The wait that a continuation belongs to.
+/// The wait that a continuation belongs to: `number` is what [`suspend`] has given it.
 #[cfg(feature = "lua54")]
-pub fn waiter_of(_: &Context, context: isize) -> WaiterId {
-    slotmap::KeyData::from_ffi(context as u64).into()
+pub fn waiter_of(context: &Context, number: isize) -> WaiterId {
+    let waiter: WaiterId = slotmap::KeyData::from_ffi(number as u64).into();
+    // What has begun as a lone wait may be another one now.
+    if waiter.is_null() { wait_of_running(context) } else { waiter }
+}
+
+/// The wait that a continuation belongs to.
+#[cfg(feature = "luajit")]
+pub fn waiter_of(context: &Context, _: isize) -> WaiterId {
+    wait_of_running(context)
 }
 
 /// The wait that the running coroutine came back from.
-#[cfg(feature = "luajit")]
-pub fn waiter_of(context: &Context, _: isize) -> WaiterId {
+fn wait_of_running(context: &Context) -> WaiterId {
     let scheduler = context.scheduler_ref();
     scheduler
         .current()
@@ -367,7 +379,8 @@ pub unsafe fn hold(l: *mut lua_State, context: &Context) {
         return context.pause().arrive();
     }
     let waiter = {
-        let scheduler = context.scheduler_ref();
+        let mut scheduler = context.scheduler();
+        scheduler.unfold();
         scheduler.current().and_then(|task| scheduler.wait_of(task))
     };
     let Some(waiter) = waiter else { return };

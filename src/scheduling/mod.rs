@@ -8,6 +8,7 @@
 mod alarms;
 mod channel;
 mod ids;
+mod lone;
 mod mail;
 mod scheduler;
 mod transfer;

@@ -2,6 +2,7 @@
 
 use super::channel::{Channel, Received, Source, Ticket};
 use super::ids::{ChannelId, TaskId, WaiterId};
+use super::lone::Lone;
 use super::mail::Mail;
 use crate::runtime::failure::Failure;
 use crate::runtime::timers::Timers;
@@ -122,6 +123,8 @@ pub struct Scheduler {
     /// How many topics were opened so far.
     pub(super) opened: u64,
     pub(super) selects: u64,
+    /// The wait of the only coroutine, if it is a simple one.
+    pub(super) lone: Option<Lone>,
 }
 
 impl Default for Scheduler {
@@ -145,6 +148,7 @@ impl Default for Scheduler {
             arrivals: 0,
             opened: 0,
             selects: 0,
+            lone: None,
         }
     }
 }
@@ -154,6 +158,7 @@ impl Scheduler {
 
     /// A new coroutine, ready to run.
     pub fn start_task(&mut self) -> TaskId {
+        self.unfold();
         let task = self.tasks.insert(None);
         self.ready.push_back(task);
         task
@@ -208,12 +213,13 @@ impl Scheduler {
 
     /// A coroutine is over; if it waited, it waits no more.
     pub fn end_task(&mut self, task: TaskId) {
+        self.unfold();
         if let Some(Some(waiter)) = self.tasks.remove(task) {
             self.forget(waiter);
         }
     }
 
-    /// The wait of a suspended coroutine.
+    /// The wait of a suspended coroutine; null for a lone wait.
     pub fn wait_of(&self, task: TaskId) -> Option<WaiterId> {
         self.tasks.get(task).copied().flatten()
     }

@@ -14,6 +14,7 @@ impl Scheduler {
 
     /// A channel of which nothing is left in Lua.
     pub fn drop_channel(&mut self, id: ChannelId) {
+        self.unfold();
         // One whose object was never finished: the topic is not open after all.
         let _ = self.unlisten(id);
         let droppable = self.channels.get(id).is_some_and(|channel| match &channel.source {
@@ -58,6 +59,7 @@ impl Scheduler {
 
     /// Takes a value if that needs no wait.
     pub fn try_receive(&mut self, id: ChannelId) -> Option<Received> {
+        self.unfold();
         match self.channels.get(id) {
             Some(channel) if !channel.can_receive(None, 0) => None,
             _ => Some(self.take(id, None)),

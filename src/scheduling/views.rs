@@ -32,6 +32,7 @@ impl Scheduler {
         let stamped = self.stamp(envelope);
         let id = self.view_of(stamped.envelope.topic());
         self.recent = id;
+        let Err(stamped) = self.hand_over(id, stamped) else { return };
         let Some(channel) = self.channels.get_mut(id) else { return };
         match &mut channel.source {
             Source::Inbox(mail) => mail.push(stamped),
@@ -88,6 +89,7 @@ impl Scheduler {
     /// Everything that waits in the mailbox, messages in the order of arrival, then events; nothing is left of it. An event that
     /// a call of the library waits for is no mail.
     pub fn take_mail(&mut self) -> Vec<Envelope> {
+        self.unfold();
         let mut messages = Vec::new();
         let mut events = Vec::new();
         for (id, channel) in &mut self.channels {
@@ -171,6 +173,7 @@ impl Scheduler {
     /// # Errors
     /// The channel is no open listener.
     pub fn unlisten(&mut self, id: ChannelId) -> Result<u64, Failure> {
+        self.unfold();
         let Some(Source::Listener { topic, open, queue, place, .. }) =
             self.channels.get_mut(id).map(|channel| &mut channel.source)
         else {

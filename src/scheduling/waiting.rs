@@ -2,13 +2,16 @@
 
 use super::channel::{Sending, Source, WaitingSend};
 use super::ids::{ChannelId, WaiterId};
+use super::lone::Lone;
 use super::scheduler::{Alarm, Case, Cases, Completion, Finish, Owner, Scheduler, Waiter};
 use crate::runtime::failure::Failure;
+use slotmap::Key;
 use std::time::Instant;
 
 impl Scheduler {
     /// Performs one of the cases if that needs no wait: the one whose channel a select has served least recently.
     pub fn poll(&mut self, cases: &[Case]) -> Option<(usize, Finish)> {
+        self.unfold();
         self.poll_as(cases, None, None)
     }
 
@@ -87,6 +90,7 @@ impl Scheduler {
     /// Begins to wait for one of the cases, and for `deadline` if there is one. A frame becomes the innermost one.
     #[inline(always)]
     pub fn wait(&mut self, owner: Owner, cases: Cases, deadline: Option<Instant>) -> WaiterId {
+        self.unfold();
         let timed = deadline.is_some();
         let copy = Cases::from_slice(&cases);
         let waiter =
@@ -158,6 +162,9 @@ impl Scheduler {
 
     /// Ends a wait if it can end. If not, it goes on waiting in its old place.
     pub fn complete(&mut self, id: WaiterId) -> Option<Completion> {
+        if id.is_null() {
+            return self.complete_lone();
+        }
         let waiter = self.waiters.get_mut(id)?;
         let claim = waiter.claim;
         if let ([Case::Receive(channel)], Some(claimed), None) = (&*waiter.cases, claim, &waiter.settled)
@@ -219,6 +226,9 @@ impl Scheduler {
 
     /// True if `complete` would end the wait.
     pub fn can_complete(&self, id: WaiterId) -> bool {
+        if id.is_null() {
+            return self.lone.as_ref().is_none_or(Lone::is_over);
+        }
         self.waiters.get(id).is_none_or(|waiter| {
             waiter.settled.is_some()
                 || waiter.overdue
