@@ -108,6 +108,7 @@ fn start_carefully(stack: usize, work: impl FnOnce() + Send + 'static) -> io::Re
     /// More than all threads allocate until the new one works.
     const SOME: usize = 8 << 20;
     let _alone = ONE_AT_A_TIME.lock();
+    share_arenas();
     if !address_space::has(stack.saturating_add(SOME)) {
         return Err(no_memory());
     }
@@ -125,6 +126,16 @@ fn start_carefully(stack: usize, work: impl FnOnce() + Send + 'static) -> io::Re
         std::thread::yield_now();
     }
     Ok(())
+}
+
+/// From now on new threads share the arenas that the C library allocates from. glibc gives a thread an arena of its own if it can
+/// have 64 MiB of address space for it, and does not give these back when the thread ends.
+fn share_arenas() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: has no preconditions.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1)
+    };
 }
 
 /// A thread that was made by [`start`] and has nothing to do any more but to end.
