@@ -235,43 +235,59 @@ impl<'a> Decoder<'a> {
     /// As [`push`]; the table is on top. Tables stand inside each other in fewer than `N` levels.
     #[inline(always)]
     unsafe fn walk_within<const N: usize>(&mut self, first: Level) -> Option<()> {
-        if first.is_done() {
-            if first.fill {
-                lua_pop(self.l, 1);
-            }
-            return Some(());
-        }
         let mut outer = Levels::<N> { list: [const { MaybeUninit::uninit() }; N], len: 0 };
         let mut level = first;
+        self.numbers(&mut level)?;
         loop {
+            if level.is_done() {
+                match outer.pop() {
+                    Some(around) => level = around,
+                    None => break,
+                }
+                self.store(&mut level);
+                continue;
+            }
             let code = self.reader.byte()?;
             if code == tag::TABLE || code == tag::TABLE_DEF {
                 let inner = self.table(code)?;
-                if !inner.is_done() {
-                    outer.push(level)?;
-                    level = inner;
-                    continue;
-                }
+                outer.push(level)?;
+                level = inner;
+                self.numbers(&mut level)?;
             } else {
                 self.scalar(code)?;
-            }
-            // The value on top is complete; it may complete the tables around it.
-            loop {
                 self.store(&mut level);
-                if !level.is_done() {
-                    break;
-                }
-                match outer.pop() {
-                    Some(around) => level = around,
-                    None => {
-                        if level.fill {
-                            lua_pop(self.l, 1);
-                        }
-                        return Some(());
-                    }
-                }
             }
         }
+        if first.fill {
+            lua_pop(self.l, 1);
+        }
+        Some(())
+    }
+
+    /// Puts the numbers that come next into the table on top, as long as they are items of it.
+    ///
+    /// Raises: memory
+    ///
+    /// # Safety
+    /// As [`push`]; the table is on top.
+    #[inline(always)]
+    unsafe fn numbers(&mut self, level: &mut Level) -> Option<()> {
+        while level.next <= level.items {
+            match self.reader.next() {
+                Some(tag::INTEGER) => {
+                    self.reader.byte()?;
+                    push_whole(self.l, unzigzag(self.reader.varint()?));
+                }
+                Some(tag::FLOAT) => {
+                    self.reader.byte()?;
+                    lua_pushnumber(self.l, self.reader.f64()?);
+                }
+                _ => break,
+            }
+            lua_rawseti(self.l, -2, lua_Integer::from(level.next));
+            level.next += 1;
+        }
+        Some(())
     }
 
     /// Puts the value on top into the table below it, or keeps it as the key of the next value.

@@ -101,7 +101,7 @@ impl Encoder {
     /// # Safety
     /// Own state; a number is at `index`.
     #[inline(always)]
-    unsafe fn number(&mut self, l: *mut lua_State, index: c_int) {
+    pub(super) unsafe fn number(&mut self, l: *mut lua_State, index: c_int) {
         #[cfg(feature = "lua54")]
         let whole = if lua_isinteger(l, index) != 0 {
             Ok(lua_tointeger(l, index))

@@ -9,6 +9,7 @@ use super::place::{self, Place};
 use super::scalar::Refusal;
 use crate::runtime::failure::Failure;
 use crate::vm::api::*;
+use crate::vm::array_part;
 use crate::vm::class::Crossing;
 use crate::vm::context::Context;
 use crate::vm::object;
@@ -17,7 +18,13 @@ use crate::wire::{DEPTH, tag};
 use std::ffi::{c_int, c_void};
 
 /// [`FLAT`] levels are walked before the Lua stack is asked for more room: a table and a key for each, and some to work with.
-const ROOM_FOR_LEVELS: c_int = 2 * FLAT as c_int + 8;
+const ROOM_FOR_LEVELS: c_int = 2 * FLAT as c_int + 8 + NUMBERS;
+
+/// So many numbers of an array are on the stack at the same time.
+const NUMBERS: c_int = 16;
+
+/// Arrays of fewer items are not worth a look at their numbers.
+const LONG: u32 = 4;
 
 impl Encoder {
     /// Encodes the value at `index` and everything in it.
@@ -144,10 +151,9 @@ impl Encoder {
             return Err(Failure::OutOfMemory);
         }
         let base = lua_gettop(l);
-        lua_pushnil(l);
         let bottom = self.levels.len();
         self.deepest = self.deepest.max(bottom + 1);
-        let mut level = self.begin_table();
+        let mut level = self.begin_table(l);
         loop {
             if lua_next(l, -2) == 0 {
                 lua_settop(l, -2);
@@ -191,10 +197,9 @@ impl Encoder {
             } else if self.levels.len() + 1 < DEPTH
                 && (!depth.is_multiple_of(FLAT) || lua_checkstack(l, ROOM_FOR_LEVELS) != 0)
             {
-                lua_pushnil(l);
                 self.levels.push(level);
                 self.deepest = self.deepest.max(self.levels.len() + 1);
-                level = self.begin_table();
+                level = self.begin_table(l);
             } else {
                 self.put_aside(l, -1, || place::path(l, base, depth, start()));
                 lua_settop(l, -2);
@@ -292,11 +297,60 @@ impl Encoder {
         self.out.put_tagged(tag::TABLE_REF, id);
     }
 
+    /// Begins the table on top: writes the numbers that it begins with, and pushes the key that the walk goes on from.
+    ///
+    /// Stack: +1, room for [`NUMBERS`]
+    /// Raises: never
+    ///
+    /// # Safety
+    /// Own state; a table is on top.
     #[inline(always)]
-    fn begin_table(&mut self) -> Level {
+    unsafe fn begin_table(&mut self, l: *mut lua_State) -> Level {
         let counts = self.out.written() + 1;
         self.out.put([tag::TABLE, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-        Level { counts, items: 0, pairs: 0 }
+        let long = array_part::size(l, -1);
+        let items = if long < LONG { 0 } else { self.numbers(l, long) };
+        if items == 0 {
+            lua_pushnil(l);
+        } else {
+            push_whole(l, i64::from(items));
+        }
+        Level { counts, items, pairs: 0 }
+    }
+
+    /// Writes the numbers that stand from 1 on in the table on top, up to the first other value, at most `long` of them, which stand
+    /// in its array part: how many there are. A walk that goes on from the last of them meets everything else.
+    ///
+    /// Stack: 0, room for [`NUMBERS`]
+    /// Raises: never
+    ///
+    /// # Safety
+    /// Own state; a table is on top.
+    #[inline(never)]
+    unsafe fn numbers(&mut self, l: *mut lua_State, long: u32) -> u32 {
+        let table = lua_gettop(l);
+        // LuaJIT's array part begins at 0.
+        #[cfg(feature = "luajit")]
+        {
+            let first = lua_rawgeti(l, table, 0);
+            lua_settop(l, table);
+            if first != LUA_TNIL {
+                return 0;
+            }
+        }
+        let mut items = 0;
+        while items < long {
+            let end = long.min(items + NUMBERS as u32);
+            while items < end && lua_rawgeti(l, table, lua_Integer::from(items + 1)) == LUA_TNUMBER {
+                self.number(l, -1);
+                items += 1;
+            }
+            lua_settop(l, table);
+            if items < end {
+                break;
+            }
+        }
+        items
     }
 }
 

@@ -27,6 +27,7 @@
 #[cfg(feature = "luajit")]
 pub mod allocator;
 pub mod api;
+pub mod array_part;
 #[cfg(feature = "lua54")]
 pub mod census;
 pub mod chain;

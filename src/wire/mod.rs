@@ -123,6 +123,12 @@ impl<'a> Reader<'a> {
         Some(first)
     }
 
+    /// The next byte, which stays unread.
+    #[inline]
+    pub fn next(&self) -> Option<u8> {
+        self.rest.first().copied()
+    }
+
     /// So many bytes.
     #[inline]
     pub fn take(&mut self, count: usize) -> Option<&'a [u8]> {
