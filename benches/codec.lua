@@ -1,4 +1,4 @@
--- W8: one encode and one decode, seen from Lua as a message to oneself.
+-- W8: one encode and one decode, seen from Lua as a message to oneself. W8n: the same for arrays of 1,000 numbers.
 local support = require "benches.support"
 
 support.define("loopback", [[
@@ -18,3 +18,10 @@ support.define("loopback", [[
 
 support.print("W8/small", support.result("bench:loopback", { n = 1, s = "hello" }), "encode+decode/s")
 support.print("W8/t1k", support.result("bench:loopback", require "benches.t1k"), "encode+decode/s")
+
+local whole, broken = {}, {}
+for i = 1, 1000 do
+  whole[i], broken[i] = i, i + 0.5
+end
+support.print("W8n/integers", support.result("bench:loopback", whole) * 1000, "numbers/s")
+support.print("W8n/floats", support.result("bench:loopback", broken) * 1000, "numbers/s")

@@ -108,7 +108,7 @@ fn start_carefully(stack: usize, work: impl FnOnce() + Send + 'static) -> io::Re
     /// More than all threads allocate until the new one works.
     const SOME: usize = 8 << 20;
     let _alone = ONE_AT_A_TIME.lock();
-    share_arenas();
+    share_arenas_if_tight();
     if !address_space::has(stack.saturating_add(SOME)) {
         return Err(no_memory());
     }
@@ -128,14 +128,22 @@ fn start_carefully(stack: usize, work: impl FnOnce() + Send + 'static) -> io::Re
     Ok(())
 }
 
-/// From now on new threads share the arenas that the C library allocates from. glibc gives a thread an arena of its own if it can
-/// have 64 MiB of address space for it, and does not give these back when the thread ends.
-fn share_arenas() {
+/// Before the first thread: has all threads share one arena of the C library's if address space is so short that another one would
+/// leave too little for a process. glibc gives a thread an arena of its own if it can have 64 MiB for it, and never gives
+/// these back. Where there is more room, arenas of their own are better: what a thread frees comes back to the system.
+fn share_arenas_if_tight() {
     #[cfg(target_env = "gnu")]
-    // SAFETY: has no preconditions.
-    unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, 1)
-    };
+    {
+        /// An arena, the largest stack, and what else a process takes.
+        const TIGHT: usize = 160 << 20;
+        static LOOKED: OnceCell<()> = OnceCell::new();
+        LOOKED.get_or_init(|| {
+            if !address_space::has(TIGHT) {
+                // SAFETY: has no preconditions.
+                unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+            }
+        });
+    }
 }
 
 /// A thread that was made by [`start`] and has nothing to do any more but to end.
