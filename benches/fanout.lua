@@ -23,11 +23,14 @@ support.define("dispatcher", [[
     for i = 1, WORKERS do
       workers[i] = assert(process.spawn("bench:worker", setting.host, process.pid(), i))
     end
-    local text, id = ("x"):rep(200), 0
+    local text, id, start = ("x"):rep(200), 0, time.now()
+    local function microseconds()
+      return time.now():sub(start):seconds() * 1e6
+    end
     local function hand_out(worker)
       if id < count then
         id = id + 1
-        sent[id] = time.now()
+        sent[id] = microseconds()
         process.send(workers[worker], "request", { id = id, text = text })
       end
     end
@@ -37,7 +40,7 @@ support.define("dispatcher", [[
       end
       for i = 1, count do
         local answer = answers:receive()
-        took[i] = time.now():sub(sent[answer.id]):seconds() * 1e6
+        took[i] = microseconds() - sent[answer.id]
         hand_out(answer.worker)
       end
     end)
