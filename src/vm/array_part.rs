@@ -8,6 +8,8 @@
 // Calls Lua line by line, under the rules of `vm/mod.rs`.
 #![allow(unsafe_op_in_unsafe_fn)]
 
+#[cfg(feature = "luajit")]
+use super::allocator;
 use super::api::*;
 use once_cell::sync::OnceCell;
 use std::ffi::c_int;
@@ -15,8 +17,20 @@ use std::ffi::c_int;
 /// Sizes of the tables that are looked at.
 const SIZES: [u32; 5] = [0, 37, 91, 1000, 12345];
 
-/// Numbers of 32 bits that a table has at least.
-const NUMBERS: usize = if cfg!(target_pointer_width = "64") { 14 } else { 8 };
+/// Numbers of 32 bits that a table has at least, where pointers in it have 64 bits.
+const NUMBERS: usize = 14;
+
+/// The same where they have 32.
+const FEW_NUMBERS: usize = 8;
+
+/// Numbers of 32 bits that a table of this VM has at least.
+fn numbers() -> usize {
+    #[cfg(feature = "luajit")]
+    let wide = allocator::can_be_given();
+    #[cfg(feature = "lua54")]
+    let wide = true;
+    if wide && cfg!(target_pointer_width = "64") { NUMBERS } else { FEW_NUMBERS }
+}
 
 /// What is noted is larger by so much than the highest key in the array part: LuaJIT has a place for the key 0.
 const EXTRA: u32 = if cfg!(feature = "luajit") { 1 } else { 0 };
@@ -69,7 +83,7 @@ fn find() -> Option<usize> {
         for size in SIZES {
             lua_createtable(l, size as c_int, 0);
             let noted = if size == 0 { 0 } else { size + EXTRA };
-            for place in 0..NUMBERS {
+            for place in 0..numbers() {
                 (*fits)[place] &= number_at(l, -1, place) == noted;
             }
         }
@@ -84,7 +98,7 @@ fn find() -> Option<usize> {
             return None;
         }
     }
-    let mut places = (0..NUMBERS).filter(|&place| fits[place]);
+    let mut places = (0..numbers()).filter(|&place| fits[place]);
     places.next().filter(|_| places.next().is_none())
 }
 
