@@ -5,8 +5,6 @@
 
 #[path = "../../src/calendar/mod.rs"]
 mod calendar;
-#[path = "../../src/codec/mod.rs"]
-mod codec;
 #[path = "../../src/platform/mod.rs"]
 mod platform;
 #[path = "../../src/runtime/mod.rs"]
@@ -23,7 +21,7 @@ use runtime::libraries::Libraries;
 use runtime::mailbox::Mailbox;
 use runtime::process::Process;
 use runtime::registry;
-use runtime::wake::Sleeper;
+use runtime::sleeper::Sleeper;
 use scheduling::Scheduler;
 use std::hint::black_box;
 use std::sync::Arc;

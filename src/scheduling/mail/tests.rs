@@ -54,7 +54,7 @@ fn check(mail: &Mail) {
         let fresh = mail.fresh.iter().filter(|piece| piece.envelope.subject() == subject);
         assert!(fresh.into_iter().all(|piece| piece.arrival > last.unwrap().arrival));
     }
-    assert_eq!(mail.weight(), filed.subjects.keys().map(|subject| QUEUE + subject.len()).sum());
+    assert_eq!(mail.weight(), filed.subjects.keys().map(|subject| QUEUE + subject.len()).sum::<usize>());
 }
 
 proptest! {
