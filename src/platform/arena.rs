@@ -11,6 +11,12 @@ const SPARE: usize = 4;
 /// Where pieces stand: at multiples of so many bytes (see [`super::image`]).
 pub(super) const ALIGNED: usize = 256;
 
+/// How many holes an arena knows.
+pub(super) const HOLES: usize = 6;
+
+/// Free pieces inside of what is given away: where each begins, in bytes from the start, and its size, 0 for none.
+pub(super) type Holes = [(usize, usize); HOLES];
+
 /// A piece of so many bytes, to be freed with `free`; null if there is no memory.
 pub(super) fn allocate(bytes: usize) -> *mut u8 {
     let mut start = ptr::null_mut();
@@ -59,12 +65,19 @@ pub struct Arena {
     size: Cell<usize>,
     /// Bytes that are given away, from the start on.
     taken: Cell<usize>,
+    /// They are used up first.
+    holes: Cell<Holes>,
 }
 
 impl Default for Arena {
     /// One without any room.
     fn default() -> Self {
-        Arena { start: Cell::new(ptr::null_mut()), size: Cell::new(0), taken: Cell::new(0) }
+        Arena {
+            start: Cell::new(ptr::null_mut()),
+            size: Cell::new(0),
+            taken: Cell::new(0),
+            holes: Cell::default(),
+        }
     }
 }
 
@@ -80,6 +93,23 @@ impl Arena {
             self.start.set(start);
             self.size.set(size);
         }
+    }
+
+    /// What is given away has these holes.
+    pub fn set_holes(&self, holes: Holes) {
+        self.holes.set(holes);
+    }
+
+    /// A block of `bytes` from a hole, a multiple of eight; null if none has room for it.
+    pub fn take_from_hole(&self, bytes: usize) -> *mut u8 {
+        let mut holes = self.holes.get();
+        let Some((at, size)) = holes.iter_mut().find(|(_, size)| *size >= bytes) else {
+            return ptr::null_mut();
+        };
+        let block = self.start.get().wrapping_add(*at);
+        (*at, *size) = (*at + bytes, *size - bytes);
+        self.holes.set(holes);
+        block
     }
 
     /// A block of `bytes`, a multiple of eight; null if there is no room for it.
@@ -130,6 +160,20 @@ mod tests {
         assert!(arena.holds(first) && arena.holds(last));
         let outside = first.wrapping_add(1000);
         assert!(!arena.holds(outside) && !arena.holds(first.wrapping_sub(1)));
+    }
+
+    #[test]
+    fn holes_are_used_up_piece_by_piece() {
+        let arena = Arena::default();
+        assert!(arena.take_from_hole(8).is_null());
+        arena.make_room(1000);
+        let start = arena.take(1000) as usize;
+        let mut holes = Holes::default();
+        (holes[0], holes[1]) = ((800, 100), (80, 40));
+        arena.set_holes(holes);
+        let taken = [96, 40, 8].map(|bytes| arena.take_from_hole(bytes));
+        assert_eq!((taken[0] as usize, taken[1] as usize), (start + 800, start + 80));
+        assert!(taken[2].is_null());
     }
 
     #[test]

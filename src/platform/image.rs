@@ -8,7 +8,7 @@
 //! of a word, and leaves in the others what a C compiler happens to copy. So such a word may look like an address. It keeps its tag
 //! when it is moved along, since the first byte of an address never changes.
 
-use super::arena::ALIGNED;
+use super::arena::{ALIGNED, HOLES, Holes};
 use super::mould::Mould;
 use super::size_class::{CLASSES, Free};
 
@@ -39,6 +39,8 @@ pub struct Image {
     used: usize,
     /// The first free block of each class, as an address; 0 for none.
     free: [usize; CLASSES],
+    /// The largest pieces that are free besides.
+    holes: Holes,
 }
 
 impl Image {
@@ -54,15 +56,32 @@ impl Image {
         let count = words.iter().filter(|&&word| all.contains(&(word & ADDRESS))).count();
         pointers.try_reserve_exact(count).ok()?;
         copy.extend_from_slice(words);
+        let mut holes = mould.holes();
+        holes.sort_unstable_by_key(|hole| std::cmp::Reverse(hole.1));
+        holes.resize(HOLES, (0, 0));
+        let holes = std::array::from_fn(|place| holes[place]);
         pointers.extend(
             (0..).zip(words).filter(|(_, word)| all.contains(&(**word & ADDRESS))).map(|(place, _)| place),
         );
-        Some(Image { words: copy, base, entry, pointers, used: mould.used(), free: mould.free_blocks() })
+        Some(Image {
+            words: copy,
+            base,
+            entry,
+            pointers,
+            used: mould.used(),
+            free: mould.free_blocks(),
+            holes,
+        })
     }
 
     /// Bytes in all.
     pub fn size(&self) -> usize {
         8 * self.words.len()
+    }
+
+    /// The largest pieces of it that are free.
+    pub(super) fn holes(&self) -> Holes {
+        self.holes
     }
 
     /// Bytes that its state uses.

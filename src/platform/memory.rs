@@ -1,10 +1,10 @@
 //! Memory of one Lua state: where its blocks come from, and those it has just freed. What it may use is its [`Budget`]. One
 //! thread at a time runs the state and calls this page, so nothing here is shared.
 //!
-//! The first blocks, those of the libraries, stand in an [`Arena`]; the others are the C library's. Sizes are rounded up to
-//! words. A small block that Lua frees is kept for the next one of its class, up to [`CACHE`] bytes in all, so that a collector
-//! that frees in bursts and a program that allocates in between seldom reach the C library, which has to reckon with other
-//! threads. What processes keep while they sleep has its limit (see [`super::allowance`]).
+//! The first blocks, those of the libraries, stand in an [`Arena`], other small ones in [`Slabs`], and large ones are the C
+//! library's. Sizes are rounded up to words. A small block that Lua frees is kept for the next one of its class. When so many are
+//! kept that it is worth while, slabs that are free as a whole are given back ([`Memory::sweep`]). What processes keep while they
+//! sleep has its limit (see [`super::allowance`]).
 
 use super::allowance::Allowance;
 use super::arena::Arena;
@@ -12,6 +12,7 @@ use super::budget::Budget;
 use super::image::{Copy, Image};
 use super::reserve;
 use super::size_class::{CLASSES, Free, class_of};
+use super::slabs::Slabs;
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr;
@@ -19,7 +20,8 @@ use std::ptr;
 /// Larger blocks do not come into the arena: many of them grow soon and leave a hole.
 const IN_ARENA: usize = 1 << 10;
 
-/// Bytes that are kept at most: most of what a collection of a small process frees at once.
+/// So many bytes may come to be kept before it is worth while to look for slabs that are free: most of what a collection of a small
+/// process frees at once.
 const CACHE: usize = 128 << 10;
 
 /// Bytes that a process may keep in any case while it sleeps.
@@ -38,8 +40,11 @@ pub struct Memory {
     ask: Cell<Option<Ask>>,
     /// Called before something is refused.
     refusing: Cell<Option<Refusing>>,
-    /// Bytes that may still be kept.
-    room: Cell<usize>,
+    slabs: Slabs,
+    /// Bytes that are kept and do not stand in the arena.
+    keeps: Cell<usize>,
+    /// The same after the last sweep: what could not be given back.
+    stuck: Cell<usize>,
     /// For what is kept while the process sleeps.
     asleep: Allowance,
     kept: [Cell<*mut Free>; CLASSES],
@@ -58,7 +63,9 @@ impl Default for Memory {
             budget: Budget::default(),
             ask: Cell::new(None),
             refusing: Cell::new(None),
-            room: Cell::new(CACHE),
+            slabs: Slabs::default(),
+            keeps: Cell::new(0),
+            stuck: Cell::new(0),
             asleep: Allowance::default(),
             kept: [const { Cell::new(ptr::null_mut()) }; CLASSES],
             arena: Arena::default(),
@@ -96,10 +103,12 @@ impl Memory {
         self.arena.make_room(bytes);
     }
 
-    /// Before the first block: takes the blocks of an image over, in one piece that has room for `more` bytes. `None` if there is
+    /// Before the first block: takes the blocks of an image over, in one piece that has room for `more` bytes, its holes counted. `None` if there is
     /// no memory.
     pub fn adopt(&self, image: &Image, more: usize) -> Option<Copy> {
-        self.arena.make_room(image.size() + more);
+        let holes = image.holes();
+        let free: usize = holes.iter().map(|(_, size)| size).sum();
+        self.arena.make_room(image.size() + more.saturating_sub(free));
         let start = self.arena.take(image.size());
         if start.is_null() {
             return None;
@@ -109,6 +118,7 @@ impl Memory {
         for (kept, first) in self.kept.iter().zip(free) {
             kept.set(first);
         }
+        self.arena.set_holes(holes);
         self.budget.set_used(self.budget.used() + image.used());
         self.wanted.set(image.size());
         Some(Copy { start, entry: image.entry_at(start) })
@@ -212,35 +222,54 @@ impl Memory {
         {
             let block = kept.replace(next);
             if !self.arena.holds(block.cast()) {
-                self.room.set(self.room.get() + bytes);
+                self.keeps.set(self.keeps.get() - bytes);
             }
             self.budget.set_used(used);
             return block.cast();
         }
-        self.allocate_new(bytes, used)
+        self.allocate_new(class, bytes, used)
     }
 
-    /// A block of `bytes`, none of which is kept: from the arena, or else from the system.
+    /// A block of `bytes`, none of which is kept: from the arena, from a slab if it has a class, or else from the system.
     #[cold]
     #[inline(never)]
-    fn allocate_new(&self, bytes: usize, used: usize) -> *mut c_void {
+    fn allocate_new(&self, class: usize, bytes: usize, used: usize) -> *mut c_void {
         if bytes <= IN_ARENA {
             self.wanted.set(self.wanted.get() + bytes);
-            let block = self.arena.take(bytes);
+            let mut block = self.arena.take_from_hole(bytes);
+            if block.is_null() {
+                block = self.arena.take(bytes);
+            }
             if !block.is_null() {
                 self.budget.set_used(used);
                 return block.cast();
             }
         }
-        self.allocate_by_system(bytes, used)
+        if class >= CLASSES {
+            return self.allocate_by_system(bytes, used, || {
+                // SAFETY: has no preconditions.
+                unsafe { libc::malloc(bytes) }
+            });
+        }
+        let block = self.slabs.cut(bytes);
+        if block.is_null() {
+            let cut = || if self.slabs.add() { self.slabs.cut(bytes).cast() } else { ptr::null_mut() };
+            return self.allocate_by_system(bytes, used, cut);
+        }
+        self.budget.set_used(used);
+        block.cast()
     }
 
-    /// A block of `bytes` from the system.
+    /// A block of `bytes`, for which `ask` asks the system.
     #[inline(never)]
-    fn allocate_by_system(&self, bytes: usize, used: usize) -> *mut c_void {
+    fn allocate_by_system(
+        &self,
+        bytes: usize,
+        used: usize,
+        ask: impl FnOnce() -> *mut c_void,
+    ) -> *mut c_void {
         super::thread::let_threads_start();
-        // SAFETY: has no preconditions.
-        let mut block = unsafe { libc::malloc(bytes) };
+        let mut block = ask();
         if block.is_null() && (self.insists.get() || self.must_be_given()) {
             block = reserve::allocate(bytes).cast();
         }
@@ -266,19 +295,26 @@ impl Memory {
     unsafe fn free(&self, block: *mut c_void, size: usize) -> *mut c_void {
         let (class, bytes) = class_of(size);
         let in_arena = self.arena.holds(block.cast());
-        if let Some(kept) = self.kept.get(class)
-            && (in_arena || bytes <= self.room.get())
-            && !self.closed.get()
-        {
-            if !in_arena {
-                self.room.set(self.room.get() - bytes);
+        let Some(kept) = self.kept.get(class) else {
+            // SAFETY: as the caller says; a large block that is not the arena's is the reserve's or the C library's.
+            return if in_arena { ptr::null_mut() } else { unsafe { give_back(block, bytes) } };
+        };
+        if in_arena {
+            if self.closed.get() {
+                return ptr::null_mut();
             }
-            // SAFETY: the block is at least a word, and nobody else uses it.
-            unsafe { block.cast::<Free>().write(Free { next: kept.get() }) };
-            kept.set(block.cast());
-        } else if !in_arena {
-            // SAFETY: not the arena's, so the reserve's or the C library's.
-            return unsafe { give_back(block, bytes) };
+        } else {
+            if reserve::holds(block.cast()) {
+                // SAFETY: as the caller says.
+                return unsafe { give_back(block, bytes) };
+            }
+            self.keeps.set(self.keeps.get() + bytes);
+        }
+        // SAFETY: the block is at least a word, and nobody else uses it.
+        unsafe { block.cast::<Free>().write(Free { next: kept.get() }) };
+        kept.set(block.cast());
+        if self.keeps.get() > self.stuck.get() + self.stuck.get().max(CACHE) {
+            self.sweep();
         }
         ptr::null_mut()
     }
@@ -298,7 +334,7 @@ impl Memory {
             self.budget.set_used(used);
             return block;
         }
-        if self.arena.holds(block.cast()) {
+        if old_class < CLASSES || class < CLASSES || self.arena.holds(block.cast()) {
             // SAFETY: as the caller says.
             return unsafe { self.move_to_another(block, old, new) };
         }
@@ -338,12 +374,12 @@ impl Memory {
         moved
     }
 
-    /// The process goes to sleep: gives back what is kept, if that is much and others keep enough already.
+    /// The process goes to sleep: gives back what it can of what is kept, if that is much and others keep enough already.
     #[inline]
     pub fn sleep(&self) {
-        let kept = CACHE - self.room.get();
-        if kept > CACHE_ASLEEP && !self.asleep.take(kept) {
-            self.give_back();
+        let kept = self.keeps.get();
+        if kept > self.stuck.get() + CACHE_ASLEEP && !self.asleep.take(kept) {
+            self.sweep();
         }
     }
 
@@ -353,36 +389,20 @@ impl Memory {
         self.asleep.give_back();
     }
 
-    /// The state is going to close: nothing is kept any more.
+    /// The state is going to close: blocks of the arena are not kept any more, since it goes as a whole.
     pub fn close(&self) {
         self.closed.set(true);
-        self.give_back();
     }
 
-    /// Gives back what is kept and is not in the arena.
-    fn give_back(&self) {
-        self.room.set(CACHE);
-        for (class, kept) in self.kept.iter().enumerate() {
-            let mut next = kept.replace(ptr::null_mut());
-            // SAFETY: what is kept belongs to nobody else, is in the arena or came from `malloc`, and begins with the way to
-            // the next.
-            unsafe {
-                while let Some(&Free { next: after }) = next.as_ref() {
-                    if !self.arena.holds(next.cast()) {
-                        give_back(next.cast(), class << 3);
-                    } else if !self.closed.get() {
-                        next.write(Free { next: kept.replace(next) });
-                    }
-                    next = after;
-                }
-            }
-        }
-    }
-}
-
-impl Drop for Memory {
-    fn drop(&mut self) {
-        self.close();
+    /// Gives back the slabs of which nothing is used. The next sweep is worth its time when twice as much is kept as could not be
+    /// given back now.
+    #[cold]
+    #[inline(never)]
+    fn sweep(&self) {
+        // SAFETY: what is kept belongs to nobody else, and is the arena's or a slab's, in the list of its class.
+        let left = unsafe { self.slabs.sweep(&self.kept, |block| self.arena.holds(block)) };
+        self.keeps.set(left);
+        self.stuck.set(left);
     }
 }
 
@@ -418,7 +438,7 @@ mod tests {
         assert_eq!(block(&memory, 33, 4), second);
         assert_eq!(block(&memory, 40, 5), first);
         assert_eq!(memory.budget.used(), 41 + 33 + 40);
-        assert_eq!(memory.room.get(), CACHE);
+        assert_eq!(memory.keeps.get(), 0);
         for (block, size) in [(other, 41), (second, 33), (first, 40)] {
             free(&memory, block, size);
         }
@@ -473,39 +493,56 @@ mod tests {
         }
     }
 
+    /// A memory that keeps so many blocks of 200 bytes, and what of them is in use.
+    fn keeping(count: usize, used_of: usize) -> (Memory, Vec<*mut c_void>) {
+        let memory = Memory::default();
+        let blocks: Vec<_> = (0..count).map(|_| block(&memory, 200, 1)).collect();
+        let mut used = Vec::new();
+        for (number, block) in blocks.into_iter().enumerate() {
+            if number % used_of == 0 { used.push(block) } else { free(&memory, block, 200) }
+        }
+        (memory, used)
+    }
+
     #[test]
-    fn not_more_is_kept_than_the_cache_holds_and_little_in_sleep() {
+    fn slabs_that_are_free_go_when_much_is_kept_and_others_stay() {
+        let (memory, used) = keeping(100_000, 10_000);
+        // What was kept beyond the cache was swept: all but the slabs of those in use.
+        assert!(memory.keeps.get() < 2 * CACHE);
+        assert_eq!(memory.budget.used(), 200 * used.len());
+        for block in used {
+            free(&memory, block, 200);
+        }
+        // One block of four in use holds all slabs; a sweep that gives back nothing is not repeated soon.
+        let (memory, _) = keeping(100_000, 4);
+        let (keeps, stuck) = (memory.keeps.get(), memory.stuck.get());
+        assert_eq!(keeps, 200 * 75_000);
+        assert!(stuck >= CACHE && keeps <= 2 * stuck, "{keeps} {stuck}");
+    }
+
+    #[test]
+    fn little_is_kept_in_sleep() {
         let _alone = super::super::allowance::tests::ALONE.lock();
-        let full = || {
-            let memory = Memory::default();
-            let blocks: Vec<_> = (0..1000).map(|_| block(&memory, 200, 1)).collect();
-            for block in blocks {
-                free(&memory, block, 200);
-            }
-            assert!(memory.room.get() < 200);
-            memory
-        };
+        let full = || keeping(600, 600).0;
         let mut sleepers = Vec::new();
         let memory = loop {
             let memory = full();
+            assert!(memory.keeps.get() > 100_000);
             memory.sleep();
-            if memory.room.get() == CACHE {
+            if memory.keeps.get() < CACHE_ASLEEP {
                 break memory;
             }
-            assert!(memory.room.get() < 200 && sleepers.len() < 1000);
+            assert!(sleepers.len() < 1000);
             sleepers.push(memory);
         };
         let (woken, other) = (&sleepers[0], full());
         woken.wake();
         other.sleep();
-        assert!(other.room.get() < 200);
+        assert!(other.keeps.get() > 100_000);
         let little = block(&memory, 200, 1);
         free(&memory, little, 200);
         memory.sleep();
         assert_eq!(block(&memory, 200, 2), little);
-        memory.close();
-        free(&memory, little, 200);
-        assert!(memory.kept.iter().all(|kept| kept.get().is_null()));
     }
 
     #[test]
@@ -518,11 +555,11 @@ mod tests {
         for (block, size) in [(first, 40), (outside, 200), (second, 200)] {
             free(&memory, block, size);
         }
-        assert_eq!(memory.room.get(), CACHE - 200);
-        memory.give_back();
-        assert_eq!(memory.room.get(), CACHE);
+        assert_eq!(memory.keeps.get(), 200);
+        memory.sweep();
+        assert_eq!(memory.keeps.get(), 0);
         assert_eq!((block(&memory, 40, 4), block(&memory, 200, 5)), (first, second));
-        assert_eq!((memory.room.get(), memory.wanted()), (CACHE, 440));
+        assert_eq!((memory.keeps.get(), memory.wanted()), (0, 440));
         memory.close();
         free(&memory, first, 40);
         free(&memory, second, 200);

@@ -20,6 +20,7 @@ mod outside;
 mod random;
 pub mod reserve;
 mod size_class;
+mod slabs;
 mod stack;
 mod stdio;
 mod thread;

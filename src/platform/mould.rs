@@ -69,6 +69,12 @@ impl Mould {
         self.used.get()
     }
 
+    /// Pieces of it that are free and too large for a class: where they begin, in bytes from the start, and how many bytes each has.
+    pub fn holes(&self) -> Vec<(usize, usize)> {
+        let holes = self.holes.borrow();
+        holes.iter().map(|hole| (hole.start.addr() - self.start.addr().get(), hole.bytes)).collect()
+    }
+
     /// The first free block of each class, as an address; 0 for none.
     pub fn free_blocks(&self) -> [usize; CLASSES] {
         std::array::from_fn(|class| self.free[class].get() as usize)

@@ -48,7 +48,7 @@ pub enum Newborn {
 
 /// Bytes of small blocks that a process has beside what every process of its host is born with: its entry and the coroutine
 /// of `main`.
-const OF_ITS_OWN: usize = 2 << 10;
+const OF_ITS_OWN: usize = 2560;
 
 /// Makes the state of `context`, `None` if there is no memory.
 ///
