@@ -12,23 +12,8 @@
 use super::channel::{Received, Source};
 use super::ids::{ChannelId, TaskId, WaiterId};
 use super::mail::Stamped;
-use super::scheduler::{Case, Completion, Finish, Owner, Scheduler, Waiter};
+use super::scheduler::{Case, Completion, Finish, Lone, Owner, Scheduler, Waiter};
 use slotmap::Key;
-
-/// A wait of the only coroutine for one view.
-pub(super) struct Lone {
-    task: TaskId,
-    view: ChannelId,
-    /// The message that ends the wait; the coroutine is ready then.
-    handed: Option<Stamped>,
-}
-
-impl Lone {
-    /// Whether its message is there.
-    pub(super) fn is_over(&self) -> bool {
-        self.handed.is_some()
-    }
-}
 
 impl Scheduler {
     /// Begins a lone wait of the coroutine that runs. `false` if it cannot be one, and nothing has changed.

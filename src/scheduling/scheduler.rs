@@ -2,8 +2,7 @@
 
 use super::channel::{Channel, Received, Source, Ticket};
 use super::ids::{ChannelId, TaskId, WaiterId};
-use super::lone::Lone;
-use super::mail::Mail;
+use super::mail::{Mail, Stamped};
 use crate::runtime::failure::Failure;
 use crate::runtime::timers::Timers;
 use rustc_hash::FxHashMap;
@@ -79,6 +78,14 @@ pub(super) struct Waiter {
     pub(super) timed: bool,
     /// Its time is over: it takes what is there when it runs, and waits no longer.
     pub(super) overdue: bool,
+}
+
+/// A wait of the only coroutine for one view (see [`super::lone`]).
+pub(super) struct Lone {
+    pub(super) task: TaskId,
+    pub(super) view: ChannelId,
+    /// The message that ends the wait; the coroutine is ready then.
+    pub(super) handed: Option<Stamped>,
 }
 
 pub(super) enum Alarm {

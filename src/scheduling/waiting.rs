@@ -2,7 +2,6 @@
 
 use super::channel::{Sending, Source, WaitingSend};
 use super::ids::{ChannelId, WaiterId};
-use super::lone::Lone;
 use super::scheduler::{Alarm, Case, Cases, Completion, Finish, Owner, Scheduler, Waiter};
 use crate::runtime::failure::Failure;
 use slotmap::Key;
@@ -227,7 +226,7 @@ impl Scheduler {
     /// True if `complete` would end the wait.
     pub fn can_complete(&self, id: WaiterId) -> bool {
         if id.is_null() {
-            return self.lone.as_ref().is_none_or(Lone::is_over);
+            return self.lone.as_ref().is_none_or(|lone| lone.handed.is_some());
         }
         self.waiters.get(id).is_none_or(|waiter| {
             waiter.settled.is_some()

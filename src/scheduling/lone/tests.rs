@@ -44,7 +44,7 @@ const STEPS: [Step; 10] = [
 ];
 
 /// A process whose first coroutine waits for `a`, and what could be seen of it.
-struct Process {
+struct Model {
     scheduler: Scheduler,
     /// Whether waits may be lone.
     lone: bool,
@@ -68,16 +68,16 @@ fn text(finish: &Finish) -> String {
     }
 }
 
-impl Process {
+impl Model {
     fn new(lone: bool) -> Self {
         let mut scheduler = Scheduler::default();
         let view = scheduler.listen(b"a", false).unwrap().id;
         let task = scheduler.start_task();
-        let mut process = Process { scheduler, lone, task, view, sent: 0, seen: String::new() };
-        assert_eq!(process.scheduler.next_task(), Some(task));
-        process.wait();
-        assert_eq!(process.scheduler.lone.is_some(), lone);
-        process
+        let mut model = Model { scheduler, lone, task, view, sent: 0, seen: String::new() };
+        assert_eq!(model.scheduler.next_task(), Some(task));
+        model.wait();
+        assert_eq!(model.scheduler.lone.is_some(), lone);
+        model
     }
 
     fn wait(&mut self) {
@@ -164,9 +164,9 @@ fn a_lone_wait_gives_what_any_other_gives() {
         let steps: Vec<Step> =
             (0..LONGEST).map(|place| STEPS[(number / 10u32.pow(place) % 10) as usize]).collect();
         let [alone, ordinary] = [true, false].map(|lone| {
-            let mut process = Process::new(lone);
-            steps.iter().for_each(|step| process.make(*step));
-            process.end()
+            let mut model = Model::new(lone);
+            steps.iter().for_each(|step| model.make(*step));
+            model.end()
         });
         assert_eq!(alone, ordinary, "{steps:?}");
     }
@@ -174,15 +174,15 @@ fn a_lone_wait_gives_what_any_other_gives() {
 
 #[test]
 fn its_message_is_handed_over_and_the_next_wait_is_lone_again() {
-    let mut process = Process::new(true);
+    let mut model = Model::new(true);
     for number in 1..4 {
-        process.scheduler.route_message(message("a", number));
-        process.scheduler.route_message(message("b", 77));
-        assert!(process.scheduler.waiters.is_empty());
-        assert_eq!(process.scheduler.next_task(), Some(process.task));
-        let done = process.scheduler.complete(WaiterId::null()).unwrap();
+        model.scheduler.route_message(message("a", number));
+        model.scheduler.route_message(message("b", 77));
+        assert!(model.scheduler.waiters.is_empty());
+        assert_eq!(model.scheduler.next_task(), Some(model.task));
+        let done = model.scheduler.complete(WaiterId::null()).unwrap();
         assert_eq!((text(&done.finish), done.case), (format!("payload {number}"), 0));
-        assert!(process.scheduler.wait_alone(process.task, process.view));
-        assert!(process.scheduler.complete(WaiterId::null()).is_none());
+        assert!(model.scheduler.wait_alone(model.task, model.view));
+        assert!(model.scheduler.complete(WaiterId::null()).is_none());
     }
 }
