@@ -2,6 +2,9 @@
    code of the states is in embed.lua. `embed CASE [COUNT]` runs one of the cases at the end of this file in the folder of the
    project. If anything is wrong it says so and ends with code 1. LUA_CPATH tells where the module is. */
 #include <dirent.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -127,6 +130,15 @@ static long descriptors(void) {
   return count;
 }
 
+/* Memory that is in use, in KiB: without what the C library keeps for later, which is as much as was in use at the busiest
+   moment. */
+static long memory_in_use(void) {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+  return status("VmRSS");
+}
+
 /* How many threads there are when those that wait for more work have ended, which they do after a second without any. Waits
    until there are at most so many, at most ten seconds. */
 static long threads_down_to(long wanted) {
@@ -141,9 +153,9 @@ static long threads_down_to(long wanted) {
 /* Prints the numbers after the first fifth, and those in the end. */
 static void many(int count) {
   use_many(count / 5);
-  long memory = status("VmRSS"), open = descriptors(), threads = status("Threads");
+  long memory = memory_in_use(), open = descriptors(), threads = status("Threads");
   use_many(count - count / 5);
-  long more_memory = status("VmRSS"), more_threads = threads_down_to(threads);
+  long more_memory = memory_in_use(), more_threads = threads_down_to(threads);
   printf("memory %ld %ld\nthreads %ld %ld\n", memory, more_memory, threads, more_threads);
   printf("descriptors %ld %ld\n", open, descriptors());
 }
