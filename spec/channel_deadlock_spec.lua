@@ -68,7 +68,7 @@ describe("a main process that nothing can wake", function()
     assert.equal("true\tfalse\t" .. deadlock .. "\ttrue\n", got.out)
   end)
 
-  it("C-37 B-55 M-9 waits as long as the handler of a signal may do something", function()
+  it("C-37 B-55 waits as long as the handler of a signal may do something", function()
     support.with_folder({ ["keep"] = "" }, function(folder)
       assert.equal("true\ttrue\tfalse\n", support.output_of(native.source(folder) .. [[
         local process = require "process"

@@ -50,11 +50,11 @@ describe("a program that embeds Lua", function()
     ends_well("talk")
   end)
 
-  it("C-37 B-55 L-67 M-9 a main process waits in vain only if there is no other one, and no other thread", function()
+  it("C-37 B-55 L-67 a main process waits in vain only if there is no other one, and no other thread", function()
     ends_well("deadlock")
   end)
 
-  it("C-37 B-55 M-9 threads that are not the library's may still load the module and send", function()
+  it("C-37 B-55 threads that are not the library's may still load the module and send", function()
     ends_well("outsider")
   end)
 
