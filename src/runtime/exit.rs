@@ -152,7 +152,7 @@ struct Told {
     broken: Broken,
 }
 
-/// The process is gone, and watchers get EXIT. Before links break: who watches a whole group sees the cause before its
+/// The process is gone, and watchers get EXIT. Before links break: a watcher of a whole group sees the cause before its
 /// consequences.
 fn leave(process: &Process, record: &Arc<ExitRecord>) -> Told {
     let relations = process.with_relations(|relations| {

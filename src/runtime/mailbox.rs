@@ -6,7 +6,7 @@
 //! | `head`   | meaning                                                                    |
 //! |----------|----------------------------------------------------------------------------|
 //! | `EMPTY`  | nothing waits, the owner is awake                                          |
-//! | `PARKED` | nothing waits, the owner sleeps or is about to; who replaces it must wake it |
+//! | `PARKED` | nothing waits, the owner sleeps or is about to; a push that replaces it must wake it |
 //! | a node   | the newest envelope; each links to the one before it                       |
 //! | `CLOSED` | nothing is taken any more; final                                           |
 //!
@@ -22,8 +22,8 @@ const EMPTY: *mut Header = ptr::null_mut();
 const PARKED: *mut Header = ptr::without_provenance_mut(8);
 const CLOSED: *mut Header = ptr::without_provenance_mut(16);
 
-/// The list of one process. Senders write it all the time, so it has a line of the processor's cache for itself: what stands beside
-/// it would have to be fetched again and again.
+/// The list of one process. Senders write it all the time, so it has a line of the processor's cache for itself: whatever stood
+/// beside it would have to be fetched again and again.
 #[repr(align(64))]
 pub struct Mailbox {
     head: AtomicPtr<Header>,

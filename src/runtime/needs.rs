@@ -56,7 +56,7 @@ impl Needs {
     }
 }
 
-/// Who takes values, as far as what they need goes: the processes of one host.
+/// What the processes of one host take, as far as the needs of a value go.
 #[derive(Clone, Debug)]
 pub struct Taker {
     /// The name of the host, for errors.

@@ -13,7 +13,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Hashed with keys that nobody knows: who could choose names of one hash would slow down all who look up a name.
+/// Hashed with keys that nobody knows: a process that could choose names of one hash would slow down every look-up.
 static NAMES: Lazy<RwLock<HashMap<Vec<u8>, Arc<Process>>>> = Lazy::new(Default::default);
 
 /// Counts the changes that could make a remembered answer wrong: releases of names.

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 /// instance, should not put both to sleep; and a processor that has gone to sleep takes longer to wake than this.
 const LEAST: u32 = 50_000;
 
-/// In nanoseconds: how long anybody looks out at most. Who was answered later than this last time looks out for the least time,
-/// until an answer comes sooner.
+/// In nanoseconds: how long anybody looks out at most. A thread whose last answer came later than this looks out for the least
+/// time, until an answer comes sooner.
 const MOST: u32 = 200_000;
 
 /// Threads that look out right now.
@@ -27,8 +27,8 @@ static PLACES: Lazy<usize> = Lazy::new(|| {
     std::thread::available_parallelism().map_or(0, |cores| if cores.get() > 1 { cores.get() } else { 0 })
 });
 
-/// Who gives way and runs again only after this time has met threads that compute on every processor. It had better sleep: the
-/// system lets who wakes go before those, but not who has given way.
+/// A thread that yields and runs again only after this time has met threads that compute on every processor. It had better sleep:
+/// the kernel schedules a woken thread before those, but not one that has yielded.
 const CROWDED: Duration = Duration::from_millis(1);
 
 /// For how many waits at most nobody looks out after that.

@@ -2,7 +2,7 @@
 //! handed over without a waiter, a row, a claim or a queue.
 //!
 //! **Invariant:** while there is a [`Lone`] wait, the process has one coroutine, which waits for this view alone, without a
-//! deadline; no wait keeps the thread; nobody else stands in the row of the view; the view is empty when the wait begins, and what
+//! deadline; no wait keeps the thread; nobody else stands in the row of the view. The view is empty when the wait begins, and what
 //! comes after the message that was handed over stands in its queue. The wait is called by the null [`WaiterId`].
 //!
 //! Whatever else can happen to a wait first *unfolds* it: it becomes a wait like any other, as if it had been one from the

@@ -51,7 +51,7 @@ pub struct Mail {
 #[derive(Default)]
 struct Filed {
     queues: SlotMap<QueueId, Queue>,
-    /// Hashed with keys that nobody knows: who could choose subjects of one hash would slow down their receiver.
+    /// Hashed with keys that nobody knows: a sender that could choose subjects of one hash would slow down the receiver.
     subjects: HashMap<Box<[u8]>, QueueId>,
     oldest: BTreeMap<u64, QueueId>,
     count: usize,

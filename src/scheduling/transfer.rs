@@ -94,7 +94,7 @@ impl Scheduler {
         Sending::Done
     }
 
-    /// Ends a plain channel: who waits to send fails, who waits to receive gets what is left, then the end.
+    /// Ends a plain channel: waiting sends fail, waiting receives get what is left, then the end.
     pub fn close_channel(&mut self, id: ChannelId) {
         let Some(Source::Plain(plain)) = self.channels.get_mut(id).map(|channel| &mut channel.source) else {
             return;

@@ -354,7 +354,7 @@ impl Scheduler {
         {
             waiter.claim = Some(channel);
             channel_state.claims += 1;
-            // Who holds a claim does not stand in the row any more, so that finding the next stays cheap.
+            // A waiter with a claim leaves the row, so that finding the next stays cheap.
             match channel_state.receivers.iter().position(|other| *other == id) {
                 Some(0) => drop(channel_state.receivers.pop_front()),
                 Some(place) => drop(channel_state.receivers.remove(place)),

@@ -31,7 +31,7 @@ enum Next {
     Over,
 }
 
-/// What one who sends does next; the last one only wakes, as an alarm does.
+/// What a sender does next; the last one only wakes, as an alarm does.
 #[derive(Clone, Copy, PartialEq)]
 enum Sender {
     Push,

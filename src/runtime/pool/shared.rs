@@ -141,8 +141,8 @@ impl Pool {
     /// While workers are away and something waits that nobody takes, puts another in the place of one: a spare, or a new
     /// thread. That none can be started is no error: the overseer tries again at every look, as long as something waits.
     ///
-    /// Nothing is left lying: who puts something into a queue comes here afterwards, and so does who goes away. Each has
-    /// changed its own before it looks at that of the other.
+    /// Nothing is left lying: a thread that has put something into a queue comes here afterwards, and so does a worker that goes
+    /// away. Each has changed its own before it looks at that of the other.
     pub(super) fn relieve(&'static self) {
         fence(Ordering::SeqCst);
         if self.workers.active.load(Ordering::SeqCst) >= self.size

@@ -392,7 +392,7 @@ fn an_answer_does_not_wait_for_those_who_compute() {
     });
     let mut interrupted = 0;
     for _ in 0..500 {
-        // So that the asker seldom gets the next one while it still runs: who goes on and on gives way.
+        // So that the asker seldom gets the next one while it still runs: a process that goes on and on gives way.
         std::thread::sleep(Duration::from_micros(200));
         send(asker, 0);
         interrupted += usize::from(over.recv_timeout(LONG).unwrap() > 0);
