@@ -343,4 +343,16 @@ support.FINALIZER = [[
   end
 ]]
 
+-- Runs another spec file in an interpreter with this environment: whether all of it passes, and what it has written.
+function support.run_spec(name, environment)
+  local output = os.tmpname()
+  local form = "%s busted --lua=\"$(command -v %s)\" --output=plainTerminal spec/%s_spec.lua >%s 2>&1; echo $? >>%s"
+  os.execute(form:format(environment, support.lua, name, output, output))
+  local file = assert(io.open(output))
+  local text = file:read("*a")
+  file:close()
+  os.remove(output)
+  return text:find("\n0\n$") ~= nil, text
+end
+
 return support
