@@ -103,8 +103,8 @@ impl Memory {
         self.arena.make_room(bytes);
     }
 
-    /// Before the first block: takes the blocks of an image over, in one piece that has room for `more` bytes, its holes counted. `None` if there is
-    /// no memory.
+    /// Before the first block: takes the blocks of an image over, in one piece that has room for `more` bytes, its holes counted.
+    /// `None` if there is no memory.
     pub fn adopt(&self, image: &Image, more: usize) -> Option<Copy> {
         let holes = image.holes();
         let free: usize = holes.iter().map(|(_, size)| size).sum();
@@ -355,15 +355,26 @@ impl Memory {
         grown
     }
 
-    /// Copies a block into a new one and frees it. Null if that is refused; then the old one stays.
+    /// Copies a block into a new one and frees it. Null if that is refused, and it grows; then the old one stays. The VMs do not
+    /// expect that a block which shrinks is refused: a small one then stays where it is, and a large one goes to the reserve.
     ///
     /// # Safety
     /// As for [`Memory::resize`].
     unsafe fn move_to_another(&self, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
-        self.budget.set_used(self.budget.used() - old);
-        let moved = self.allocate(new);
+        let shrinks = new <= old;
+        let others = self.budget.used() - old;
+        self.budget.set_used(others);
+        let mut moved = if shrinks { self.allocate_within(new, others + new) } else { self.allocate(new) };
+        if moved.is_null() && shrinks {
+            let (old_class, _) = class_of(old);
+            self.budget.set_used(others + new);
+            if old_class < CLASSES || self.arena.holds(block.cast()) {
+                return block;
+            }
+            moved = reserve::allocate(class_of(new).1).cast();
+        }
         if moved.is_null() {
-            self.budget.set_used(self.budget.used() + old);
+            self.budget.set_used(others + old);
         } else {
             // SAFETY: two blocks, of `old` and of `new` bytes; the old one is not used any more.
             unsafe {
@@ -564,6 +575,23 @@ mod tests {
         free(&memory, first, 40);
         free(&memory, second, 200);
         assert!(memory.kept.iter().all(|kept| kept.get().is_null()));
+        assert_eq!(memory.budget.used(), 0);
+    }
+
+    #[test]
+    fn a_block_that_shrinks_is_never_refused() {
+        let memory = Memory::default();
+        let (large, small) = (block(&memory, 5000, 1), block(&memory, 200, 2));
+        memory.budget.set_limit(100);
+        // SAFETY: each block has the size that is given.
+        unsafe {
+            assert!(memory.reallocate(small, 200, 250).is_null());
+            let (large, small) = (memory.reallocate(large, 5000, 64), memory.reallocate(small, 200, 24));
+            assert!(!large.is_null() && !small.is_null());
+            assert_eq!((*large.cast::<u8>(), *small.cast::<u8>(), memory.budget.used()), (1, 2, 88));
+            free(&memory, large, 64);
+            free(&memory, small, 24);
+        }
         assert_eq!(memory.budget.used(), 0);
     }
 

@@ -32,7 +32,7 @@ pub use file::reason;
 pub use image::{Image, KNOWN_LAYOUT};
 pub use library::{at_exit, exit, pin_library};
 pub use memory::Memory;
-pub use mould::Mould;
+pub use mould::{Mould, allocate as allocate_in_mould};
 pub use outside::{is_silent, remember_handlers};
 pub use random::random_word;
 pub use stack::{CStack, release as release_stack};

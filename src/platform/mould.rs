@@ -156,6 +156,20 @@ impl Mould {
     }
 }
 
+/// The allocator of a state whose memory is a mould, which is `data`.
+///
+/// # Safety
+/// Called by the state, as its allocator.
+pub unsafe extern "C" fn allocate(
+    data: *mut c_void,
+    block: *mut c_void,
+    old: usize,
+    new: usize,
+) -> *mut c_void {
+    // SAFETY: as the caller says.
+    unsafe { (*data.cast::<Mould>()).reallocate(block, old, new) }
+}
+
 /// Clears the bytes of a block from `from` up to `to`; nothing if there are none between.
 ///
 /// # Safety

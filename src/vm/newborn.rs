@@ -30,10 +30,10 @@ use super::context::Context;
 use super::context_field::set_context;
 use super::faces;
 use super::state;
-use crate::platform::{Image, KNOWN_LAYOUT, Mould};
+use crate::platform::{Image, KNOWN_LAYOUT, Mould, allocate_in_mould};
 use crate::runtime::process::Process;
 use once_cell::sync::Lazy;
-use std::ffi::{c_int, c_void};
+use std::ffi::c_int;
 use std::ptr;
 use std::sync::Arc;
 
@@ -123,19 +123,6 @@ unsafe fn make(process: &Arc<Process>, fill: Function) -> Result<Image, Lack> {
         LUA_ERRMEM => Err(Lack::OfMemory),
         _ => Err(Lack::OfLikeness),
     }
-}
-
-/// The allocator of the state in a mould; `data` is the mould.
-///
-/// # Safety
-/// Called by Lua, as the allocator.
-unsafe extern "C" fn allocate_in_mould(
-    data: *mut c_void,
-    block: *mut c_void,
-    old: usize,
-    new: usize,
-) -> *mut c_void {
-    (*data.cast::<Mould>()).reallocate(block, old, new)
 }
 
 /// Fills the state in the mould, and brings it to rest.

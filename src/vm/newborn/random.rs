@@ -6,10 +6,9 @@
 // Calls Lua line by line, under the rules of `vm/mod.rs`.
 #![allow(unsafe_op_in_unsafe_fn)]
 
-use crate::platform::{Mould, random_word};
+use crate::platform::{Mould, allocate_in_mould, random_word};
 use crate::vm::api::*;
 use once_cell::sync::OnceCell;
-use std::ffi::c_void;
 use std::ptr;
 
 /// Words of the generator.
@@ -44,7 +43,8 @@ pub unsafe fn renew(first_block: *mut u8) {
 /// None: the states that it uses are its own.
 unsafe fn find() -> Result<Option<usize>, ()> {
     let (one, other) = (Mould::new().ok_or(())?, Mould::new().ok_or(())?);
-    let states = [&one, &other].map(|mould| lua_newstate(allocate, ptr::from_ref(mould).cast_mut().cast()));
+    let states =
+        [&one, &other].map(|mould| lua_newstate(allocate_in_mould, ptr::from_ref(mould).cast_mut().cast()));
     let found = if states.contains(&ptr::null_mut()) { Err(()) } else { differing(&one, &other) };
     for l in states {
         if !l.is_null() {
@@ -52,14 +52,6 @@ unsafe fn find() -> Result<Option<usize>, ()> {
         }
     }
     found
-}
-
-/// The allocator of a state in a mould; `data` is the mould.
-///
-/// # Safety
-/// Called by Lua, as the allocator.
-unsafe extern "C" fn allocate(data: *mut c_void, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
-    (*data.cast::<Mould>()).reallocate(block, old, new)
 }
 
 /// Where as many words in a row as the generator has differ.
