@@ -26,5 +26,6 @@ build = {
   install_variables = {
     LUA = "$(LUA)",
     INST_LIBDIR = "$(LIBDIR)",
+    INST_LUADIR = "$(LUADIR)",
   },
 }

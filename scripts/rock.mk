@@ -1,4 +1,5 @@
-# How LuaRocks builds and installs the rock; luaprocs-scm-1.rockspec passes LUA (the interpreter) and INST_LIBDIR.
+# How LuaRocks builds and installs the rock; luaprocs-scm-1.rockspec passes LUA (the interpreter), INST_LIBDIR and
+# INST_LUADIR.
 # cargo picks the C compiler itself; LuaRocks' choice in its environment would only make it compile everything again.
 unexport CC CFLAGS
 
@@ -7,5 +8,6 @@ build:
 
 install:
 	@vm=$$(scripts/vm-of '$(LUA)') && scripts/strip build/$$vm/process.so '$(INST_LIBDIR)'
+	@mkdir -p '$(INST_LUADIR)/process' && install -m 644 lua/process/*.lua '$(INST_LUADIR)/process'
 
 .PHONY: build install

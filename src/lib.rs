@@ -32,7 +32,7 @@ static ALLOCATOR: platform::reserve::Allocator = platform::reserve::Allocator;
 /// What `require` calls.
 #[allow(unsafe_op_in_unsafe_fn)]
 mod entry_points {
-    use crate::lua::{faces, install, modules};
+    use crate::lua::{bundled, faces, install, modules};
     use crate::platform;
     use crate::runtime::failure::Failure;
     use crate::runtime::{fork, realm};
@@ -121,6 +121,28 @@ mod entry_points {
             }
         };
     }
+
+    macro_rules! bundled {
+        ($name:ident, $module:literal) => {
+            #[doc = concat!("`require \"process.", $module, "\"` where that is not found as a file.")]
+            ///
+            /// Stack: +1
+            /// Raises: any
+            ///
+            /// # Safety
+            /// Called by Lua.
+            #[unsafe(no_mangle)]
+            pub unsafe extern "C-unwind" fn $name(l: *mut lua_State) -> c_int {
+                open(l);
+                lua_pushcclosure(l, bundled::load_bundled, 0);
+                lua_pushstring(l, concat!("process.", $module, "\0").as_ptr().cast());
+                lua_call(l, 1, 1);
+                1
+            }
+        };
+    }
+
+    bundled!(luaopen_process_server, "server");
 
     submodule!(luaopen_process_channel, c"channel", "`require \"process.channel\"`.");
     submodule!(luaopen_process_time, c"time", "`require \"process.time\"`.");

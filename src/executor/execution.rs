@@ -143,7 +143,7 @@ impl Execution {
                 // SAFETY: no code of the state runs any more.
                 unsafe { state::close(&context) };
             }
-            context.forget_all_monitored();
+            context.forget_all();
             drop(context);
         }
         if report {

@@ -292,5 +292,7 @@ unsafe fn end(l: *mut lua_State, context: &Context, task: TaskId) {
         lua_rawsetp(l, -2, coroutine.thread.cast());
         lua_pop(l, 1);
     }
-    context.scheduler().end_task(task);
+    // Somebody else may have ended it while it waited.
+    let cases = context.scheduler().end_task(task);
+    context.end_call_of(&cases);
 }

@@ -14,6 +14,7 @@ use crate::vm::error::ErrorObject;
 use crate::vm::raise::copyable;
 use crate::vm::state;
 use crate::vm::traceback;
+use std::borrow::Cow;
 use std::ffi::{CString, c_int};
 use std::io;
 use std::ptr;
@@ -91,19 +92,51 @@ unsafe extern "C-unwind" fn take_result(l: *mut lua_State) -> c_int {
     if count == 0 {
         lua_pushnil(co);
     }
-    let refused = count >= 2 && lua_toboolean(co, 1) == 0;
-    let outcome = if let (true, Some(message)) = (refused, to_bytes(co, 2)) {
-        Err(Arc::new(ErrorData::new(Kind::Internal, copyable(l, message))))
-    } else if let (true, Some(error)) = (refused, crate::vm::object::get::<ErrorObject>(co, 2)) {
-        Err(Arc::clone(&error.0))
-    } else {
-        match context.encoder().encode(co, 1, 1, Origin::Result) {
-            Ok(bytes) => reserve::owned(bytes).ok_or_else(|| Arc::new(Failure::OutOfMemory.into())),
-            Err(failure) => return refuse_result(context, failure),
+    let outcome = match of_values(l, context, co, 1, Origin::Result) {
+        Ok(Values::Encoded(bytes)) => {
+            reserve::owned(bytes).ok_or_else(|| Arc::new(Failure::OutOfMemory.into()))
         }
+        Ok(Values::Refused(error)) => Err(error),
+        Err(failure) => return refuse_result(context, failure),
     };
     context.ending().set(outcome, false);
     0
+}
+
+/// What values mean that a function returned (L-11): its result, or why it failed.
+pub enum Values<'a> {
+    /// The first value, encoded.
+    Encoded(Cow<'a, [u8]>),
+    /// The error behind `nil` or `false`.
+    Refused(Arc<ErrorData>),
+}
+
+/// Reads the values of `co` from `first` on, at least one. Raises in `l`.
+///
+/// # Errors
+/// The result cannot cross.
+///
+/// Stack: 0
+/// Raises: memory
+///
+/// # Safety
+/// Own state; `co` is a coroutine of it, or `l` itself. Nothing to drop.
+pub unsafe fn of_values<'a>(
+    l: *mut lua_State,
+    context: &'a Context,
+    co: *mut lua_State,
+    first: c_int,
+    origin: Origin,
+) -> Result<Values<'a>, Failure> {
+    if lua_gettop(co) > first && lua_toboolean(co, first) == 0 {
+        if let Some(message) = to_bytes(co, first + 1) {
+            return Ok(Values::Refused(Arc::new(ErrorData::new(Kind::Internal, copyable(l, message)))));
+        }
+        if let Some(error) = crate::vm::object::get::<ErrorObject>(co, first + 1) {
+            return Ok(Values::Refused(Arc::clone(&error.0)));
+        }
+    }
+    context.encoder().encode(co, first, 1, origin).map(Values::Encoded)
 }
 
 /// The result of `main` cannot cross: the code has failed.

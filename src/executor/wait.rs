@@ -27,7 +27,7 @@ use crate::platform::magazines;
 use crate::runtime::clock::Timestamp;
 use crate::runtime::failure::Failure;
 use crate::runtime::signal::Signal;
-use crate::runtime::{exit, live};
+use crate::runtime::{call, exit, live};
 use crate::scheduling::{Case, Cases, Completion, Finish, Owner, Received, TaskId, Ticket, WaiterId};
 use crate::vm::api::*;
 #[cfg(feature = "luajit")]
@@ -87,7 +87,14 @@ pub fn settle(context: &Context, finish: Finish) -> Done {
     match finish {
         Finish::Received(Received::Stored(ticket)) => Done::Stored(ticket),
         Finish::Received(Received::Fired(at)) => Done::Fired(at),
-        Finish::Received(Received::Payload(envelope)) => Done::Payload(context.keep(envelope)),
+        Finish::Received(Received::Payload(mut envelope)) => {
+            if envelope.is_request()
+                && let Some(request) = call::take_request(&mut envelope)
+            {
+                request.refuse();
+            }
+            Done::Payload(context.keep(envelope))
+        }
         Finish::Received(Received::Message(envelope)) => Done::Message(context.keep(envelope)),
         Finish::Received(Received::Event(envelope)) => Done::Event(context.keep(envelope)),
         Finish::Received(Received::Closed) => Done::Closed,
@@ -414,19 +421,25 @@ unsafe fn run_others(l: *mut lua_State, context: &Context, waiter: WaiterId) {
     match pending {
         Pending::Nothing => {}
         Pending::End => {
-            context.scheduler().forget(waiter);
+            give_up(context, waiter);
             // SAFETY: only spawned processes are over while they run, inside a step.
             interrupt::leave(l, context);
         }
         Pending::ForMainScript => {
-            context.scheduler().forget(waiter);
+            give_up(context, waiter);
             raise_pending(l, context);
         }
         Pending::OnTop => {
-            context.scheduler().forget(waiter);
+            give_up(context, waiter);
             lua_error(l);
         }
     }
+}
+
+/// The wait ends without its second half; if it is that of a call, nobody is to answer that any more.
+fn give_up(context: &Context, waiter: WaiterId) {
+    let cases = context.scheduler().forget(waiter);
+    context.end_call_of(&cases);
 }
 
 /// What a wait in a main process has to raise instead of going on.

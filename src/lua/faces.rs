@@ -48,10 +48,11 @@ static CLASSES: [&Class; 12] = [
 /// The methods and operators of the classes, with what stands behind them: C functions that need no captured value. Those that
 /// may wait are not among them.
 fn methods() -> Vec<Method> {
-    const LISTS: [(&Class, Functions); 9] = [
+    const LISTS: [(&Class, Functions); 10] = [
         (&spawn_builder::SPAWNER, spawn_builder::METHODS),
         (&channel::CHANNEL, channel::METHODS),
         (&channel::CHANNEL, channel::OPERATORS),
+        (&message::MESSAGE, message::METHODS),
         (&message::MESSAGE, message::OPERATORS),
         (&message::FIELD, message::FIELD_OPERATORS),
         (&payload::PAYLOAD, payload::METHODS),

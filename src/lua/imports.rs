@@ -1,6 +1,7 @@
 //! The imports of an entry: what `require` gives under the names that its definition lists (H-8), with the library `package` and
 //! without (H-31).
 
+use super::bundled;
 use super::modules::{push_module, short_name};
 use crate::codec::decode;
 use crate::executor::code;
@@ -27,8 +28,8 @@ pub unsafe fn push_own(l: *mut lua_State) {
     push_own_table(l, &IMPORTS);
 }
 
-/// Pushes what `require` gives without the library `package`: what is loaded, an import, or a module of this library under its
-/// short name. `false`, and nothing pushed, for any other name.
+/// Pushes what `require` gives without the library `package`: what is loaded, an import, a module of this library under its
+/// short name, or one that is written in Lua. `false`, and nothing pushed, for any other name.
 ///
 /// Stack: +2, or 0 if it is not there
 /// Raises: any
@@ -49,11 +50,16 @@ pub unsafe fn push_required(l: *mut lua_State, name: &[u8]) -> bool {
         lua_call(l, 0, 1);
     } else {
         lua_pop(l, 1);
-        let Some(short) = short_name(name) else {
+        if let Some(short) = short_name(name) {
+            push_module(l, short);
+        } else if bundled::is_known(name) {
+            lua_pushcclosure(l, bundled::load_bundled, 0);
+            push_bytes(l, name);
+            lua_call(l, 1, 1);
+        } else {
             lua_pop(l, 2);
             return false;
-        };
-        push_module(l, short);
+        }
     }
     if lua_type(l, -1) == LUA_TNIL {
         lua_pop(l, 1);

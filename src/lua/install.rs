@@ -1,7 +1,7 @@
 //! Where a state finds the module tables: `package.loaded`, `package.preload`, globals (H-40 to H-46, H-50).
 
 use super::modules::{MODULES, SHORT_NAMES, push_module, push_process, short_name};
-use super::{coroutine, imports, stock};
+use super::{bundled, coroutine, imports, stock};
 use crate::executor::code;
 use crate::vm::api::*;
 use crate::vm::context::Context;
@@ -135,7 +135,8 @@ unsafe extern "C-unwind" fn load_short(l: *mut lua_State) -> c_int {
     }
 }
 
-/// The last searcher of a spawned process: a short name that nobody else knows is the library's own.
+/// The last searcher of a spawned process: a short name that nobody else knows is the library's own, and so is a module of it
+/// that is written in Lua and was not found as a file.
 ///
 /// Stack: +1
 /// Raises: memory
@@ -143,8 +144,11 @@ unsafe extern "C-unwind" fn load_short(l: *mut lua_State) -> c_int {
 /// # Safety
 /// Called by Lua.
 unsafe extern "C-unwind" fn search_short(l: *mut lua_State) -> c_int {
-    if short_name(to_bytes(l, 1).unwrap_or_default()).is_some() {
+    let name = to_bytes(l, 1).unwrap_or_default();
+    if short_name(name).is_some() {
         lua_pushcclosure(l, load_short, 0);
+    } else if bundled::is_known(name) {
+        lua_pushcclosure(l, bundled::load_bundled, 0);
     } else {
         push_bytes(l, b"");
     }

@@ -2,14 +2,20 @@
 
 use super::{arguments, payload};
 use crate::codec::decode;
+use crate::codec::sequence::Origin;
+use crate::executor::outcome::{self, Values};
+use crate::runtime::call::{Request, take_request};
 use crate::runtime::envelope::Envelope;
-use crate::runtime::failure::shown;
+use crate::runtime::failure::{Failure, shown};
+use crate::runtime::needs::{Needs, Taker};
 use crate::vm::api::*;
 use crate::vm::api::{Functions, set_functions};
 use crate::vm::class::{Class, Crossing};
 use crate::vm::context::{Context, Held};
+use crate::vm::error::{return_done, return_failure};
 use crate::vm::headroom;
 use crate::vm::object::{self, Object};
+use crate::vm::raise::raise_no_memory;
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::c_int;
 use std::ptr;
@@ -20,12 +26,22 @@ pub struct MessageObject {
     envelope: UnsafeCell<Envelope>,
     has_companion: Cell<bool>,
     decoded: Cell<bool>,
+    /// The right to reply, if the message is a request.
+    request: Reply,
     /// How many values were decoded.
     values: Cell<c_int>,
     /// Calls that decode the payload right now: a finalizer may call again while one does.
     decoders: Cell<u32>,
     /// The context of the state.
     context: Held,
+}
+
+/// What a message may be replied.
+enum Reply {
+    /// Nothing: it asks for no reply.
+    Never,
+    /// As long as it was not replied to.
+    Open(UnsafeCell<Option<Request>>),
 }
 
 /// Place of the payload in the companion.
@@ -52,6 +68,9 @@ impl Object for MessageObject {
 /// Its operators.
 pub const OPERATORS: Functions = &[(c"__index", index), (c"__tostring", to_string)];
 
+/// Its methods; the other fields of a message are values that can be called.
+pub const METHODS: Functions = &[(c"reply", reply), (c"waiting", waiting)];
+
 /// Fills the metatable of messages.
 ///
 /// Stack: 0, room for 3
@@ -61,9 +80,19 @@ pub const OPERATORS: Functions = &[(c"__index", index), (c"__tostring", to_strin
 /// Own state; the metatable is on top.
 unsafe fn fill(l: *mut lua_State) {
     set_functions(l, OPERATORS);
+    set_functions(l, METHODS);
 }
 
 impl MessageObject {
+    /// The right to reply, as long as nobody has used it. `None` in the inside: it was used.
+    fn request(&self) -> Option<Option<&Request>> {
+        match &self.request {
+            Reply::Never => None,
+            // SAFETY: changed only by `reply`, which holds no reference meanwhile.
+            Reply::Open(request) => Some(unsafe { &*request.get() }.as_ref()),
+        }
+    }
+
     /// The message itself.
     pub fn envelope(&self) -> &Envelope {
         // SAFETY: changed only by `push_payload`, which holds no reference meanwhile.
@@ -80,8 +109,13 @@ impl MessageObject {
 /// Own state; `context` is its context.
 pub unsafe fn push(l: *mut lua_State, context: &Context, kept: usize) {
     let place = object::reserve::<MessageObject>(l);
-    if let Some(envelope) = context.take_kept(kept) {
+    if let Some(mut envelope) = context.take_kept(kept) {
+        let request = match take_request(&mut envelope) {
+            Some(request) => Reply::Open(UnsafeCell::new(Some(request))),
+            None => Reply::Never,
+        };
         let message = MessageObject {
+            request,
             envelope: UnsafeCell::new(envelope),
             has_companion: Cell::new(false),
             decoded: Cell::new(false),
@@ -224,6 +258,12 @@ unsafe extern "C-unwind" fn index(l: *mut lua_State) -> c_int {
         Some(b"from") => Part::From,
         Some(b"topic") => Part::Topic,
         Some(b"payload") => Part::Payload,
+        Some(name @ (b"reply" | b"waiting")) => {
+            lua_getmetatable(l, 1);
+            push_bytes(l, name);
+            lua_rawget(l, -2);
+            return 1;
+        }
         _ => {
             lua_pushnil(l);
             return 1;
@@ -234,6 +274,79 @@ unsafe extern "C-unwind" fn index(l: *mut lua_State) -> c_int {
     push_own_companion(l, message, 1);
     set_companion(l, field);
     1
+}
+
+/// `msg:waiting()`.
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
+unsafe extern "C-unwind" fn waiting(l: *mut lua_State) -> c_int {
+    let message = arguments::receiver::<MessageObject>(l, 1, "waiting");
+    match message.request() {
+        None => lua_pushnil(l),
+        Some(request) => {
+            let waits = request.is_some_and(|request| request.caller().is_some());
+            lua_pushboolean(l, c_int::from(waits));
+        }
+    }
+    1
+}
+
+/// `msg:reply([value [, err]])`.
+///
+/// Stack: +1 or +2
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
+unsafe extern "C-unwind" fn reply(l: *mut lua_State) -> c_int {
+    let message = arguments::receiver::<MessageObject>(l, 1, "reply");
+    let context = Context::with_memory(l);
+    if lua_gettop(l) == 1 {
+        lua_pushnil(l);
+    }
+    // Encoding may raise; nothing is borrowed or to be dropped meanwhile.
+    let values = match message.request() {
+        None => Err(Failure::NotARequest(message.envelope().topic().to_vec())),
+        Some(None) => Err(Failure::AlreadyReplied),
+        Some(Some(_)) => outcome::of_values(l, context, l, 2, Origin::Argument(1)),
+    };
+    let result = values.and_then(|values| answer(message, values));
+    if let Ok(Some(taker)) = result {
+        let refusal = context.encoder().refusal_by(l, 2, 1, Origin::Argument(1), taker);
+        return return_failure(l, refusal);
+    }
+    raise_no_memory(l, &result);
+    return_done(l, result.map(|_| ()))
+}
+
+/// Sends the answer to the caller that waits, unless its host does not take it: then the taker, and the request stays open.
+///
+/// # Errors
+/// The caller waits no longer, or there is no memory.
+fn answer(message: &MessageObject, values: Values) -> Result<Option<Taker>, Failure> {
+    let Some(Some(request)) = message.request() else { return Err(Failure::AlreadyReplied) };
+    let answered = match values {
+        Values::Refused(error) => request.fail(error),
+        Values::Encoded(payload) => {
+            let caller = request.caller().ok_or(Failure::CallerGone)?;
+            if !caller.taker().takes(Needs::of(&payload)) {
+                return Ok(Some(caller.taker().clone()));
+            }
+            request.reply(payload).map_err(|_| Failure::OutOfMemory)?
+        }
+    };
+    if !answered {
+        return Err(Failure::CallerGone);
+    }
+    if let Reply::Open(request) = &message.request {
+        // SAFETY: the reference from above is not used any more.
+        drop(unsafe { (*request.get()).take() });
+    }
+    Ok(None)
 }
 
 /// `__tostring`.

@@ -6,6 +6,8 @@
 pub mod arguments;
 pub mod birth;
 pub mod blocking;
+pub mod bundled;
+pub mod call;
 pub mod channel;
 pub mod commands;
 pub mod control;

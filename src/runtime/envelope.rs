@@ -2,9 +2,10 @@
 //! topic and the encoded payload; or, without bytes, a signal of the runtime. A large payload stays in the buffer that it was
 //! written into.
 
-use super::signal::Signal;
+use super::signal::{Answer, Signal};
 use crate::platform::magazines;
 use std::alloc::Layout;
+use std::any::Any;
 use std::borrow::Cow;
 use std::ptr::{self, NonNull};
 
@@ -27,8 +28,16 @@ enum Content {
     Message,
     /// A message with its payload elsewhere.
     Large(Vec<u8>),
+    /// A message that asks for a reply, maybe with its payload elsewhere.
+    Asking(Box<(Right, Option<Vec<u8>>)>),
     Signal(Signal),
 }
+
+/// The right to reply to a message, which only [`super::call`] understands.
+pub type Right = Box<dyn Any + Send>;
+
+// What most envelopes do not need is behind a pointer.
+const _: () = assert!(size_of::<Header>() == 48);
 
 /// The system has no memory for a message.
 #[derive(Debug, PartialEq)]
@@ -56,6 +65,73 @@ impl Envelope {
         }
     }
 
+    /// As [`Envelope::message`], of a message that asks for a reply.
+    ///
+    /// # Errors
+    /// [`NoMemory`] if the allocation fails; the right is dropped then.
+    pub fn asking(right: Right, sender: &str, topic: &[u8], payload: Cow<[u8]>) -> Result<Self, NoMemory> {
+        let (payload, large) = match payload {
+            Cow::Borrowed(payload) => (payload, None),
+            Cow::Owned(payload) => (&b""[..], Some(payload)),
+        };
+        Self::of_parts(sender.as_bytes(), topic, payload, Content::Asking(Box::new((right, large))))
+    }
+
+    /// The value that a call is replied with.
+    ///
+    /// # Errors
+    /// [`NoMemory`] if the allocation fails.
+    pub fn reply(number: u64, payload: Cow<[u8]>) -> Result<Self, NoMemory> {
+        match payload {
+            Cow::Borrowed(payload) => {
+                Self::of_parts(b"", b"", payload, Content::Signal(Signal::Answer(Answer::Reply(number))))
+            }
+            Cow::Owned(payload) => {
+                Ok(Self::signal(Signal::Answer(Answer::LargeReply(Box::new((number, payload))))))
+            }
+        }
+    }
+
+    /// Any other end of the call of this number. As signals, answers are promised.
+    pub fn answer(answer: Answer, number: u64) -> Self {
+        Self::promised(Signal::Answer(answer), &number.to_ne_bytes())
+    }
+
+    /// The number of the call that it answers, `None` if it answers none.
+    pub fn answers(&self) -> Option<u64> {
+        match self.as_signal()? {
+            Signal::Answer(Answer::Reply(number)) => Some(*number),
+            Signal::Answer(Answer::LargeReply(reply)) => Some(reply.0),
+            Signal::Answer(_) => Some(u64::from_ne_bytes(self.payload().try_into().ok()?)),
+            _ => None,
+        }
+    }
+
+    /// True if it asks for a reply.
+    #[inline(always)]
+    pub fn is_request(&self) -> bool {
+        matches!(self.header().content, Content::Asking(_))
+    }
+
+    /// Takes the right to reply out; the message is one like any other then.
+    pub fn take_right(&mut self) -> Option<Right> {
+        // SAFETY: the envelope owns its header, and `self` is borrowed alone.
+        let content = unsafe { &mut (*self.0.as_ptr()).content };
+        if !matches!(content, Content::Asking(_)) {
+            return None;
+        }
+        match std::mem::replace(content, Content::Message) {
+            Content::Asking(parts) => {
+                let (right, large) = *parts;
+                if let Some(payload) = large {
+                    *content = Content::Large(payload);
+                }
+                Some(right)
+            }
+            _ => None,
+        }
+    }
+
     /// The same message without its payload.
     ///
     /// # Errors
@@ -79,8 +155,16 @@ impl Envelope {
 
     /// A signal. Signals are promised: if the system has no memory, the reserve has.
     pub fn signal(signal: Signal) -> Self {
-        Self::allocate_by(magazines::allocate_in_any_case, Content::Signal(signal), 0, 0, 0)
-            .unwrap_or_else(|NoMemory| std::alloc::handle_alloc_error(Layout::new::<Header>()))
+        Self::promised(signal, b"")
+    }
+
+    fn promised(signal: Signal, payload: &[u8]) -> Self {
+        let content = Content::Signal(signal);
+        let envelope = Self::allocate_by(magazines::allocate_in_any_case, content, 0, 0, payload.len())
+            .unwrap_or_else(|NoMemory| std::alloc::handle_alloc_error(Layout::new::<Header>()));
+        // SAFETY: the block has room for the payload behind its header.
+        unsafe { ptr::copy_nonoverlapping(payload.as_ptr(), envelope.bytes(), payload.len()) };
+        envelope
     }
 
     fn allocate(content: Content, sender: usize, topic: usize, payload: usize) -> Result<Self, NoMemory> {
@@ -115,6 +199,7 @@ impl Envelope {
         let elsewhere = match &header.content {
             Content::Message => 0,
             Content::Large(payload) => payload.len(),
+            Content::Asking(parts) => size_of_val(&**parts) + parts.1.as_ref().map_or(0, Vec::len),
             Content::Signal(signal) => signal.size(),
         };
         size_of::<Header>()
@@ -161,7 +246,7 @@ impl Envelope {
     pub fn as_signal(&self) -> Option<&Signal> {
         match &self.header().content {
             Content::Signal(signal) => Some(signal),
-            Content::Message | Content::Large(_) => None,
+            Content::Message | Content::Large(_) | Content::Asking(_) => None,
         }
     }
 
@@ -186,6 +271,8 @@ impl Envelope {
         let header = self.header();
         match &header.content {
             Content::Large(payload) => payload,
+            Content::Asking(parts) if parts.1.is_some() => parts.1.as_deref().unwrap_or_default(),
+            Content::Signal(Signal::Answer(Answer::LargeReply(reply))) => &reply.1,
             _ => self.part(header.sender_len as usize + header.topic_len as usize, header.payload_len),
         }
     }

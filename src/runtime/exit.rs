@@ -5,7 +5,7 @@
 //! 3. [`finish`], or [`give_up`] if that takes too long. First everything that the process held becomes free: its names, its
 //!    place on the host.
 //! 4. Then the process is gone and others are told. Its parent has one child less, and nobody can end, watch or link it any more.
-//!    Watchers get EXIT, and linked processes get LINK_DOWN or end themselves. Everything that the parent can see of this happens
+//!    Watchers get EXIT, callers hear that no reply will come, and linked processes get LINK_DOWN or end themselves. Everything that the parent can see of this happens
 //!    under its lock, so all at once. Code that has heard of the end in any way finds that `wait` no longer counts the process.
 //!    When `wait` says that no child is left, the events have arrived. Events are the last things that the process puts into a
 //!    mailbox, so everything that it sent to those processes comes before them.
@@ -20,7 +20,7 @@ use super::lifecycle::{Ended, Stage};
 use super::mailbox::Owner;
 use super::process::{Process, Relations};
 use super::signal::{ExitRecord, Outcome, Signal};
-use super::{directory, live, reaper, registry};
+use super::{call, directory, live, reaper, registry};
 use crate::platform::reserve;
 use smallvec::SmallVec;
 use std::io;
@@ -146,7 +146,7 @@ fn tell(process: &Arc<Process>, Ended { outcome, was_closing }: Ended) {
 struct Told {
     /// Those of the process that is gone.
     relations: Relations,
-    /// Watchers that have to be woken.
+    /// Watchers and callers that have to be woken.
     asleep: SmallVec<[Arc<Process>; 4]>,
     /// For the parent.
     broken: Broken,
@@ -167,6 +167,7 @@ fn leave(process: &Process, record: &Arc<ExitRecord>) -> Told {
             asleep.push(Arc::clone(watcher));
         }
     }
+    call::end_all(&relations.callers, record, |caller| asleep.push(Arc::clone(caller)));
     Told { relations, asleep, broken: Broken::default() }
 }
 

@@ -166,6 +166,20 @@ pub enum Failure {
         shown(.0)
     )]
     BadSignal(Vec<u8>),
+    #[error("already replied")]
+    AlreadyReplied,
+    #[error("not a request: {}", shown(.0))]
+    NotARequest(Vec<u8>),
+    #[error("the caller no longer waits")]
+    CallerGone,
+    #[error("process ended before it replied: {from}: {}", String::from_utf8_lossy(.reason))]
+    CalleeEnded { from: String, reason: Vec<u8>, normal: bool },
+    #[error("request dropped without a reply: {}", shown(.0))]
+    RequestDropped(Vec<u8>),
+    #[error("the listener of {} takes payloads only and cannot reply", shown(.0))]
+    PayloadsOnly(Vec<u8>),
+    #[error("no reply within {waited}: {destination} {topic}")]
+    NoReply { waited: String, destination: String, topic: String },
     #[error("not available after fork")]
     AfterFork,
     #[error("not enough memory")]
@@ -189,13 +203,18 @@ impl Failure {
             | ContextKeyNotFound(_)
             | NoSuchZone(_)
             | NameNotRegistered(_) => Kind::NotFound,
-            OtherMode { .. } => Kind::Conflict,
+            OtherMode { .. } | AlreadyReplied => Kind::Conflict,
             NotAllowed { .. } => Kind::PermissionDenied,
             MailboxFull(_) => Kind::RateLimited,
-            HostFull { .. } | CannotStart(_) | ScopeNotAvailable(_) | AfterFork => Kind::Unavailable,
+            HostFull { .. }
+            | CannotStart(_)
+            | ScopeNotAvailable(_)
+            | AfterFork
+            | CalleeEnded { .. }
+            | RequestDropped(_) => Kind::Unavailable,
             NameTaken { .. } => Kind::AlreadyExists,
-            Terminated => Kind::Canceled,
-            DeadlinePassed => Kind::Timeout,
+            Terminated | CallerGone => Kind::Canceled,
+            DeadlinePassed | NoReply { .. } => Kind::Timeout,
             LinkedProcessFailed { .. }
             | OutOfMemory
             | Panic(_)
@@ -228,6 +247,13 @@ impl Failure {
             Failure::LinkedProcessFailed { from, origin, reason } => {
                 vec![("from", text(from)), ("origin", text(origin)), ("reason", Plain::Text(reason.clone()))]
             }
+            Failure::CalleeEnded { from, reason, normal } => {
+                let mut fields = vec![("from", text(from)), ("reason", Plain::Text(reason.clone()))];
+                if *normal {
+                    fields.push(("normal", Plain::True));
+                }
+                fields
+            }
             _ => Vec::new(),
         }
     }
@@ -239,6 +265,9 @@ impl From<Failure> for ErrorData {
             // Quotes bytes of the user's, which need not be UTF-8.
             Failure::LinkedProcessFailed { from, reason, .. } => {
                 [format!("linked process failed: {from}: ").as_bytes(), reason].concat()
+            }
+            Failure::CalleeEnded { from, reason, .. } => {
+                [format!("process ended before it replied: {from}: ").as_bytes(), reason].concat()
             }
             other => other.to_string().into_bytes(),
         };

@@ -5,6 +5,7 @@
 #![deny(unsafe_code)]
 
 pub mod account;
+pub mod call;
 pub mod clock;
 pub mod directory;
 pub mod duration;

@@ -64,6 +64,18 @@ pub struct Process {
 /// Processes by their numbers.
 pub type Processes = FxHashMap<ProcessId, Arc<Process>>;
 
+/// A call: who calls, and which of its calls this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CallId {
+    /// Who calls.
+    pub caller: ProcessId,
+    /// Which of its calls.
+    pub number: u64,
+}
+
+/// The open calls to one process, with those that wait for the replies.
+pub type Callers = FxHashMap<CallId, Arc<Process>>;
+
 /// What the lock of a process guards: whether it is still there, and its relations to others.
 #[derive(Default)]
 pub struct Relations {
@@ -77,6 +89,8 @@ pub struct Relations {
     pub links: Processes,
     /// Processes that want an EXIT.
     pub watchers: Processes,
+    /// Open calls to it.
+    pub callers: Callers,
     /// Names it owns.
     pub names: HashSet<Vec<u8>>,
     /// Live processes that it has spawned.
@@ -315,9 +329,13 @@ impl Process {
 
     /// As [`Process::signal`], but wakes nobody: whether the process sleeps, `None` if it takes nothing any more.
     pub(super) fn put_signal(&self, signal: Signal) -> Option<Owner> {
-        let envelope = Envelope::signal(signal);
-        self.charge(self.cost(&envelope));
-        self.mailbox.push(envelope).ok()
+        self.put_answer(Envelope::signal(signal))
+    }
+
+    /// As [`Process::put_signal`], for the answer to a call.
+    pub(super) fn put_answer(&self, answer: Envelope) -> Option<Owner> {
+        self.charge(self.cost(&answer));
+        self.mailbox.push(answer).ok()
     }
 
     fn push(&self, envelope: Envelope) -> Result<(), Envelope> {

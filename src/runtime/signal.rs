@@ -10,7 +10,7 @@ use std::sync::Arc;
 pub type Outcome = Result<Vec<u8>, Arc<ErrorData>>;
 
 /// Bytes of memory, at least, of a process that a receiver of its exit remembers until it has read of it.
-pub const REMEMBERED: usize = 512;
+pub const REMEMBERED: usize = 640;
 
 /// What the runtime tells a process, in the same order as the messages.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub enum Signal {
     Cancel(Box<CancelRequest>),
     /// The last process that the receiver has spawned is gone.
     Childless,
+    /// A call of the receiver's has ended.
+    Answer(Answer),
 }
 
 impl Signal {
@@ -35,6 +37,7 @@ impl Signal {
             Signal::Cancel(request) => {
                 size_of::<CancelRequest>() + request.from.len() + request.reason.as_ref().map_or(0, Vec::len)
             }
+            Signal::Answer(answer) => answer.size(),
             Signal::Childless => 0,
         }
     }
@@ -45,13 +48,43 @@ impl Signal {
             Signal::Exit(record) | Signal::LinkDown(record) | Signal::LinkFailed(record) => {
                 record.from.as_bytes()
             }
-            Signal::Cancel(_) | Signal::Childless => b"",
+            Signal::Cancel(_) | Signal::Childless | Signal::Answer(_) => b"",
         }
     }
 
     /// True if it counts for its sender, and so not for the receiver.
     pub fn is_paid(&self) -> bool {
         matches!(self, Signal::Cancel(request) if request.charge.is_some())
+    }
+}
+
+/// How a call ends, as its caller is told. All but a large reply leave the number of the call, or the reply itself, to the
+/// envelope (see [`super::envelope::Envelope::answer`]).
+#[derive(Debug)]
+pub enum Answer {
+    /// The callee has replied with a value; the payload is its encoding.
+    Reply(u64),
+    /// As [`Answer::Reply`], with the encoding in a place of its own.
+    LargeReply(Box<(u64, Vec<u8>)>),
+    /// The callee has replied with an error.
+    Failed(Arc<ErrorData>),
+    /// The request was taken and can never be answered.
+    Dropped(u64),
+    /// The request was taken by a listener that yields payloads only.
+    TakenAsPayload(u64),
+    /// The callee has ended before it replied.
+    Ended(Arc<ExitRecord>),
+}
+
+impl Answer {
+    /// Bytes of memory that it refers to.
+    pub fn size(&self) -> usize {
+        match self {
+            Answer::LargeReply(reply) => size_of_val(&**reply) + reply.1.len(),
+            Answer::Failed(error) => error.size(),
+            Answer::Ended(record) => record.size(),
+            Answer::Reply(_) | Answer::Dropped(_) | Answer::TakenAsPayload(_) => 0,
+        }
     }
 }
 

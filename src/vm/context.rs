@@ -5,6 +5,7 @@
 //! invariant of that part; nothing of them is borrowed while Lua runs (rule *No borrow* of [`super`]).
 
 use super::api::*;
+use super::calls::Calls;
 #[cfg(feature = "lua54")]
 use super::census::Census;
 use super::chain::Chain;
@@ -59,6 +60,7 @@ pub struct Context {
     ending: Ending,
     traces: Traces,
     watched: Watched,
+    calls: Calls,
     decoding: Decoding,
     destinations: Destinations,
     /// The coroutines of the state.
@@ -125,6 +127,7 @@ impl Context {
             ending: Ending::default(),
             traces: Traces::default(),
             watched: Watched::default(),
+            calls: Calls::default(),
             decoding: Decoding::default(),
             destinations: Destinations::default(),
             #[cfg(feature = "lua54")]
@@ -223,6 +226,11 @@ impl Context {
     /// The processes that this one wants to hear of.
     pub fn watched(&self) -> &Watched {
         &self.watched
+    }
+
+    /// The calls that its coroutines wait in.
+    pub fn calls(&self) -> &Calls {
+        &self.calls
     }
 
     /// Envelopes that are being decoded.

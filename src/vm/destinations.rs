@@ -45,7 +45,7 @@ impl Destinations {
     pub fn with<T>(
         &self,
         destination: &[u8],
-        act: impl FnOnce(&Process) -> Result<T, Failure>,
+        act: impl FnOnce(&Arc<Process>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let mut known = self.0.borrow_mut();
         if known.is_empty() {
@@ -54,7 +54,7 @@ impl Destinations {
         // Lua keeps one copy of a short string, so that its address tells destinations apart well enough.
         if destination.len() > LONGEST_DESTINATION {
             drop(known);
-            return act(&*resolve(destination)?);
+            return act(&resolve(destination)?);
         }
         let place = destination.as_ptr() as usize >> 4;
         let mut places = known.len();

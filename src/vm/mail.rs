@@ -1,12 +1,14 @@
 //! The mail of a process on its way from the mailbox to the code that takes it.
 
+use super::calls::{OpenCall, number_of};
 use super::collector::collector_runs;
 use super::context::Context;
+use crate::runtime::call;
 use crate::runtime::envelope::Envelope;
 use crate::runtime::pid;
 use crate::runtime::signal::{ExitRecord, Signal};
 use crate::runtime::{directory, relations};
-use crate::scheduling::{ChannelId, Event};
+use crate::scheduling::{Case, ChannelId, Event};
 use std::sync::Arc;
 
 impl Context {
@@ -73,6 +75,7 @@ impl Context {
         for envelope in self.process().mailbox.take() {
             match envelope.as_signal() {
                 None => self.scheduler().route_message(envelope),
+                Some(Signal::Answer(_)) => self.route_answer(envelope),
                 Some(signal) if self.concerns_us(signal) => {
                     self.scheduler().route_event(envelope);
                 }
@@ -87,6 +90,14 @@ impl Context {
                     }
                 }
             }
+        }
+    }
+
+    /// Gives an answer to the call that waits for it; one that is late is dropped.
+    fn route_answer(&self, answer: Envelope) {
+        match answer.answers().and_then(|number| self.calls().channel_of(number)) {
+            Some(channel) => self.scheduler().route_private(channel, answer),
+            None => self.process().envelope_left(&answer),
         }
     }
 
@@ -119,7 +130,7 @@ impl Context {
                 false
             }
             Signal::LinkDown(record) => self.take_link(record),
-            Signal::LinkFailed(_) => false,
+            Signal::LinkFailed(_) | Signal::Answer(_) => false,
         }
     }
 
@@ -129,6 +140,9 @@ impl Context {
 
     /// A context for the same process with other code: what has arrived and what it watches go over (P-57).
     pub fn renewed(&self) -> Context {
+        // Answers to calls of the old code are not for the new one.
+        self.calls().give_up_all(self.process());
+        self.sort_mail();
         let next = Context::new(Arc::clone(self.process()));
         next.watched().set_monitored(self.watched().take_monitored());
         next.set_wrapped(self.is_wrapped());
@@ -154,8 +168,9 @@ impl Context {
         self.retract(Event::Exit, pid);
     }
 
-    /// The process ends: those that it monitored need not remember it any longer.
-    pub fn forget_all_monitored(&self) {
+    /// The process ends: those that it monitored or called need not remember it any longer.
+    pub fn forget_all(&self) {
+        self.calls().give_up_all(self.process());
         for (id, _) in self.watched().take_monitored() {
             if let Some(process) = directory::get(id) {
                 relations::unmonitor(self.process(), &process);
@@ -176,5 +191,25 @@ impl Context {
         drop(broken);
         self.retract(Event::LinkDown, pid);
         self.watched().retract_link_failure(pid);
+    }
+
+    /// The wait for an answer on this channel is over, whether it has come or not: nobody is to answer any more, and nothing is
+    /// left of the call.
+    pub fn end_call(&self, channel: ChannelId) -> Option<OpenCall> {
+        self.scheduler().close_private(channel);
+        let call = self.calls().end(channel)?;
+        call::give_up(self.process(), &call.callee, number_of(channel));
+        Some(call)
+    }
+
+    /// As [`Context::end_call`], for whatever call waits in one of these cases.
+    pub fn end_call_of(&self, cases: &[Case]) {
+        for case in cases {
+            if let Case::Receive(channel) = case
+                && self.calls().is_open(*channel)
+            {
+                drop(self.end_call(*channel));
+            }
+        }
     }
 }

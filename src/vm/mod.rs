@@ -28,6 +28,7 @@
 pub mod allocator;
 pub mod api;
 pub mod array_part;
+pub mod calls;
 #[cfg(feature = "lua54")]
 pub mod census;
 pub mod chain;

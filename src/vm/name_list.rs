@@ -33,11 +33,12 @@ const OWN_TABLES: [&str; 7] = [
 const PRELOAD: &[u8] = b"package.preload";
 
 /// Functions of this library that may wait, with the names of their blocking parts.
-const BLOCKING: [(&str, &CStr); 7] = [
+const BLOCKING: [(&str, &CStr); 8] = [
     ("process.channel.select", c"select"),
     ("process.time.sleep", c"sleep"),
     ("process.exec", c"exec"),
     ("process.wait", c"wait"),
+    ("process.call", c"call"),
     ("@channel.receive", c"receive"),
     ("@channel.send", c"send"),
     ("@spawner.exec", c"exec_as"),

@@ -119,7 +119,7 @@ impl Model {
                 let _ = write!(self.seen, "<{place:?}>");
             }
             Step::Start => drop(self.scheduler.start_task()),
-            Step::End => self.scheduler.end_task(self.task),
+            Step::End => drop(self.scheduler.end_task(self.task)),
             Step::Take => {
                 let taken = self.scheduler.try_receive(self.view);
                 let taken = taken.map(|received| text(&Finish::Received(received)));
