@@ -54,6 +54,17 @@ function Message:topic() end
 ---@return any
 function Message:payload() end
 
+---Replies to a request, as the end of `main` is read: after nil or false an error counts.
+---@param value? process.crossable
+---@param err? string|errors.Error
+---@return true?
+---@return errors.Error?
+function Message:reply(value, err) end
+
+---Whether a reply is still wanted; nil for a message that is no request.
+---@return boolean?
+function Message:waiting() end
+
 ---What `msg:payload()` gives with the option `wrapped`.
 ---@class process.Payload
 local Payload = {}
@@ -127,6 +138,15 @@ function process.wait(duration) end
 ---@return true? sent
 ---@return errors.Error? err
 function process.send(dest, topic, ...) end
+
+---Sends a request and waits for the reply.
+---@param dest process.destination
+---@param topic string
+---@param payload? process.crossable
+---@param options { timeout: process.duration|false? }? how long to wait: `"5s"` unless given, `false` as long as it takes
+---@return any value nil on failure
+---@return errors.Error? err
+function process.call(dest, topic, payload, options) end
 
 ---Opens a topic: a channel of its messages.
 ---@param topic string

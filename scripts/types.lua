@@ -204,7 +204,7 @@ end
 
 local prefixes = {
   process = "processlib", ["process.registry"] = "process.registry", channel = "channellib", time = "timelib",
-  errors = "errorslib", ch = "channel.Channel",
+  errors = "errorslib", ch = "channel.Channel", server = "serverlib",
 }
 for page in assert(io.popen("ls docs/reference/*.md")):lines() do
   for line in assert(io.lines(page)) do
