@@ -143,6 +143,7 @@ impl Execution {
                 // SAFETY: no code of the state runs any more.
                 unsafe { state::close(&context) };
             }
+            context.forget_errands();
             context.forget_all_monitored();
             drop(context);
         }

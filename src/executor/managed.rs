@@ -119,7 +119,8 @@ unsafe fn push_anchors(l: *mut lua_State) {
 /// Own state; `from` runs. No borrow.
 pub unsafe fn run(from: *mut lua_State, context: &Context, task: TaskId) -> bool {
     let Some(Coroutine { thread: co, started, .. }) = context.coroutine(task) else {
-        context.scheduler().end_task(task);
+        let cases = context.scheduler().end_task(task);
+        context.forget_cases(&cases);
         return false;
     };
     let waiter = context.scheduler_ref().wait_of(task);
@@ -292,5 +293,6 @@ unsafe fn end(l: *mut lua_State, context: &Context, task: TaskId) {
         lua_rawsetp(l, -2, coroutine.thread.cast());
         lua_pop(l, 1);
     }
-    context.scheduler().end_task(task);
+    let cases = context.scheduler().end_task(task);
+    context.forget_cases(&cases);
 }

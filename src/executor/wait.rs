@@ -414,16 +414,16 @@ unsafe fn run_others(l: *mut lua_State, context: &Context, waiter: WaiterId) {
     match pending {
         Pending::Nothing => {}
         Pending::End => {
-            context.scheduler().forget(waiter);
+            context.forget_wait(waiter);
             // SAFETY: only spawned processes are over while they run, inside a step.
             interrupt::leave(l, context);
         }
         Pending::ForMainScript => {
-            context.scheduler().forget(waiter);
+            context.forget_wait(waiter);
             raise_pending(l, context);
         }
         Pending::OnTop => {
-            context.scheduler().forget(waiter);
+            context.forget_wait(waiter);
             lua_error(l);
         }
     }

@@ -10,6 +10,7 @@ use super::needs::Taker;
 use super::pid::{HasPid, ProcessId};
 use super::pool::Scheduled;
 use super::realm::Realm;
+use super::senders::{Senders, WAITED_FOR};
 use super::signal::{REMEMBERED, Signal};
 use super::sleeper::Sleeper;
 use rustc_hash::FxHashMap;
@@ -50,8 +51,10 @@ pub struct Process {
     pub sleeper: Sleeper,
     /// What others keep for the process: its mail, its names. Only on restricted hosts.
     account: Option<Arc<Account>>,
-    /// Messages in the mailbox, counted only if there is a limit.
-    waiting: AtomicUsize,
+    /// Messages in the mailbox, counted only if there is a limit, and the mark [`WAITED_FOR`] (see [`super::senders`]).
+    pub(super) waiting: AtomicUsize,
+    /// Those who wait for room in the mailbox.
+    pub(super) senders: Senders,
     /// When it will be ended, as [`super::reaper`] counts; 0 for never.
     pub(super) deadline: AtomicU64,
     /// What its lifecycle has become, for those who look without the lock: [`DOOMED`], [`ABANDONED`].
@@ -77,6 +80,8 @@ pub struct Relations {
     pub links: Processes,
     /// Processes that want an EXIT.
     pub watchers: Processes,
+    /// Processes with a call that waits for the end. They get the same EXIT, and show it to that call alone.
+    pub awaiters: Processes,
     /// Names it owns.
     pub names: HashSet<Vec<u8>>,
     /// Live processes that it has spawned.
@@ -120,6 +125,7 @@ impl Process {
             sleeper,
             account,
             waiting: AtomicUsize::new(0),
+            senders: Senders::default(),
             deadline: AtomicU64::new(0),
             marks: AtomicU8::new(0),
             thread: Mutex::new(None),
@@ -228,32 +234,49 @@ impl Process {
     }
 
     /// Counts messages of so many bytes as waiting, if there may be so many.
-    fn make_room(&self, count: usize, size: usize) -> Result<(), Undelivered> {
+    pub(super) fn make_room(&self, count: usize, size: usize) -> Result<(), Undelivered> {
+        let made = self.take_room(count, size);
+        // What was taken for a moment may have been what somebody waits for.
+        if made.is_err() && self.account.is_some() && self.is_waited_for() {
+            self.serve_senders();
+        }
+        made
+    }
+
+    /// As [`Process::make_room`]; what it takes for a moment only is to be offered to those who wait.
+    pub(super) fn take_room(&self, count: usize, size: usize) -> Result<(), Undelivered> {
         let limit = self.limits.mailbox;
-        let places = |waiting| (waiting + count <= limit).then_some(waiting + count);
+        let places = |waiting: usize| ((waiting & !WAITED_FOR) + count <= limit).then_some(waiting + count);
         if limit != 0 && self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, places).is_err() {
             return Err(if self.mailbox.is_closed() { Undelivered::Gone } else { Undelivered::Full });
         }
-        if self.charge(size) {
+        let fits = self.account.as_ref().is_none_or(|account| account.charge(size, self.limits.memory));
+        if fits {
             return Ok(());
         }
         if limit != 0 {
             self.waiting.fetch_sub(count, Ordering::Relaxed);
         }
-        self.discharge(size);
+        if let Some(account) = &self.account {
+            account.discharge(size);
+        }
         Err(Undelivered::Full)
     }
 
     /// To be called by the owner for each message and signal that waits no longer.
     pub fn envelope_left(&self, envelope: &Envelope) {
+        let mut waited_for = false;
         if self.limits.mailbox != 0 && envelope.as_signal().is_none() {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            waited_for = self.waiting.fetch_sub(1, Ordering::Relaxed) & WAITED_FOR != 0;
         }
         self.discharge(self.cost(envelope));
+        if waited_for {
+            self.serve_senders();
+        }
     }
 
     /// Bytes to charge for an envelope; 0 where nothing is charged.
-    fn cost(&self, envelope: &Envelope) -> usize {
+    pub(super) fn cost(&self, envelope: &Envelope) -> usize {
         if self.account.is_some() && !envelope.is_paid() { envelope.size() } else { 0 }
     }
 
@@ -267,6 +290,9 @@ impl Process {
     pub fn discharge(&self, size: usize) {
         if let Some(account) = &self.account {
             account.discharge(size);
+            if self.is_waited_for() {
+                self.serve_senders();
+            }
         }
     }
 
@@ -320,17 +346,20 @@ impl Process {
         self.mailbox.push(envelope).ok()
     }
 
-    fn push(&self, envelope: Envelope) -> Result<(), Envelope> {
+    pub(super) fn push(&self, envelope: Envelope) -> Result<(), Envelope> {
         if self.mailbox.push(envelope)? == Owner::Parked {
             self.wake();
         }
         Ok(())
     }
 
-    /// Refuses all messages from now on and wakes the process if it sleeps.
+    /// Refuses all messages from now on and wakes the process if it sleeps. Those who wait for room are told.
     pub(super) fn close_mailbox(&self) {
         if self.mailbox.close() == Owner::Parked {
             self.wake();
+        }
+        if self.limits.mailbox != 0 {
+            self.serve_senders();
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::account::Charge;
 use super::clock::Timestamp;
+use super::errand::Answer;
 use super::error::ErrorData;
 use super::pid::ProcessId;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 pub type Outcome = Result<Vec<u8>, Arc<ErrorData>>;
 
 /// Bytes of memory, at least, of a process that a receiver of its exit remembers until it has read of it.
-pub const REMEMBERED: usize = 512;
+pub const REMEMBERED: usize = 576;
 
 /// What the runtime tells a process, in the same order as the messages.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub enum Signal {
     Cancel(Box<CancelRequest>),
     /// The last process that the receiver has spawned is gone.
     Childless,
+    /// What a call of the receiver waits for has come about.
+    Answer(Box<Answer>),
 }
 
 impl Signal {
@@ -36,6 +39,7 @@ impl Signal {
                 size_of::<CancelRequest>() + request.from.len() + request.reason.as_ref().map_or(0, Vec::len)
             }
             Signal::Childless => 0,
+            Signal::Answer(_) => size_of::<Answer>(),
         }
     }
 
@@ -45,7 +49,7 @@ impl Signal {
             Signal::Exit(record) | Signal::LinkDown(record) | Signal::LinkFailed(record) => {
                 record.from.as_bytes()
             }
-            Signal::Cancel(_) | Signal::Childless => b"",
+            Signal::Cancel(_) | Signal::Childless | Signal::Answer(_) => b"",
         }
     }
 

@@ -218,11 +218,12 @@ impl Scheduler {
         self.ready.push_front(task);
     }
 
-    /// A coroutine is over; if it waited, it waits no more.
-    pub fn end_task(&mut self, task: TaskId) {
+    /// A coroutine is over; if it waited, it waits no more. The cases of that wait.
+    pub fn end_task(&mut self, task: TaskId) -> Cases {
         self.unfold();
-        if let Some(Some(waiter)) = self.tasks.remove(task) {
-            self.forget(waiter);
+        match self.tasks.remove(task) {
+            Some(Some(waiter)) => self.forget(waiter),
+            _ => Cases::new(),
         }
     }
 

@@ -215,12 +215,12 @@ impl Scheduler {
         Some(Completion { case: 0, finish: Finish::Received(received), cases: waiter.cases })
     }
 
-    /// A wait that is given up takes nothing.
-    pub fn forget(&mut self, id: WaiterId) {
-        if let Some(waiter) = self.waiters.get_mut(id) {
-            let cases = std::mem::take(&mut waiter.cases);
-            self.leave(id, &cases, None);
-        }
+    /// A wait that is given up takes nothing. Its cases.
+    pub fn forget(&mut self, id: WaiterId) -> Cases {
+        let Some(waiter) = self.waiters.get_mut(id) else { return Cases::new() };
+        let cases = std::mem::take(&mut waiter.cases);
+        self.leave(id, &cases, None);
+        cases
     }
 
     /// True if `complete` would end the wait.

@@ -12,6 +12,7 @@ use super::collector::{collector_runs, in_finalizer};
 use super::decoding::Decoding;
 use super::destinations::Destinations;
 use super::ending::Ending;
+use super::errands::Errands;
 use super::leaving::Leaving;
 use super::own_names::OwnNames;
 use super::pause::Pause;
@@ -59,6 +60,7 @@ pub struct Context {
     ending: Ending,
     traces: Traces,
     watched: Watched,
+    errands: Errands,
     decoding: Decoding,
     destinations: Destinations,
     /// The coroutines of the state.
@@ -125,6 +127,7 @@ impl Context {
             ending: Ending::default(),
             traces: Traces::default(),
             watched: Watched::default(),
+            errands: Errands::default(),
             decoding: Decoding::default(),
             destinations: Destinations::default(),
             #[cfg(feature = "lua54")]
@@ -223,6 +226,11 @@ impl Context {
     /// The processes that this one wants to hear of.
     pub fn watched(&self) -> &Watched {
         &self.watched
+    }
+
+    /// What its calls wait for elsewhere.
+    pub(super) fn errands(&self) -> &Errands {
+        &self.errands
     }
 
     /// Envelopes that are being decoded.

@@ -61,6 +61,10 @@ impl Context {
     pub fn weigh_charges(&self) {
         if self.process().host.settings.restricted {
             self.budget().set_charged(self.process().charged() + self.scheduler_ref().mail_weight());
+            // What others have kept for it may be gone.
+            if self.process().is_waited_for() {
+                self.process().serve_senders();
+            }
         }
     }
 
@@ -73,6 +77,10 @@ impl Context {
         for envelope in self.process().mailbox.take() {
             match envelope.as_signal() {
                 None => self.scheduler().route_message(envelope),
+                Some(Signal::Answer(answer)) => {
+                    let number = answer.call;
+                    self.tell_answer(number, envelope);
+                }
                 Some(signal) if self.concerns_us(signal) => {
                     self.scheduler().route_event(envelope);
                 }
@@ -95,13 +103,8 @@ impl Context {
         match signal {
             Signal::Cancel(_) => true,
             Signal::Exit(record) => {
-                let executing = self.watched().take_executing(record.id);
-                if let Some(channel) = executing {
-                    let event = Envelope::signal(Signal::Exit(Arc::clone(record)));
-                    self.process().charge(event.size());
-                    self.scheduler().route_private(channel, event);
-                }
-                self.watched().unmonitor(record.id)
+                let monitored = self.watched().unmonitor(record.id);
+                !self.tell_end(record, monitored) && monitored
             }
             Signal::Childless => {
                 // It may have spawned others since, even before it has begun to wait.
@@ -119,7 +122,7 @@ impl Context {
                 false
             }
             Signal::LinkDown(record) => self.take_link(record),
-            Signal::LinkFailed(_) => false,
+            Signal::LinkFailed(_) | Signal::Answer(_) => false,
         }
     }
 
@@ -129,6 +132,9 @@ impl Context {
 
     /// A context for the same process with other code: what has arrived and what it watches go over (P-57).
     pub fn renewed(&self) -> Context {
+        self.forget_errands();
+        // Answers to calls of the old code mean nothing to the new one.
+        self.sort_mail();
         let next = Context::new(Arc::clone(self.process()));
         next.watched().set_monitored(self.watched().take_monitored());
         next.set_wrapped(self.is_wrapped());

@@ -40,6 +40,7 @@ pub mod context_field;
 mod decoding;
 pub mod destinations;
 pub mod ending;
+pub mod errands;
 pub mod error;
 pub mod faces;
 pub mod fields;
