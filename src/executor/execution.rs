@@ -143,7 +143,8 @@ impl Execution {
                 // SAFETY: no code of the state runs any more.
                 unsafe { state::close(&context) };
             }
-            context.forget_all();
+            context.forget_errands();
+            context.forget_all_monitored();
             drop(context);
         }
         if report {

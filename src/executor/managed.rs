@@ -119,7 +119,8 @@ unsafe fn push_anchors(l: *mut lua_State) {
 /// Own state; `from` runs. No borrow.
 pub unsafe fn run(from: *mut lua_State, context: &Context, task: TaskId) -> bool {
     let Some(Coroutine { thread: co, started, .. }) = context.coroutine(task) else {
-        context.scheduler().end_task(task);
+        let cases = context.scheduler().end_task(task);
+        context.forget_cases(&cases);
         return false;
     };
     let waiter = context.scheduler_ref().wait_of(task);
@@ -294,5 +295,5 @@ unsafe fn end(l: *mut lua_State, context: &Context, task: TaskId) {
     }
     // Somebody else may have ended it while it waited.
     let cases = context.scheduler().end_task(task);
-    context.end_call_of(&cases);
+    context.forget_cases(&cases);
 }

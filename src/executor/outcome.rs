@@ -6,7 +6,7 @@ use crate::codec::sequence::Origin;
 use crate::platform::reserve;
 use crate::runtime::error::{ErrorData, Kind};
 use crate::runtime::failure::Failure;
-use crate::runtime::process::Process;
+use crate::runtime::process::{Process, Relations};
 use crate::scheduling::TaskId;
 use crate::vm::api::*;
 use crate::vm::context::Context;
@@ -241,7 +241,9 @@ pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 pub fn write_report(process: &Process) {
     use io::Write;
     let (alone, outcome) = process.with_relations(|relations| {
-        (relations.watchers.is_empty() && relations.links.is_empty(), relations.life.outcome().cloned())
+        let Relations { watchers, awaiters, links, .. } = &*relations;
+        let alone = watchers.is_empty() && awaiters.is_empty() && links.is_empty();
+        (alone, relations.life.outcome().cloned())
     });
     let wanted = alone && process.host.settings.report && !process.realm.is_closing();
     if let (true, Some(Err(error))) = (wanted, outcome) {

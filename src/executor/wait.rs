@@ -421,25 +421,19 @@ unsafe fn run_others(l: *mut lua_State, context: &Context, waiter: WaiterId) {
     match pending {
         Pending::Nothing => {}
         Pending::End => {
-            give_up(context, waiter);
+            context.forget_wait(waiter);
             // SAFETY: only spawned processes are over while they run, inside a step.
             interrupt::leave(l, context);
         }
         Pending::ForMainScript => {
-            give_up(context, waiter);
+            context.forget_wait(waiter);
             raise_pending(l, context);
         }
         Pending::OnTop => {
-            give_up(context, waiter);
+            context.forget_wait(waiter);
             lua_error(l);
         }
     }
-}
-
-/// The wait ends without its second half; if it is that of a call, nobody is to answer that any more.
-fn give_up(context: &Context, waiter: WaiterId) {
-    let cases = context.scheduler().forget(waiter);
-    context.end_call_of(&cases);
 }
 
 /// What a wait in a main process has to raise instead of going on.

@@ -1,7 +1,7 @@
 //! The functions that may wait, by name. On Lua 5.4 each is a C function with a continuation. LuaJIT has no continuations: there
 //! each is put together from two halves by `blocking.lua`, once for each state.
 
-use super::{call, exec, select, send_receive, spawn_builder, time};
+use super::{call, exec, registry, select, send_receive, send_wait, spawn_builder, time};
 use crate::vm::api::*;
 #[cfg(feature = "luajit")]
 use crate::vm::{headroom, lua_parts};
@@ -20,6 +20,10 @@ pub fn blocking_function(name: &CStr) -> Function {
         b"exec" => exec::exec,
         b"exec_as" => spawn_builder::exec_as,
         b"wait" => exec::wait_for_children,
+        b"await" => exec::await_end,
+        b"await_name" => registry::await_name,
+        b"send_wait" => send_wait::send_wait,
+        b"next" => send_receive::next,
         _ => time::sleep,
     }
 }
@@ -51,7 +55,7 @@ static MADE: u8 = 0;
 pub unsafe fn push_blocking(l: *mut lua_State, name: &CStr) {
     if lua_rawgetp(l, LUA_REGISTRYINDEX, (&raw const MADE).cast()) != LUA_TTABLE {
         lua_pop(l, 1);
-        luaL_checkstack(l, 24, c"no room for the library".as_ptr());
+        luaL_checkstack(l, 28, c"no room for the library".as_ptr());
         headroom::unlimited(l, || {
             let (hook, mask, count) = (lua_gethook(l), lua_gethookmask(l), lua_gethookcount(l));
             lua_sethook(l, None, 0, 0);
@@ -96,12 +100,24 @@ pub unsafe fn blocking_at(l: *mut lua_State, index: c_int) -> Option<&'static CS
 }
 
 #[cfg(feature = "luajit")]
-const BLOCKING: [&CStr; 8] =
-    [c"receive", c"send", c"select", c"sleep", c"exec", c"exec_as", c"wait", c"call"];
+const BLOCKING: [&CStr; 12] = [
+    c"receive",
+    c"send",
+    c"select",
+    c"sleep",
+    c"exec",
+    c"exec_as",
+    c"wait",
+    c"await",
+    c"await_name",
+    c"send_wait",
+    c"next",
+    c"call",
+];
 
 /// Pushes a table of the functions that may wait.
 ///
-/// Stack: +1, room for 24
+/// Stack: +1, room for 28
 /// Raises: any
 ///
 /// # Safety
@@ -129,6 +145,14 @@ unsafe fn make_blocking(l: *mut lua_State) {
             (c"exec_again", exec::exec_again),
             (c"wait", exec::wait_for_children),
             (c"wait_again", exec::wait_again),
+            (c"await", exec::await_end),
+            (c"await_again", exec::await_again),
+            (c"await_name", registry::await_name),
+            (c"await_name_again", registry::await_name_again),
+            (c"send_wait", send_wait::send_wait),
+            (c"send_wait_again", send_wait::send_wait_again),
+            (c"next", send_receive::next),
+            (c"next_again", send_receive::next_again),
             (c"call", call::call),
             (c"call_again", call::call_again),
         ],

@@ -15,11 +15,11 @@ use crate::runtime::duration;
 use crate::runtime::failure::{Failure, shown};
 use crate::runtime::needs::Needs;
 use crate::runtime::process::Process;
-use crate::runtime::signal::{Answer, ExitRecord, Signal};
+use crate::runtime::signal::{CallEnd, ExitRecord, Signal};
 use crate::scheduling::{Case, ChannelId};
 use crate::vm::api::*;
-use crate::vm::calls::{OpenCall, number_of};
 use crate::vm::context::Context;
+use crate::vm::errands::Subject;
 use crate::vm::error::push as push_error;
 use crate::vm::error::return_failure;
 use crate::vm::raise::{copyable, raise_no_memory, raise_text};
@@ -99,24 +99,27 @@ unsafe fn send_request(
     // Encoding may raise; nothing is borrowed meanwhile.
     let payload = context.encoder().encode(l, 3, count, Origin::Argument(3))?;
     let needs = Needs::of(&payload);
-    let channel = context.scheduler().open_private();
+    let mut begun = None;
     let sent = context.destinations().with(destination, |callee| {
         if !callee.taker().takes(needs) {
             return Ok(Some(callee.taker().clone()));
         }
         let own = context.process();
-        let request = call::open(own, callee, number_of(channel))
+        let channel = context.begin_errand(Subject::Reply(Arc::clone(callee)), span);
+        begun = Some(channel);
+        let request = call::open(own, callee, channel.number())
             .ok_or_else(|| Failure::ProcessNotFound(callee.pid.as_bytes().to_vec()))?;
-        context.calls().begin(channel, OpenCall { callee: Arc::clone(callee), span });
         let message = call::ask(request, &own.pid, topic, payload).map_err(|_| Failure::OutOfMemory)?;
         callee.deliver(message).map(|()| None).map_err(|undelivered| callee.failure(undelivered))
     });
     let refusal = match sent {
-        Ok(None) => return Ok((channel, span)),
+        Ok(None) => return Ok((begun.unwrap_or_default(), span)),
         Ok(Some(taker)) => context.encoder().refusal_by(l, 3, count, Origin::Argument(3), taker),
         Err(failure) => failure,
     };
-    context.end_call(channel);
+    if let Some(channel) = begun {
+        context.finish_errand(channel, false);
+    }
     Err(refusal)
 }
 
@@ -173,11 +176,11 @@ unsafe fn answered(l: *mut lua_State, context: &Context, _: usize, done: Done) -
         Some(Case::Receive(channel)) => *channel,
         _ => ChannelId::default(),
     };
-    let call = context.end_call(channel);
+    let call = context.finish_errand(channel, matches!(done, Done::Event(_)));
     let place = match done {
         Done::Event(place) => place,
         Done::Elapsed => {
-            let waited = call.and_then(|call| call.span).map(duration::format).unwrap_or_default();
+            let waited = call.and_then(|call| call.within).map(duration::format).unwrap_or_default();
             let (destination, topic) = (shown(bytes_at(l, 1)), shown(bytes_at(l, 2)));
             return return_failure(l, Failure::NoReply { waited, destination, topic });
         }
@@ -188,20 +191,20 @@ unsafe fn answered(l: *mut lua_State, context: &Context, _: usize, done: Done) -
     };
     let topic = || bytes_at(l, 2).to_vec();
     let failure = match context.kept_signal(place) {
-        Some(Signal::Answer(Answer::Reply(_) | Answer::LargeReply(_))) => {
+        Some(Signal::CallEnd(CallEnd::Reply(_) | CallEnd::LargeReply(_))) => {
             drop(call);
             return reply(l, context, place);
         }
-        Some(Signal::Answer(Answer::Failed(error))) => {
+        Some(Signal::CallEnd(CallEnd::Failed(error))) => {
             drop(call);
             let error = Arc::clone(error);
             return refuse(l, context, place, error);
         }
-        Some(Signal::Answer(Answer::Dropped(_))) => Failure::RequestDropped(topic()),
-        Some(Signal::Answer(Answer::TakenAsPayload(_))) => Failure::PayloadsOnly(topic()),
-        Some(Signal::Answer(Answer::Ended(record))) => match &call {
-            Some(call) => ended(context.process(), &call.callee, record),
-            None => Failure::Terminated,
+        Some(Signal::CallEnd(CallEnd::Dropped(_))) => Failure::RequestDropped(topic()),
+        Some(Signal::CallEnd(CallEnd::TakenAsPayload(_))) => Failure::PayloadsOnly(topic()),
+        Some(Signal::CallEnd(CallEnd::Ended(record))) => match call.as_ref().map(|call| &call.subject) {
+            Some(Subject::Reply(callee)) => ended(context.process(), callee, record),
+            _ => Failure::Terminated,
         },
         _ => Failure::Terminated,
     };

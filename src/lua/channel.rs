@@ -41,7 +41,7 @@ impl Drop for ChannelObject {
 
 /// Its methods, besides `receive` and `send`, which may wait.
 pub const METHODS: Functions =
-    &[(c"close", close), (c"case_receive", case_receive), (c"case_send", case_send)];
+    &[(c"close", close), (c"case_receive", case_receive), (c"case_send", case_send), (c"iter", iter)];
 
 /// Its operators.
 pub const OPERATORS: Functions = &[(c"__tostring", to_string)];
@@ -258,6 +258,22 @@ unsafe extern "C-unwind" fn close(l: *mut lua_State) -> c_int {
     refuse_mailbox(l, context, 1, channel, "close");
     context.scheduler().close_channel(channel.id);
     0
+}
+
+/// `ch:iter()`: what a loop calls, the channel, and the number before the first.
+///
+/// Stack: +3
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
+unsafe extern "C-unwind" fn iter(l: *mut lua_State) -> c_int {
+    Context::of(l);
+    own(l, 1, "iter");
+    (faces::get().push_blocking)(l, c"next");
+    lua_pushvalue(l, 1);
+    push_whole(l, 0);
+    3
 }
 
 // ---- cases

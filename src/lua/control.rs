@@ -151,14 +151,8 @@ pub unsafe extern "C-unwind" fn monitor(l: *mut lua_State) -> c_int {
 pub unsafe extern "C-unwind" fn unmonitor(l: *mut lua_State) -> c_int {
     on_destination(l, "unmonitor", |context, destination| {
         context.sort_mail();
-        // An `exec` that waits for the process goes on watching it.
-        let undo = |own: &Process, process: &Process| {
-            if !context.watched().is_executing(process.id) {
-                relations::unmonitor(own, process);
-            }
-        };
         let forget = |pid: &[u8]| context.forget_monitored(pid);
-        undo_relation(context, destination, undo, forget)
+        undo_relation(context, destination, relations::unmonitor, forget)
     })
 }
 

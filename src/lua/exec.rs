@@ -1,19 +1,27 @@
-//! `process.exec` and `process.wait` (P-55, P-19): waiting for the end of children.
+//! `process.exec`, `process.await` and `process.wait` (P-55, W-1, P-19): waiting for the end of processes.
 
+use super::arguments::wrong_type_at;
+use super::permissions::allowed_on;
 use super::plan::Plan;
 use super::spawn::{self, Way};
-use super::time::limit_at;
+use super::time::{self, limit_at};
 use crate::codec::decode;
 use crate::codec::function::check_taken;
 use crate::executor::wait::second_half;
 use crate::executor::wait::{self, Done};
 use crate::runtime::clock::instant_after;
+use crate::runtime::failure::Failure;
+use crate::runtime::pid::ProcessId;
 use crate::runtime::signal::Signal;
-use crate::scheduling::Case;
+use crate::runtime::{directory, exit};
+use crate::scheduling::{Case, ChannelId, Event};
 use crate::vm::api::*;
 use crate::vm::context::Context;
+use crate::vm::destinations;
+use crate::vm::errands::{Awaited, Subject};
 use crate::vm::error::push as push_error;
 use crate::vm::error::return_failure;
+use crate::vm::raise::copyable;
 use std::ffi::c_int;
 use std::sync::Arc;
 
@@ -52,12 +60,13 @@ pub unsafe fn exec_with(l: *mut lua_State, receiver: c_int, plan: &Plan) -> c_in
         return 1;
     };
     drop(spawned);
-    wait::wait(l, context, [Case::Receive(channel)].into(), None, exec_again, executed)
+    let deadline = plan.timeout.and_then(instant_after);
+    wait::wait(l, context, [Case::Receive(channel)].into(), deadline, exec_again, executed)
 }
 
 second_half!(exec_again, executed);
 
-/// The second half of `exec`: returns what the process returned.
+/// The second half of `exec`: returns what the process returned. When the time is over the process is terminated (W-2).
 ///
 /// Stack: +n, n the result
 /// Raises: any
@@ -65,12 +74,59 @@ second_half!(exec_again, executed);
 /// # Safety
 /// As a second half: see `wait::SecondHalf`.
 unsafe fn executed(l: *mut lua_State, context: &Context, _: usize, done: Done) -> c_int {
-    if let Some(Case::Receive(channel)) = context.waits().finished().first() {
-        context.scheduler().close_private(*channel);
+    return_end(l, context, done, |id| {
+        if let Some(process) = directory::get(id) {
+            exit::doom(&process, Failure::Terminated);
+        }
+    })
+}
+
+/// Returns what came of the wait for an end that is over: the result, the exit error, or that the time is over, in which case
+/// `act` deals with the process.
+///
+/// Stack: +1 or +2, n the result
+/// Raises: any
+///
+/// # Safety
+/// As a second half: see `wait::SecondHalf`. `act` calls nothing of Lua.
+unsafe fn return_end(l: *mut lua_State, context: &Context, done: Done, act: fn(ProcessId)) -> c_int {
+    let channel = call_of(context);
+    let ended = context.finish_errand(channel, matches!(done, Done::Event(_)));
+    match done {
+        Done::Event(place) => {
+            drop(ended);
+            return_outcome(l, context, place)
+        }
+        Done::Elapsed => match ended {
+            Some(Awaited { subject: Subject::End { id, pid, .. }, within, .. }) => {
+                act(id);
+                return_failure(l, Failure::NotEnded { pid: pid.into(), within: within.unwrap_or_default() })
+            }
+            _ => 0,
+        },
+        _ => {
+            drop(ended);
+            wait::raise_failure(l, context)
+        }
     }
-    let Done::Event(place) = done else {
-        wait::raise_failure(l, context);
-    };
+}
+
+/// The channel of the call that has just waited.
+pub fn call_of(context: &Context) -> ChannelId {
+    match context.waits().finished().first() {
+        Some(Case::Receive(channel)) => *channel,
+        _ => ChannelId::default(),
+    }
+}
+
+/// Returns what a process returned, or its exit error, from the EXIT that the context keeps at `place`.
+///
+/// Stack: +1 or +2, n the result
+/// Raises: any
+///
+/// # Safety
+/// Own state; the result is returned to Lua.
+unsafe fn return_outcome(l: *mut lua_State, context: &Context, place: usize) -> c_int {
     let results = match context.kept_signal(place) {
         Some(Signal::Exit(record)) => match &record.outcome {
             Ok(result) => match check_taken(context, result, "result") {
@@ -92,6 +148,81 @@ unsafe fn executed(l: *mut lua_State, context: &Context, _: usize, done: Done) -
         return 1;
     }
     results
+}
+
+/// `process.await(dest [, timeout])` (W-1), first half.
+///
+/// Stack: +n, what `process.await` returns
+/// Raises: any: waits
+///
+/// # Safety
+/// Called by Lua.
+pub unsafe extern "C-unwind" fn await_end(l: *mut lua_State) -> c_int {
+    let context = Context::with_memory(l);
+    let Some(destination) = to_bytes(l, 1) else {
+        wrong_type_at(l, BLOCKING_LEVEL, 1, 1, "await", "string");
+    };
+    let destination = copyable(l, destination);
+    wait::enter(l, context);
+    wait::check(l, context);
+    let within = match time::optional_time_out(l, 2, "process.await") {
+        Ok(within) => within,
+        Err(failure) => return return_failure(l, failure),
+    };
+    match begin_await(context, destination, within) {
+        Ok(Begun::Waits(channel)) => {
+            let deadline = within.and_then(instant_after);
+            wait::wait(l, context, [Case::Receive(channel)].into(), deadline, await_again, awaited)
+        }
+        Ok(Begun::Told(place)) => return_outcome(l, context, place),
+        Err(failure) => return_failure(l, failure),
+    }
+}
+
+second_half!(await_again, awaited);
+
+/// The second half of `await`.
+///
+/// Stack: +n, n the result
+/// Raises: any
+///
+/// # Safety
+/// As a second half: see `wait::SecondHalf`.
+unsafe fn awaited(l: *mut lua_State, context: &Context, _: usize, done: Done) -> c_int {
+    return_end(l, context, done, |_| ())
+}
+
+/// How the wait for an end begins.
+enum Begun {
+    /// It will be told on this channel.
+    Waits(ChannelId),
+    /// The EXIT had come already; the context keeps it here.
+    Told(usize),
+}
+
+/// Begins to wait for the end of a process, or takes the EXIT of one that is gone.
+///
+/// # Errors
+/// Those of `process.await`.
+fn begin_await(context: &Context, destination: &[u8], within: Option<i64>) -> Result<Begun, Failure> {
+    let gone = match destinations::resolve(destination) {
+        Ok(process) => {
+            allowed_on(context, &process, "await")?;
+            if process == *context.process() {
+                return Err(Failure::MonitorSelf);
+            }
+            if let Some(channel) = context.await_end(&process, true, within) {
+                return Ok(Begun::Waits(channel));
+            }
+            process.pid.as_bytes().to_vec()
+        }
+        Err(Failure::ProcessNotFound(pid)) => pid,
+        Err(failure) => return Err(failure),
+    };
+    // Its EXIT was in the mailbox before anybody could find it gone.
+    context.sort_mail();
+    let exit = context.scheduler().retract(Event::Exit, &gone);
+    exit.map(|exit| Begun::Told(context.keep(exit))).ok_or(Failure::ProcessNotFound(gone))
 }
 
 /// `process.wait([duration])` (P-19), first half.

@@ -35,6 +35,7 @@ pub mod registry;
 pub mod restricted;
 pub mod select;
 pub mod send_receive;
+mod send_wait;
 pub mod spawn;
 pub mod spawn_builder;
 pub mod stock;

@@ -4,6 +4,7 @@ use super::guarded::or_failure;
 use super::{
     channel, control, ctx, errors, event, hosts, mail, options, registry, spawn, spawn_builder, time, upgrade,
 };
+use crate::platform;
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::fields::{self, Field, Fields};
@@ -39,6 +40,7 @@ const FUNCTIONS: &[(&CStr, Field)] = &[
     (c"define", Field::Function(or_failure!(hosts::define))),
     (c"define_host", Field::Function(or_failure!(hosts::define_host))),
     (c"host_info", Field::Function(or_failure!(hosts::host_info))),
+    (c"cpus", Field::Function(cpus)),
     #[cfg(feature = "yaml")]
     (c"load", Field::Function(or_failure!(super::load::load))),
 ];
@@ -47,6 +49,8 @@ const OTHERS: &[(&CStr, Field)] = &[
     (c"exec", Field::Blocking),
     (c"call", Field::Blocking),
     (c"wait", Field::Blocking),
+    (c"await", Field::Blocking),
+    (c"send_wait", Field::Blocking),
     (c"_VERSION", Field::Text(env!("CARGO_PKG_VERSION"))),
 ];
 
@@ -101,6 +105,19 @@ unsafe extern "C-unwind" fn pid(l: *mut lua_State) -> c_int {
 unsafe extern "C-unwind" fn id(l: *mut lua_State) -> c_int {
     let entry = Context::of(l).process().entry();
     headroom::unlimited(l, || push_bytes(l, entry.as_bytes()));
+    1
+}
+
+/// `process.cpus()` (W-5).
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua.
+unsafe extern "C-unwind" fn cpus(l: *mut lua_State) -> c_int {
+    Context::of(l);
+    push_whole(l, platform::processors() as i64);
     1
 }
 

@@ -16,6 +16,8 @@ pub struct Plan {
     pub memory_limit: Option<usize>,
     /// Bytes of C stack, if that was said.
     pub stack_size: Option<usize>,
+    /// How long `exec` waits at most, in nanoseconds, if that was said.
+    pub timeout: Option<i64>,
     /// The name that it gets before it runs.
     pub name: Option<Vec<u8>>,
     /// Topics and encoded payloads of its first messages.
@@ -31,6 +33,7 @@ impl Plan {
         mailbox_limit: None,
         memory_limit: None,
         stack_size: None,
+        timeout: None,
         name: None,
         messages: Vec::new(),
         failure: None,

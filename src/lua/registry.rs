@@ -1,16 +1,28 @@
-//! `process.registry` (P-70 to P-77).
+//! `process.registry` (P-70 to P-77, W-4).
 
-use super::arguments::{optional_string, string, wrong_type};
+use super::arguments::{optional_string, string, wrong_type, wrong_type_at};
+use super::exec::call_of;
 use super::guarded::or_failure;
 use super::permissions::allowed_on;
 use super::spawn::push_pid;
+use super::time::optional_time_out;
+use crate::executor::wait::second_half;
+use crate::executor::wait::{self, Done};
+use crate::runtime::clock::instant_after;
 use crate::runtime::failure::{Failure, shown};
 use crate::runtime::pid::looks_like_pid;
+use crate::runtime::process::Process;
+use crate::runtime::signal::{News, Signal};
 use crate::runtime::{directory, registry};
+use crate::scheduling::{Case, ChannelId};
 use crate::vm::api::*;
 use crate::vm::context::Context;
+use crate::vm::errands::{Awaited, Subject};
 use crate::vm::error::{return_done, return_failure};
+use crate::vm::faces;
 use crate::vm::fields::{self, Field};
+use crate::vm::headroom;
+use crate::vm::raise::copyable;
 use std::ffi::{CStr, c_int};
 use std::sync::Arc;
 
@@ -19,6 +31,7 @@ static FIELDS: fields::Fields = fields::Fields(&[
         (c"register", Field::Function(or_failure!(register))),
         (c"lookup", Field::Function(or_failure!(lookup))),
         (c"unregister", Field::Function(or_failure!(unregister))),
+        (c"await", Field::Made(push_await)),
     ],
     NUMBERS,
 ]);
@@ -138,4 +151,118 @@ unsafe extern "C-unwind" fn unregister(l: *mut lua_State) -> c_int {
         Err(failure) => return return_failure(l, failure),
     }
     1
+}
+
+/// How long `await` waits if nothing was said, in nanoseconds.
+const USUAL_TIME_OUT: i64 = 5_000_000_000;
+
+/// Pushes `process.registry.await`.
+///
+/// Stack: +1, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
+unsafe fn push_await(l: *mut lua_State) {
+    (faces::get().push_blocking)(l, c"await_name");
+}
+
+/// `process.registry.await(name [, timeout])` (W-4), first half.
+///
+/// Stack: +1 or +2
+/// Raises: any: waits
+///
+/// # Safety
+/// Called by Lua.
+pub unsafe extern "C-unwind" fn await_name(l: *mut lua_State) -> c_int {
+    let context = Context::with_memory(l);
+    let Some(name) = to_bytes(l, 1) else {
+        wrong_type_at(l, BLOCKING_LEVEL, 1, 1, "await", "string");
+    };
+    let name = copyable(l, name);
+    wait::enter(l, context);
+    wait::check(l, context);
+    let forever = lua_type(l, 2) == LUA_TBOOLEAN && lua_toboolean(l, 2) == 0;
+    let time_out = if forever { Ok(None) } else { optional_time_out(l, 2, "process.registry.await") };
+    let within = match time_out {
+        Ok(within) if forever => within,
+        Ok(within) => within.or(Some(USUAL_TIME_OUT)),
+        Err(failure) => return return_failure(l, failure),
+    };
+    let begun = begin_await(context, name, within);
+    crate::vm::raise::raise_no_memory(l, &begun);
+    match begun {
+        Ok(Begun::Registered(owner)) => {
+            push_pid(l, &owner);
+            1
+        }
+        Ok(Begun::Waits(channel)) => {
+            let deadline = within.and_then(instant_after);
+            wait::wait(l, context, [Case::Receive(channel)].into(), deadline, await_name_again, named)
+        }
+        Err(failure) => return_failure(l, failure),
+    }
+}
+
+/// How the wait for a name begins.
+enum Begun {
+    /// It has this owner.
+    Registered(Arc<Process>),
+    /// It will be told on this channel.
+    Waits(ChannelId),
+}
+
+/// Finds the owner of a name, or begins to wait for one.
+///
+/// # Errors
+/// Nobody can ever have the name, or there is no memory.
+fn begin_await(context: &Context, name: &[u8], within: Option<i64>) -> Result<Begun, Failure> {
+    registry::check_name(name)?;
+    if let Some(owner) = registry::find(name) {
+        return Ok(Begun::Registered(owner));
+    }
+    let charge = context.process().charge_elsewhere(registry::cost(name))?;
+    let channel = context.begin_errand(Subject::Name(name.to_vec()), within);
+    match registry::find_or_wait(name, context.errand_on(channel), charge) {
+        Some(owner) => {
+            context.finish_errand(channel, true);
+            Ok(Begun::Registered(owner))
+        }
+        None => Ok(Begun::Waits(channel)),
+    }
+}
+
+second_half!(await_name_again, named);
+
+/// The second half of `await`.
+///
+/// Stack: +n, n the result
+/// Raises: any
+///
+/// # Safety
+/// As a second half: see `wait::SecondHalf`.
+unsafe fn named(l: *mut lua_State, context: &Context, _: usize, done: Done) -> c_int {
+    let ended = context.finish_errand(call_of(context), matches!(done, Done::Event(_)));
+    match (done, ended) {
+        (Done::Event(place), ended) => {
+            drop(ended);
+            // A PID is short: no limit makes this raise.
+            match context.kept_signal(place) {
+                Some(Signal::Answer(answer)) => match &answer.news {
+                    News::Registered(pid) => headroom::unlimited(l, || push_bytes(l, pid.as_bytes())),
+                    _ => lua_pushnil(l),
+                },
+                _ => lua_pushnil(l),
+            }
+            context.take_kept(place);
+            1
+        }
+        (Done::Elapsed, Some(Awaited { subject: Subject::Name(name), within, .. })) => {
+            return_failure(l, Failure::NotRegisteredInTime { name, within: within.unwrap_or_default() })
+        }
+        (_, ended) => {
+            drop(ended);
+            wait::raise_failure(l, context)
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! `ch:send` and `ch:receive` (C-4 to C-7), and what a receive gives.
 
-use super::arguments::bad_argument;
+use super::arguments::{bad_argument, wrong_type_at};
 use super::channel::{ChannelObject, forget, own, push_stored, refuse_mailbox, store};
 use super::{event, message, time};
 use crate::codec::decode;
@@ -140,6 +140,71 @@ unsafe fn not_received(l: *mut lua_State, context: &Context, done: Done) -> c_in
         _ => wait::raise_failure(l, context),
     }
     2
+}
+
+/// What `ch:iter()` has a loop call: takes the next value, with its number behind that of the last one. First half.
+///
+/// Stack: +1 or +2
+/// Raises: any: waits
+///
+/// # Safety
+/// Called by Lua.
+pub unsafe extern "C-unwind" fn next(l: *mut lua_State) -> c_int {
+    let context = Context::of(l);
+    own(l, BLOCKING_LEVEL, "iter");
+    if to_whole(l, 2).is_none() {
+        wrong_type_at(l, BLOCKING_LEVEL, 2, 1, "iter", "number");
+    }
+    wait::enter(l, context);
+    match wait::give_turn(l, context, next_again, next_one) {
+        Some(results) => results,
+        None => next_now(l, context),
+    }
+}
+
+/// Takes a value, or waits for one.
+///
+/// Stack: +n, n the result
+/// Raises: any: waits
+///
+/// # Safety
+/// Own state; the channel is at 1, and the result is returned to Lua.
+unsafe fn next_now(l: *mut lua_State, context: &Context) -> c_int {
+    let id = own(l, BLOCKING_LEVEL, "iter").id;
+    let mut received = context.scheduler().try_receive(id);
+    if received.is_none() && context.process().mailbox.has_mail() {
+        context.sort_mail();
+        received = context.scheduler().try_receive(id);
+    }
+    match received {
+        Some(received) => {
+            let done = wait::settle(context, Finish::Received(received));
+            next_one(l, context, 0, done)
+        }
+        None => wait::wait(l, context, [Case::Receive(id)].into(), None, next_again, next_one),
+    }
+}
+
+second_half!(next_again, next_one);
+
+/// The second half of `next`.
+///
+/// Stack: +1 or +2, n the result
+/// Raises: any
+///
+/// # Safety
+/// As a second half: see `wait::SecondHalf`.
+unsafe fn next_one(l: *mut lua_State, context: &Context, _: usize, done: Done) -> c_int {
+    match done {
+        Done::HadTurn => return next_now(l, context),
+        Done::Failed => wait::raise_failure(l, context),
+        _ => {}
+    }
+    push_whole(l, to_whole(l, 2).unwrap_or_default().wrapping_add(1));
+    if push_received(l, context, 1, done) {
+        return 2;
+    }
+    1
 }
 
 /// `ch:send(value [, timeout])` (C-4, C-5, C-42), first half.

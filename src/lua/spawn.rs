@@ -218,6 +218,9 @@ unsafe fn prepare(
     if let Some(failure) = &plan.failure {
         return Err(failure.clone());
     }
+    if plan.timeout.is_some() && function != "exec" {
+        return Err(Failure::UnknownOption(b"timeout".to_vec()));
+    }
     let count = lua_gettop(l) - first + 1;
     let arguments = context.encoder().encode(l, first, count, origin)?;
     let arguments = reserve::owned(arguments).ok_or(Failure::OutOfMemory)?;
@@ -282,10 +285,7 @@ impl Order {
         }
         let mut executed_on = None;
         if way.executed {
-            let channel = context.scheduler().open_private();
-            context.watched().execute(child.id, channel);
-            relations::monitor(parent, &child);
-            executed_on = Some(channel);
+            executed_on = context.await_end(&child, false, plan.timeout);
         }
         if way.monitored {
             relations::monitor(parent, &child);
@@ -296,7 +296,9 @@ impl Order {
         }
         if let Err(error) = start::start(&child, self.startup) {
             context.watched().unmonitor(child.id);
-            context.watched().take_executing(child.id);
+            if let Some(channel) = executed_on {
+                context.finish_errand(channel, false);
+            }
             relations::unmonitor(parent, &child);
             relations::unlink(parent, &child);
             exit::never_started(&child);

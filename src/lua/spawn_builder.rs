@@ -2,6 +2,7 @@
 
 use super::arguments::{self, bad_argument, string_at, wrong_type};
 use super::plan::Plan;
+use super::time::positive_wait_at;
 use super::{mail, spawn};
 use crate::codec::sequence::Origin;
 use crate::platform::reserve;
@@ -187,9 +188,17 @@ unsafe fn add_options(l: *mut lua_State, receiver: c_int, plan: &Plan) -> c_int 
     if lua_type(l, options) != LUA_TTABLE {
         wrong_type(l, options, 1, "with_options", "table");
     }
-    let (mut mailbox, mut memory, mut stack) = (None, None, None);
+    let (mut mailbox, mut memory, mut stack, mut timeout) = (None, None, None, None);
     lua_pushnil(l);
     while lua_next(l, options) != 0 {
+        if to_bytes(l, -2) == Some(b"timeout") {
+            match positive_wait_at(l, lua_gettop(l), "with_options") {
+                Ok(length) => timeout = Some(length),
+                Err(failure) => crate::vm::raise::raise_failure(l, 1, failure),
+            }
+            lua_pop(l, 1);
+            continue;
+        }
         let number = to_whole(l, -1).and_then(|whole| usize::try_from(whole).ok());
         let (name, place, least) = match to_bytes(l, -2) {
             Some(b"mailbox_limit") => ("mailbox_limit", &mut mailbox, 0),
@@ -218,6 +227,7 @@ unsafe fn add_options(l: *mut lua_State, receiver: c_int, plan: &Plan) -> c_int 
         plan.mailbox_limit = mailbox.or(plan.mailbox_limit);
         plan.memory_limit = memory.or(plan.memory_limit);
         plan.stack_size = stack.or(plan.stack_size);
+        plan.timeout = timeout.or(plan.timeout);
     })
 }
 

@@ -6,20 +6,20 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Bytes charged to one process.
+/// Bytes charged to one process. Its steps also order what was written before them, which `senders` relies on.
 #[derive(Debug, Default)]
 pub struct Account(AtomicUsize);
 
 impl Account {
     /// Counts `size` bytes. `false`: that makes more than `limit` bytes in all; they are counted all the same.
     pub fn charge(&self, size: usize, limit: usize) -> bool {
-        let before = self.0.fetch_add(size, Ordering::Relaxed);
+        let before = self.0.fetch_add(size, Ordering::AcqRel);
         before.saturating_add(size) <= limit
     }
 
     /// Undoes [`Account::charge`].
     pub fn discharge(&self, size: usize) {
-        self.0.fetch_sub(size, Ordering::Relaxed);
+        self.0.fetch_sub(size, Ordering::AcqRel);
     }
 
     /// Bytes charged so far.

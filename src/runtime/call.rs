@@ -10,7 +10,7 @@ use super::error::ErrorData;
 use super::lifecycle::Stage;
 use super::mailbox::Owner;
 use super::process::{CallId, Callers, Process};
-use super::signal::{Answer, ExitRecord};
+use super::signal::{CallEnd, ExitRecord};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub struct Request {
 impl Drop for Request {
     fn drop(&mut self) {
         if !self.callee.mailbox.is_closed() {
-            self.end(Envelope::answer(Answer::Dropped(self.id.number), self.id.number));
+            self.end(Envelope::answer(CallEnd::Dropped(self.id.number), self.id.number));
         }
     }
 }
@@ -66,7 +66,7 @@ pub fn give_up(caller: &Process, callee: &Process, number: u64) {
 /// Tells the callers of a process that it has ended; those that sleep have to be woken. Under the lock of the process.
 pub fn end_all(callers: &Callers, record: &Arc<ExitRecord>, mut asleep: impl FnMut(&Arc<Process>)) {
     for (id, caller) in callers {
-        let answer = Envelope::answer(Answer::Ended(Arc::clone(record)), id.number);
+        let answer = Envelope::answer(CallEnd::Ended(Arc::clone(record)), id.number);
         if caller.put_answer(answer) == Some(Owner::Parked) {
             asleep(caller);
         }
@@ -90,12 +90,12 @@ impl Request {
 
     /// Replies with an error. `false`: the caller waits no longer.
     pub fn fail(&self, error: Arc<ErrorData>) -> bool {
-        self.end(Envelope::answer(Answer::Failed(error), self.id.number))
+        self.end(Envelope::answer(CallEnd::Failed(error), self.id.number))
     }
 
     /// A listener has taken the request that yields payloads only.
     pub fn refuse(&self) {
-        self.end(Envelope::answer(Answer::TakenAsPayload(self.id.number), self.id.number));
+        self.end(Envelope::answer(CallEnd::TakenAsPayload(self.id.number), self.id.number));
     }
 
     /// Ends the call with this answer, if it is open. `false`: nobody waits.

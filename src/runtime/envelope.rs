@@ -2,7 +2,7 @@
 //! topic and the encoded payload; or, without bytes, a signal of the runtime. A large payload stays in the buffer that it was
 //! written into.
 
-use super::signal::{Answer, Signal};
+use super::signal::{CallEnd, Signal};
 use crate::platform::magazines;
 use std::alloc::Layout;
 use std::any::Any;
@@ -84,25 +84,25 @@ impl Envelope {
     pub fn reply(number: u64, payload: Cow<[u8]>) -> Result<Self, NoMemory> {
         match payload {
             Cow::Borrowed(payload) => {
-                Self::of_parts(b"", b"", payload, Content::Signal(Signal::Answer(Answer::Reply(number))))
+                Self::of_parts(b"", b"", payload, Content::Signal(Signal::CallEnd(CallEnd::Reply(number))))
             }
             Cow::Owned(payload) => {
-                Ok(Self::signal(Signal::Answer(Answer::LargeReply(Box::new((number, payload))))))
+                Ok(Self::signal(Signal::CallEnd(CallEnd::LargeReply(Box::new((number, payload))))))
             }
         }
     }
 
     /// Any other end of the call of this number. As signals, answers are promised.
-    pub fn answer(answer: Answer, number: u64) -> Self {
-        Self::promised(Signal::Answer(answer), &number.to_ne_bytes())
+    pub fn answer(end: CallEnd, number: u64) -> Self {
+        Self::promised(Signal::CallEnd(end), &number.to_ne_bytes())
     }
 
-    /// The number of the call that it answers, `None` if it answers none.
-    pub fn answers(&self) -> Option<u64> {
+    /// The number of the call whose end it tells of, `None` if it is no such signal.
+    pub fn call_number(&self) -> Option<u64> {
         match self.as_signal()? {
-            Signal::Answer(Answer::Reply(number)) => Some(*number),
-            Signal::Answer(Answer::LargeReply(reply)) => Some(reply.0),
-            Signal::Answer(_) => Some(u64::from_ne_bytes(self.payload().try_into().ok()?)),
+            Signal::CallEnd(CallEnd::Reply(number)) => Some(*number),
+            Signal::CallEnd(CallEnd::LargeReply(reply)) => Some(reply.0),
+            Signal::CallEnd(_) => Some(u64::from_ne_bytes(self.payload().try_into().ok()?)),
             _ => None,
         }
     }
@@ -272,7 +272,7 @@ impl Envelope {
         match &header.content {
             Content::Large(payload) => payload,
             Content::Asking(parts) if parts.1.is_some() => parts.1.as_deref().unwrap_or_default(),
-            Content::Signal(Signal::Answer(Answer::LargeReply(reply))) => &reply.1,
+            Content::Signal(Signal::CallEnd(CallEnd::LargeReply(reply))) => &reply.1,
             _ => self.part(header.sender_len as usize + header.topic_len as usize, header.payload_len),
         }
     }

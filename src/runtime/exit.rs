@@ -162,7 +162,8 @@ fn leave(process: &Process, record: &Arc<ExitRecord>) -> Told {
         before
     });
     let mut asleep = SmallVec::new();
-    for watcher in relations.watchers.values() {
+    let awaiters = relations.awaiters.values().filter(|waiter| !relations.watchers.contains_key(&waiter.id));
+    for watcher in relations.watchers.values().chain(awaiters) {
         if watcher.put_signal(Signal::Exit(Arc::clone(record))) == Some(Owner::Parked) {
             asleep.push(Arc::clone(watcher));
         }

@@ -1,6 +1,7 @@
 //! Why a call failed: one variant for each condition of the contract's page on limits, and the one place where its text,
 //! kind and details are made.
 
+use super::duration;
 use super::error::{ErrorData, Kind};
 use crate::wire::plain::{self, Plain};
 use thiserror::Error;
@@ -153,6 +154,10 @@ pub enum Failure {
     InvalidPid(Vec<u8>),
     #[error("name not registered: {}", shown(.0))]
     NameNotRegistered(Vec<u8>),
+    #[error("process has not ended within {}: {pid}", duration::format(*.within))]
+    NotEnded { pid: String, within: i64 },
+    #[error("name not registered within {}: {}", duration::format(*.within), shown(.name))]
+    NotRegisteredInTime { name: Vec<u8>, within: i64 },
     #[error("entry function must not be a C function")]
     CFunctionEntry,
     #[error("context key not found: {}", shown(.0))]
@@ -214,7 +219,7 @@ impl Failure {
             | RequestDropped(_) => Kind::Unavailable,
             NameTaken { .. } => Kind::AlreadyExists,
             Terminated | CallerGone => Kind::Canceled,
-            DeadlinePassed | NoReply { .. } => Kind::Timeout,
+            DeadlinePassed | NoReply { .. } | NotEnded { .. } | NotRegisteredInTime { .. } => Kind::Timeout,
             LinkedProcessFailed { .. }
             | OutOfMemory
             | Panic(_)

@@ -13,6 +13,7 @@ pub mod entry;
 // One allocation of varying size.
 #[allow(unsafe_code)]
 pub mod envelope;
+pub mod errand;
 pub mod error;
 pub mod exit;
 pub mod failure;
@@ -38,6 +39,7 @@ pub mod realm;
 pub mod reaper;
 pub mod registry;
 pub mod relations;
+pub mod senders;
 pub mod signal;
 pub mod sleeper;
 pub mod spare_threads;

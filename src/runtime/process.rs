@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 use crate::platform::os_signal::{self, Target};
 use parking_lot::{Mutex, RwLock};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
@@ -50,8 +50,10 @@ pub struct Process {
     pub sleeper: Sleeper,
     /// What others keep for the process: its mail, its names. Only on restricted hosts.
     account: Option<Arc<Account>>,
-    /// Messages in the mailbox, counted only if there is a limit.
-    waiting: AtomicUsize,
+    /// Messages in the mailbox, counted only if there is a limit, and the mark [`WAITED_FOR`] (see [`super::senders`]).
+    pub(super) waiting: AtomicUsize,
+    /// Those who wait for room in the mailbox.
+    pub(super) senders: Senders,
     /// When it will be ended, as [`super::reaper`] counts; 0 for never.
     pub(super) deadline: AtomicU64,
     /// What its lifecycle has become, for those who look without the lock: [`DOOMED`], [`ABANDONED`].
@@ -76,6 +78,29 @@ pub struct CallId {
 /// The open calls to one process, with those that wait for the replies.
 pub type Callers = FxHashMap<CallId, Arc<Process>>;
 
+/// A call that waits for something at the hands of others ([`super::errand`]).
+#[derive(Debug)]
+pub struct Errand {
+    /// Whose call it is.
+    pub process: Arc<Process>,
+    /// Its number; no other call of the process has it at the same time.
+    pub number: u64,
+}
+
+/// The mark in the count of waiting messages: somebody waits for room.
+pub(super) const WAITED_FOR: usize = 1 << (usize::BITS - 1);
+
+/// The senders that wait for one process, the first one first.
+pub(super) type Senders = Mutex<VecDeque<Waiting>>;
+
+/// A message that waits for room.
+pub(super) struct Waiting {
+    pub(super) message: Envelope,
+    pub(super) errand: Errand,
+    /// It counts for its sender as long as it stands here.
+    pub(super) _charge: Option<Charge>,
+}
+
 /// What the lock of a process guards: whether it is still there, and its relations to others.
 #[derive(Default)]
 pub struct Relations {
@@ -91,6 +116,8 @@ pub struct Relations {
     pub watchers: Processes,
     /// Open calls to it.
     pub callers: Callers,
+    /// Processes with a call that waits for the end. They get the same EXIT, and show it to that call alone.
+    pub awaiters: Processes,
     /// Names it owns.
     pub names: HashSet<Vec<u8>>,
     /// Live processes that it has spawned.
@@ -134,6 +161,7 @@ impl Process {
             sleeper,
             account,
             waiting: AtomicUsize::new(0),
+            senders: Senders::default(),
             deadline: AtomicU64::new(0),
             marks: AtomicU8::new(0),
             thread: Mutex::new(None),
@@ -242,32 +270,49 @@ impl Process {
     }
 
     /// Counts messages of so many bytes as waiting, if there may be so many.
-    fn make_room(&self, count: usize, size: usize) -> Result<(), Undelivered> {
+    pub(super) fn make_room(&self, count: usize, size: usize) -> Result<(), Undelivered> {
+        let made = self.take_room(count, size);
+        // What was taken for a moment may have been what somebody waits for.
+        if made.is_err() && self.account.is_some() && self.is_waited_for() {
+            self.serve_senders();
+        }
+        made
+    }
+
+    /// As [`Process::make_room`]; what it takes for a moment only is to be offered to those who wait.
+    pub(super) fn take_room(&self, count: usize, size: usize) -> Result<(), Undelivered> {
         let limit = self.limits.mailbox;
-        let places = |waiting| (waiting + count <= limit).then_some(waiting + count);
+        let places = |waiting: usize| ((waiting & !WAITED_FOR) + count <= limit).then_some(waiting + count);
         if limit != 0 && self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, places).is_err() {
             return Err(if self.mailbox.is_closed() { Undelivered::Gone } else { Undelivered::Full });
         }
-        if self.charge(size) {
+        let fits = self.account.as_ref().is_none_or(|account| account.charge(size, self.limits.memory));
+        if fits {
             return Ok(());
         }
         if limit != 0 {
             self.waiting.fetch_sub(count, Ordering::Relaxed);
         }
-        self.discharge(size);
+        if let Some(account) = &self.account {
+            account.discharge(size);
+        }
         Err(Undelivered::Full)
     }
 
     /// To be called by the owner for each message and signal that waits no longer.
     pub fn envelope_left(&self, envelope: &Envelope) {
+        let mut waited_for = false;
         if self.limits.mailbox != 0 && envelope.as_signal().is_none() {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            waited_for = self.waiting.fetch_sub(1, Ordering::Relaxed) & WAITED_FOR != 0;
         }
         self.discharge(self.cost(envelope));
+        if waited_for {
+            self.serve_senders();
+        }
     }
 
     /// Bytes to charge for an envelope; 0 where nothing is charged.
-    fn cost(&self, envelope: &Envelope) -> usize {
+    pub(super) fn cost(&self, envelope: &Envelope) -> usize {
         if self.account.is_some() && !envelope.is_paid() { envelope.size() } else { 0 }
     }
 
@@ -281,6 +326,9 @@ impl Process {
     pub fn discharge(&self, size: usize) {
         if let Some(account) = &self.account {
             account.discharge(size);
+            if self.is_waited_for() {
+                self.serve_senders();
+            }
         }
     }
 
@@ -338,17 +386,20 @@ impl Process {
         self.mailbox.push(answer).ok()
     }
 
-    fn push(&self, envelope: Envelope) -> Result<(), Envelope> {
+    pub(super) fn push(&self, envelope: Envelope) -> Result<(), Envelope> {
         if self.mailbox.push(envelope)? == Owner::Parked {
             self.wake();
         }
         Ok(())
     }
 
-    /// Refuses all messages from now on and wakes the process if it sleeps.
+    /// Refuses all messages from now on and wakes the process if it sleeps. Those who wait for room are told.
     pub(super) fn close_mailbox(&self) {
         if self.mailbox.close() == Owner::Parked {
             self.wake();
+        }
+        if self.limits.mailbox != 0 || self.account.is_some() {
+            self.serve_senders();
         }
     }
 }

@@ -3,10 +3,13 @@
 //! A name in the table belongs to a process that is not gone: `register` checks the stage while it holds the table, and
 //! `release` takes the names out after the stage was set.
 
+use super::account::Charge;
+use super::errand::Asleep;
 use super::failure::Failure;
 use super::lifecycle::Stage;
 use super::pid::looks_like_pid;
-use super::process::Process;
+use super::process::{Errand, Process};
+use super::signal::News;
 use once_cell::sync::Lazy;
 use parking_lot::RwLock;
 use std::collections::{HashMap, HashSet};
@@ -14,7 +17,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Hashed with keys that nobody knows: a process that could choose names of one hash would slow down every look-up.
-static NAMES: Lazy<RwLock<HashMap<Vec<u8>, Arc<Process>>>> = Lazy::new(Default::default);
+static NAMES: Lazy<RwLock<Names>> = Lazy::new(Default::default);
+
+#[derive(Default)]
+struct Names {
+    owners: HashMap<Vec<u8>, Arc<Process>>,
+    /// Calls that wait until a name is registered. None of these names has an owner.
+    awaited: HashMap<Vec<u8>, Vec<Awaited>>,
+}
+
+/// A call that waits for a name, which counts for its process meanwhile.
+struct Awaited {
+    errand: Errand,
+    _charge: Option<Charge>,
+}
 
 /// Counts the changes that could make a remembered answer wrong: releases of names.
 static RELEASES: AtomicU64 = AtomicU64::new(0);
@@ -31,7 +47,7 @@ pub fn releases() -> u64 {
 pub fn register(name: &[u8], process: &Arc<Process>) -> Result<(), Failure> {
     check_name(name)?;
     let mut names = NAMES.write();
-    let owner = names.get(name);
+    let owner = names.owners.get(name);
     if owner == Some(process) {
         return Ok(());
     }
@@ -54,10 +70,40 @@ pub fn register(name: &[u8], process: &Arc<Process>) -> Result<(), Failure> {
         return Err(Failure::ProcessNotFound(process.pid.as_bytes().to_vec()));
     }
     // It belonged to one that is ending, whose own release passes it over.
-    if names.insert(name.to_vec(), Arc::clone(process)).is_some() {
+    if names.owners.insert(name.to_vec(), Arc::clone(process)).is_some() {
         RELEASES.fetch_add(1, Ordering::Release);
     }
+    let mut asleep = Asleep::default();
+    for Awaited { errand, .. } in names.awaited.remove(name).into_iter().flatten() {
+        errand.answer(News::Registered(process.pid.clone()), &mut asleep);
+    }
+    drop(names);
+    asleep.wake();
     Ok(())
+}
+
+/// The owner of a name; if it has none, the call waits until somebody registers it, which counts even if the name is released
+/// at once.
+pub fn find_or_wait(name: &[u8], errand: Errand, charge: Option<Charge>) -> Option<Arc<Process>> {
+    let mut names = NAMES.write();
+    let owner = names.owners.get(name).cloned();
+    if owner.is_none() {
+        names.awaited.entry(name.to_vec()).or_default().push(Awaited { errand, _charge: charge });
+    }
+    owner
+}
+
+/// Undoes [`find_or_wait`]. `false` if the call has its answer already.
+pub fn give_up_name(name: &[u8], waiter: &Process, number: u64) -> bool {
+    let mut names = NAMES.write();
+    let Some(awaited) = names.awaited.get_mut(name) else { return false };
+    let is_it = |awaited: &Awaited| awaited.errand.number == number && *awaited.errand.process == *waiter;
+    let place = awaited.iter().position(is_it);
+    let given_up = place.map(|place| awaited.remove(place));
+    if awaited.is_empty() {
+        names.awaited.remove(name);
+    }
+    given_up.is_some()
 }
 
 /// Whether a process may have this name.
@@ -79,7 +125,7 @@ pub fn check_name(name: &[u8]) -> Result<(), Failure> {
 
 /// The owner of a name.
 pub fn find(name: &[u8]) -> Option<Arc<Process>> {
-    NAMES.read().get(name).cloned()
+    NAMES.read().owners.get(name).cloned()
 }
 
 /// Takes a name away from whoever has it, if that is `allowed`. `false` if nobody had it.
@@ -91,11 +137,11 @@ pub fn unregister(
     allowed: impl FnOnce(&Arc<Process>) -> Result<(), Failure>,
 ) -> Result<bool, Failure> {
     let mut names = NAMES.write();
-    let Some(owner) = names.get(name).cloned() else {
+    let Some(owner) = names.owners.get(name).cloned() else {
         return Ok(false);
     };
     allowed(&owner)?;
-    names.remove(name);
+    names.owners.remove(name);
     RELEASES.fetch_add(1, Ordering::Release);
     owner.with_relations(|relations| relations.names.remove(name));
     owner.discharge(cost(name));
@@ -103,7 +149,7 @@ pub fn unregister(
 }
 
 /// Bytes that a name costs, about.
-fn cost(name: &[u8]) -> usize {
+pub fn cost(name: &[u8]) -> usize {
     2 * name.len() + 128
 }
 
@@ -114,8 +160,8 @@ pub(super) fn release(process: &Process, owned: HashSet<Vec<u8>>) {
     }
     let mut names = NAMES.write();
     for name in owned {
-        if names.get(&name).is_some_and(|owner| owner.id == process.id) {
-            names.remove(&name);
+        if names.owners.get(&name).is_some_and(|owner| owner.id == process.id) {
+            names.owners.remove(&name);
         }
     }
     RELEASES.fetch_add(1, Ordering::Release);

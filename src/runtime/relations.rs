@@ -28,6 +28,23 @@ pub fn unmonitor(watcher: &Process, target: &Process) {
     target.with_relations(|relations| relations.watchers.remove(&watcher.id));
 }
 
+/// Has `waiter`, of which a call waits for the end of `target`, told of it once. `false` if it is gone. Nobody sees this as a
+/// monitor.
+pub fn await_end(waiter: &Arc<Process>, target: &Process) -> bool {
+    target.with_relations(|relations| {
+        let there = relations.life.stage() != Stage::Gone;
+        if there {
+            relations.awaiters.insert(waiter.id, Arc::clone(waiter));
+        }
+        there
+    })
+}
+
+/// Undoes [`await_end`].
+pub fn give_up_end(waiter: &Process, target: &Process) {
+    target.with_relations(|relations| relations.awaiters.remove(&waiter.id));
+}
+
 /// Ties two processes together. `false` if `other` is ending or gone.
 pub fn link(own: &Arc<Process>, other: &Arc<Process>) -> bool {
     if own.id == other.id {

@@ -25,8 +25,10 @@ pub enum Signal {
     Cancel(Box<CancelRequest>),
     /// The last process that the receiver has spawned is gone.
     Childless,
-    /// A call of the receiver's has ended.
-    Answer(Answer),
+    /// What a call of the receiver waits for has come about.
+    Answer(Box<Answer>),
+    /// A request of the receiver was answered, or never will be.
+    CallEnd(CallEnd),
 }
 
 impl Signal {
@@ -37,8 +39,9 @@ impl Signal {
             Signal::Cancel(request) => {
                 size_of::<CancelRequest>() + request.from.len() + request.reason.as_ref().map_or(0, Vec::len)
             }
-            Signal::Answer(answer) => answer.size(),
+            Signal::CallEnd(end) => end.size(),
             Signal::Childless => 0,
+            Signal::Answer(_) => size_of::<Answer>(),
         }
     }
 
@@ -48,7 +51,7 @@ impl Signal {
             Signal::Exit(record) | Signal::LinkDown(record) | Signal::LinkFailed(record) => {
                 record.from.as_bytes()
             }
-            Signal::Cancel(_) | Signal::Childless | Signal::Answer(_) => b"",
+            Signal::Cancel(_) | Signal::Childless | Signal::Answer(_) | Signal::CallEnd(_) => b"",
         }
     }
 
@@ -58,13 +61,33 @@ impl Signal {
     }
 }
 
+/// What has become of what a call waits for.
+#[derive(Debug)]
+pub enum News {
+    /// The process with this PID has the name now.
+    Registered(Box<str>),
+    /// The message is in the mailbox.
+    Delivered,
+    /// The receiver takes nothing any more.
+    Gone,
+}
+
+/// What a process is told of a call of its own.
+#[derive(Debug)]
+pub struct Answer {
+    /// The number of the call.
+    pub call: u64,
+    /// What has become of what a call waits for.
+    pub news: News,
+}
+
 /// How a call ends, as its caller is told. All but a large reply leave the number of the call, or the reply itself, to the
 /// envelope (see [`super::envelope::Envelope::answer`]).
 #[derive(Debug)]
-pub enum Answer {
+pub enum CallEnd {
     /// The callee has replied with a value; the payload is its encoding.
     Reply(u64),
-    /// As [`Answer::Reply`], with the encoding in a place of its own.
+    /// As [`CallEnd::Reply`], with the encoding in a place of its own.
     LargeReply(Box<(u64, Vec<u8>)>),
     /// The callee has replied with an error.
     Failed(Arc<ErrorData>),
@@ -76,14 +99,14 @@ pub enum Answer {
     Ended(Arc<ExitRecord>),
 }
 
-impl Answer {
+impl CallEnd {
     /// Bytes of memory that it refers to.
     pub fn size(&self) -> usize {
         match self {
-            Answer::LargeReply(reply) => size_of_val(&**reply) + reply.1.len(),
-            Answer::Failed(error) => error.size(),
-            Answer::Ended(record) => record.size(),
-            Answer::Reply(_) | Answer::Dropped(_) | Answer::TakenAsPayload(_) => 0,
+            CallEnd::LargeReply(reply) => size_of_val(&**reply) + reply.1.len(),
+            CallEnd::Failed(error) => error.size(),
+            CallEnd::Ended(record) => record.size(),
+            CallEnd::Reply(_) | CallEnd::Dropped(_) | CallEnd::TakenAsPayload(_) => 0,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! long. (The competitive argument is that of adaptive spinning: Karlin, Li, Manasse and Owicki, "Empirical Studies of
 //! Competitive Spinning for a Shared-Memory Multiprocessor", 1991.)
 
+use crate::platform;
 use once_cell::sync::Lazy;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,7 +25,8 @@ static LOOKING_OUT: AtomicUsize = AtomicUsize::new(0);
 /// How many threads may look out at a time: one for each processor, so that two partners find each other, and none if there
 /// is only one.
 static PLACES: Lazy<usize> = Lazy::new(|| {
-    std::thread::available_parallelism().map_or(0, |cores| if cores.get() > 1 { cores.get() } else { 0 })
+    let processors = platform::processors();
+    if processors > 1 { processors } else { 0 }
 });
 
 /// A thread that yields and runs again only after this time has met threads that compute on every processor. It had better sleep:

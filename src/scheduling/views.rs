@@ -74,9 +74,12 @@ impl Scheduler {
         self.rebalance(id);
     }
 
-    /// Undoes [`Scheduler::open_private`].
-    pub fn close_private(&mut self, id: ChannelId) {
-        self.channels.remove(id);
+    /// Undoes [`Scheduler::open_private`]. The event that nobody has taken.
+    pub fn close_private(&mut self, id: ChannelId) -> Option<Envelope> {
+        match self.channels.remove(id)?.source {
+            Source::Events(mut mail) => mail.pop().map(|stamped| stamped.envelope),
+            _ => None,
+        }
     }
 
     fn mail(&mut self, id: ChannelId) -> Option<&mut Mail> {

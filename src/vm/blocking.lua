@@ -56,4 +56,8 @@ return of_two(halves.receive, halves.receive_again),
   of_any(halves.exec, halves.exec_again),
   of_any(halves.exec_as, halves.exec_again),
   of_one(halves.wait, halves.wait_again),
+  of_any(halves.await, halves.await_again),
+  of_any(halves.await_name, halves.await_name_again),
+  of_any(halves.send_wait, halves.send_wait_again),
+  of_two(halves.next, halves.next_again),
   of_any(halves.call, halves.call_again)

@@ -5,7 +5,6 @@
 //! invariant of that part; nothing of them is borrowed while Lua runs (rule *No borrow* of [`super`]).
 
 use super::api::*;
-use super::calls::Calls;
 #[cfg(feature = "lua54")]
 use super::census::Census;
 use super::chain::Chain;
@@ -13,6 +12,7 @@ use super::collector::{collector_runs, in_finalizer};
 use super::decoding::Decoding;
 use super::destinations::Destinations;
 use super::ending::Ending;
+use super::errands::Errands;
 use super::leaving::Leaving;
 use super::own_names::OwnNames;
 use super::pause::Pause;
@@ -60,7 +60,7 @@ pub struct Context {
     ending: Ending,
     traces: Traces,
     watched: Watched,
-    calls: Calls,
+    errands: Errands,
     decoding: Decoding,
     destinations: Destinations,
     /// The coroutines of the state.
@@ -127,7 +127,7 @@ impl Context {
             ending: Ending::default(),
             traces: Traces::default(),
             watched: Watched::default(),
-            calls: Calls::default(),
+            errands: Errands::default(),
             decoding: Decoding::default(),
             destinations: Destinations::default(),
             #[cfg(feature = "lua54")]
@@ -228,9 +228,9 @@ impl Context {
         &self.watched
     }
 
-    /// The calls that its coroutines wait in.
-    pub fn calls(&self) -> &Calls {
-        &self.calls
+    /// What its calls wait for elsewhere.
+    pub(super) fn errands(&self) -> &Errands {
+        &self.errands
     }
 
     /// Envelopes that are being decoded.

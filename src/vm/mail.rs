@@ -1,14 +1,12 @@
 //! The mail of a process on its way from the mailbox to the code that takes it.
 
-use super::calls::{OpenCall, number_of};
 use super::collector::collector_runs;
 use super::context::Context;
-use crate::runtime::call;
 use crate::runtime::envelope::Envelope;
 use crate::runtime::pid;
 use crate::runtime::signal::{ExitRecord, Signal};
 use crate::runtime::{directory, relations};
-use crate::scheduling::{Case, ChannelId, Event};
+use crate::scheduling::{ChannelId, Event};
 use std::sync::Arc;
 
 impl Context {
@@ -63,6 +61,10 @@ impl Context {
     pub fn weigh_charges(&self) {
         if self.process().host.settings.restricted {
             self.budget().set_charged(self.process().charged() + self.scheduler_ref().mail_weight());
+            // What others have kept for it may be gone.
+            if self.process().is_waited_for() {
+                self.process().serve_senders();
+            }
         }
     }
 
@@ -75,7 +77,14 @@ impl Context {
         for envelope in self.process().mailbox.take() {
             match envelope.as_signal() {
                 None => self.scheduler().route_message(envelope),
-                Some(Signal::Answer(_)) => self.route_answer(envelope),
+                Some(Signal::Answer(answer)) => {
+                    let number = answer.call;
+                    self.tell_answer(number, envelope);
+                }
+                Some(Signal::CallEnd(_)) => {
+                    let number = envelope.call_number().unwrap_or_default();
+                    self.tell_answer(number, envelope);
+                }
                 Some(signal) if self.concerns_us(signal) => {
                     self.scheduler().route_event(envelope);
                 }
@@ -93,26 +102,13 @@ impl Context {
         }
     }
 
-    /// Gives an answer to the call that waits for it; one that is late is dropped.
-    fn route_answer(&self, answer: Envelope) {
-        match answer.answers().and_then(|number| self.calls().channel_of(number)) {
-            Some(channel) => self.scheduler().route_private(channel, answer),
-            None => self.process().envelope_left(&answer),
-        }
-    }
-
     /// Whether a signal is an event, and the relation behind it still stands.
     fn concerns_us(&self, signal: &Signal) -> bool {
         match signal {
             Signal::Cancel(_) => true,
             Signal::Exit(record) => {
-                let executing = self.watched().take_executing(record.id);
-                if let Some(channel) = executing {
-                    let event = Envelope::signal(Signal::Exit(Arc::clone(record)));
-                    self.process().charge(event.size());
-                    self.scheduler().route_private(channel, event);
-                }
-                self.watched().unmonitor(record.id)
+                let monitored = self.watched().unmonitor(record.id);
+                !self.tell_end(record, monitored) && monitored
             }
             Signal::Childless => {
                 // It may have spawned others since, even before it has begun to wait.
@@ -130,7 +126,7 @@ impl Context {
                 false
             }
             Signal::LinkDown(record) => self.take_link(record),
-            Signal::LinkFailed(_) | Signal::Answer(_) => false,
+            Signal::LinkFailed(_) | Signal::Answer(_) | Signal::CallEnd(_) => false,
         }
     }
 
@@ -140,8 +136,8 @@ impl Context {
 
     /// A context for the same process with other code: what has arrived and what it watches go over (P-57).
     pub fn renewed(&self) -> Context {
-        // Answers to calls of the old code are not for the new one.
-        self.calls().give_up_all(self.process());
+        self.forget_errands();
+        // Answers to calls of the old code mean nothing to the new one.
         self.sort_mail();
         let next = Context::new(Arc::clone(self.process()));
         next.watched().set_monitored(self.watched().take_monitored());
@@ -168,9 +164,8 @@ impl Context {
         self.retract(Event::Exit, pid);
     }
 
-    /// The process ends: those that it monitored or called need not remember it any longer.
-    pub fn forget_all(&self) {
-        self.calls().give_up_all(self.process());
+    /// The process ends: those that it monitored need not remember it any longer.
+    pub fn forget_all_monitored(&self) {
         for (id, _) in self.watched().take_monitored() {
             if let Some(process) = directory::get(id) {
                 relations::unmonitor(self.process(), &process);
@@ -191,25 +186,5 @@ impl Context {
         drop(broken);
         self.retract(Event::LinkDown, pid);
         self.watched().retract_link_failure(pid);
-    }
-
-    /// The wait for an answer on this channel is over, whether it has come or not: nobody is to answer any more, and nothing is
-    /// left of the call.
-    pub fn end_call(&self, channel: ChannelId) -> Option<OpenCall> {
-        self.scheduler().close_private(channel);
-        let call = self.calls().end(channel)?;
-        call::give_up(self.process(), &call.callee, number_of(channel));
-        Some(call)
-    }
-
-    /// As [`Context::end_call`], for whatever call waits in one of these cases.
-    pub fn end_call_of(&self, cases: &[Case]) {
-        for case in cases {
-            if let Case::Receive(channel) = case
-                && self.calls().is_open(*channel)
-            {
-                drop(self.end_call(*channel));
-            }
-        }
     }
 }

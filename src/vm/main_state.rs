@@ -50,7 +50,8 @@ pub unsafe fn open(l: *mut lua_State) -> std::io::Result<()> {
 /// # Safety
 /// On the thread that closes the state.
 unsafe fn close(context: &Context) {
-    context.forget_all();
+    context.forget_errands();
+    context.forget_all_monitored();
     program::close_main(context.process());
 }
 

@@ -28,7 +28,7 @@
 pub mod allocator;
 pub mod api;
 pub mod array_part;
-pub mod calls;
+pub mod awaiting;
 #[cfg(feature = "lua54")]
 pub mod census;
 pub mod chain;
@@ -41,6 +41,7 @@ pub mod context_field;
 mod decoding;
 pub mod destinations;
 pub mod ending;
+pub mod errands;
 pub mod error;
 pub mod faces;
 pub mod fields;

@@ -33,12 +33,16 @@ const OWN_TABLES: [&str; 7] = [
 const PRELOAD: &[u8] = b"package.preload";
 
 /// Functions of this library that may wait, with the names of their blocking parts.
-const BLOCKING: [(&str, &CStr); 8] = [
+const BLOCKING: [(&str, &CStr); 12] = [
     ("process.channel.select", c"select"),
     ("process.time.sleep", c"sleep"),
     ("process.exec", c"exec"),
     ("process.wait", c"wait"),
     ("process.call", c"call"),
+    ("process.await", c"await"),
+    ("process.send_wait", c"send_wait"),
+    ("process.registry.await", c"await_name"),
+    ("@channel.next", c"next"),
     ("@channel.receive", c"receive"),
     ("@channel.send", c"send"),
     ("@spawner.exec", c"exec_as"),

@@ -10,8 +10,6 @@ use std::cell::{Cell, RefCell};
 pub struct Watched {
     /// Processes this one monitors, and their PIDs: they may be gone.
     monitored: RefCell<FxHashMap<ProcessId, Box<str>>>,
-    /// The children that an `exec` waits for, and the channel on which it does.
-    executing: RefCell<FxHashMap<ProcessId, ChannelId>>,
     /// The channel that closes when no child is left, while somebody waits for that.
     childless: Cell<Option<ChannelId>>,
     /// Main process: failures of linked processes that are still to be raised.
@@ -43,21 +41,6 @@ impl Watched {
     /// This process monitors these, and no others.
     pub fn set_monitored(&self, monitored: FxHashMap<ProcessId, Box<str>>) {
         self.monitored.replace(monitored);
-    }
-
-    /// An `exec` waits for this child on the channel.
-    pub fn execute(&self, id: ProcessId, channel: ChannelId) {
-        self.executing.borrow_mut().insert(id, channel);
-    }
-
-    /// True if an `exec` waits for this child.
-    pub fn is_executing(&self, id: ProcessId) -> bool {
-        self.executing.borrow().contains_key(&id)
-    }
-
-    /// The child is gone: the channel of the `exec` that waits for it.
-    pub fn take_executing(&self, id: ProcessId) -> Option<ChannelId> {
-        self.executing.borrow_mut().remove(&id)
     }
 
     /// The channel that closes when no child is left, while somebody waits for that.

@@ -153,6 +153,21 @@ pub unsafe fn positive_wait_at(
     }
 }
 
+/// How long a call waits at most (W-1, W-3), in nanoseconds; `None` for nil.
+///
+/// Stack: 0, room for 2
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
+pub unsafe fn optional_time_out(
+    l: *mut lua_State,
+    index: c_int,
+    function: &'static str,
+) -> Result<Option<i64>, Failure> {
+    if lua_type(l, index) <= LUA_TNIL { Ok(None) } else { positive_wait_at(l, index, function).map(Some) }
+}
+
 /// Its methods.
 pub const METHODS: Functions = &[
     (c"nanoseconds", nanoseconds),
