@@ -17,6 +17,7 @@ use crate::runtime::exit;
 use crate::runtime::failure::Failure;
 use crate::runtime::pool::Step;
 use crate::runtime::process::Process;
+use crate::runtime::shown::Shown;
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::faces;
@@ -52,6 +53,8 @@ impl Execution {
     /// A process that has not run yet.
     pub fn new(process: &Arc<Process>, startup: Startup) -> Self {
         let context = Box::new(Context::new(Arc::clone(process)));
+        // SAFETY: `renew` and `end` hide it before the context goes.
+        process.with_shown(|shown| unsafe { shown.show_memory(context.budget().counter()) });
         context.start().begin(startup);
         Execution { context, state: State::Unborn }
     }
@@ -121,6 +124,8 @@ impl Execution {
         unsafe { state::close(&self.context) };
         let next = Box::new(self.context.renewed());
         next.start().begin(startup);
+        // SAFETY: as in `new`.
+        next.process().with_shown(|shown| unsafe { shown.show_memory(next.budget().counter()) });
         interrupt::adopt(&next);
         self.context = next;
         self.state = State::Unborn;
@@ -144,6 +149,7 @@ impl Execution {
                 unsafe { state::close(&context) };
             }
             context.forget_all_monitored();
+            process.with_shown(Shown::hide_memory);
             drop(context);
         }
         if report {

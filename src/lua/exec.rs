@@ -9,6 +9,7 @@ use crate::executor::wait::second_half;
 use crate::executor::wait::{self, Done};
 use crate::runtime::clock::instant_after;
 use crate::runtime::signal::Signal;
+use crate::runtime::vitals::{Call, Subject, Waiting};
 use crate::scheduling::Case;
 use crate::vm::api::*;
 use crate::vm::context::Context;
@@ -51,8 +52,9 @@ pub unsafe fn exec_with(l: *mut lua_State, receiver: c_int, plan: &Plan) -> c_in
         spawn::push_pid(l, &spawned.process);
         return 1;
     };
+    let waiting = Waiting::new(Call::Exec, Subject::Process(spawned.process.id.number()));
     drop(spawned);
-    wait::wait(l, context, [Case::Receive(channel)].into(), None, exec_again, executed)
+    wait::wait(l, context, waiting, [Case::Receive(channel)].into(), None, exec_again, executed)
 }
 
 second_half!(exec_again, executed);
@@ -116,7 +118,8 @@ pub unsafe extern "C-unwind" fn wait_for_children(l: *mut lua_State) -> c_int {
     }
     let channel = context.childless_channel();
     let deadline = span.and_then(instant_after);
-    wait::wait(l, context, [Case::Receive(channel)].into(), deadline, wait_again, waited)
+    let waiting = Waiting::new(Call::Wait, Subject::None);
+    wait::wait(l, context, waiting, [Case::Receive(channel)].into(), deadline, wait_again, waited)
 }
 
 second_half!(wait_again, waited);

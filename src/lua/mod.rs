@@ -19,6 +19,7 @@ pub mod faces;
 pub mod guarded;
 pub mod hosts;
 pub mod imports;
+mod inspection;
 pub mod install;
 #[cfg(feature = "yaml")]
 pub mod load;

@@ -2,7 +2,8 @@
 
 use super::guarded::or_failure;
 use super::{
-    channel, control, ctx, errors, event, hosts, mail, options, registry, spawn, spawn_builder, time, upgrade,
+    channel, control, ctx, errors, event, hosts, inspection, mail, options, registry, spawn, spawn_builder,
+    time, upgrade,
 };
 use crate::vm::api::*;
 use crate::vm::context::Context;
@@ -39,6 +40,9 @@ const FUNCTIONS: &[(&CStr, Field)] = &[
     (c"define", Field::Function(or_failure!(hosts::define))),
     (c"define_host", Field::Function(or_failure!(hosts::define_host))),
     (c"host_info", Field::Function(or_failure!(hosts::host_info))),
+    (c"list", Field::Function(or_failure!(inspection::list))),
+    (c"info", Field::Function(or_failure!(inspection::info))),
+    (c"stats", Field::Function(or_failure!(inspection::stats))),
     #[cfg(feature = "yaml")]
     (c"load", Field::Function(or_failure!(super::load::load))),
 ];

@@ -24,6 +24,7 @@ mod slabs;
 mod stack;
 mod stdio;
 mod thread;
+mod thread_clock;
 mod waker;
 
 pub use budget::{Budget, has_any_limit};
@@ -39,4 +40,5 @@ pub use stack::{CStack, release as release_stack};
 pub use stdio::{flush_output, print_line};
 pub use thread::claim_data;
 pub use thread::{Ending as EndingThread, name as name_thread, start as start_thread};
+pub use thread_clock::ThreadClock;
 pub use waker::Waker;

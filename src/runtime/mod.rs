@@ -19,6 +19,7 @@ pub mod fork;
 pub mod host;
 #[cfg(feature = "yaml")]
 pub mod index;
+pub mod inspect;
 pub mod libraries;
 pub mod lifecycle;
 pub mod live;
@@ -37,6 +38,9 @@ pub mod realm;
 pub mod reaper;
 pub mod registry;
 pub mod relations;
+// Reads a counter of its owner's.
+#[allow(unsafe_code)]
+pub mod shown;
 pub mod signal;
 pub mod sleeper;
 pub mod spare_threads;
@@ -44,3 +48,4 @@ pub mod spin;
 pub mod staff;
 pub mod timers;
 pub mod traceback;
+pub mod vitals;

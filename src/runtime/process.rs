@@ -10,8 +10,10 @@ use super::needs::Taker;
 use super::pid::{HasPid, ProcessId};
 use super::pool::Scheduled;
 use super::realm::Realm;
+use super::shown::Shown;
 use super::signal::{REMEMBERED, Signal};
 use super::sleeper::Sleeper;
+use super::vitals::Vitals;
 use rustc_hash::FxHashMap;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
@@ -40,12 +42,19 @@ pub struct Process {
     pub limits: Limits,
     /// Who spawned it.
     pub parent: Weak<Process>,
+    /// The PID of that one, which may be gone.
+    pub parent_pid: Option<Box<str>>,
+    /// When it was spawned.
+    pub born: Instant,
     /// Context values: its own and those inherited.
     pub values: Arc<ContextValues>,
     /// The main process it descends from.
     pub realm: Arc<Realm>,
     /// What waits for it.
     pub mailbox: Mailbox,
+    /// What it tells of itself.
+    pub vitals: Vitals,
+    shown: Mutex<Shown>,
     /// Where it sleeps.
     pub sleeper: Sleeper,
     /// What others keep for the process: its mail, its names. Only on restricted hosts.
@@ -77,6 +86,8 @@ pub struct Relations {
     pub links: Processes,
     /// Processes that want an EXIT.
     pub watchers: Processes,
+    /// Processes it monitors, and their PIDs: they may be gone. An EXIT counts if its process is still here when it is taken.
+    pub monitored: FxHashMap<ProcessId, Box<str>>,
     /// Names it owns.
     pub names: HashSet<Vec<u8>>,
     /// Live processes that it has spawned.
@@ -114,9 +125,13 @@ impl Process {
             limits: host.settings.limits(),
             host,
             parent: Weak::new(),
+            parent_pid: None,
+            born: Instant::now(),
             values: Arc::default(),
             realm,
             mailbox: Mailbox::default(),
+            vitals: Vitals::default(),
+            shown: Mutex::default(),
             sleeper,
             account,
             waiting: AtomicUsize::new(0),
@@ -171,11 +186,13 @@ impl Process {
 
     /// The calling thread runs the process and may be interrupted from now on.
     pub fn set_thread(&self) {
+        self.with_shown(Shown::start_clock);
         *self.thread.lock() = Some(os_signal::current());
     }
 
     /// The thread is about to end.
     pub fn clear_thread(&self) {
+        self.with_shown(Shown::stop_clock);
         *self.thread.lock() = None;
     }
 
@@ -203,6 +220,11 @@ impl Process {
     /// Changes what the lock guards; `change` must not lock anything.
     pub fn with_relations<T>(&self, change: impl FnOnce(&mut Relations) -> T) -> T {
         change(&mut self.relations.lock())
+    }
+
+    /// Looks at, or changes, what it shows to others; `act` must not lock anything.
+    pub fn with_shown<T>(&self, act: impl FnOnce(&mut Shown) -> T) -> T {
+        act(&mut self.shown.lock())
     }
 
     pub(super) fn set_doomed(&self) {
@@ -249,6 +271,7 @@ impl Process {
         if self.limits.mailbox != 0 && envelope.as_signal().is_none() {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
         }
+        self.vitals.take();
         self.discharge(self.cost(envelope));
     }
 

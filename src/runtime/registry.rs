@@ -82,6 +82,11 @@ pub fn find(name: &[u8]) -> Option<Arc<Process>> {
     NAMES.read().get(name).cloned()
 }
 
+/// How many names there are.
+pub fn count() -> usize {
+    NAMES.read().len()
+}
+
 /// Takes a name away from whoever has it, if that is `allowed`. `false` if nobody had it.
 ///
 /// # Errors

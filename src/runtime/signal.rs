@@ -10,7 +10,7 @@ use std::sync::Arc;
 pub type Outcome = Result<Vec<u8>, Arc<ErrorData>>;
 
 /// Bytes of memory, at least, of a process that a receiver of its exit remembers until it has read of it.
-pub const REMEMBERED: usize = 512;
+pub const REMEMBERED: usize = 768;
 
 /// What the runtime tells a process, in the same order as the messages.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use super::scheduler::{Event, Scheduler};
 use crate::runtime::envelope::Envelope;
 use crate::runtime::failure::Failure;
 use crate::runtime::signal::Signal;
+use crate::runtime::vitals::Subject;
 
 /// An open topic.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -72,6 +73,18 @@ impl Scheduler {
             mail.push(stamped);
         }
         self.rebalance(id);
+    }
+
+    /// What a channel is for those who look from outside.
+    #[inline]
+    pub fn subject_of(&self, id: ChannelId) -> Subject {
+        match self.channels.get(id).map(|channel| &channel.source) {
+            Some(Source::Listener { place, .. }) => Subject::Listener(*place),
+            Some(Source::Inbox(_)) => Subject::Inbox,
+            Some(Source::Events(_)) => Subject::Events,
+            Some(Source::Plain(_)) => Subject::Channel,
+            None => Subject::None,
+        }
     }
 
     /// Undoes [`Scheduler::open_private`].

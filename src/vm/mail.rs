@@ -4,6 +4,7 @@ use super::collector::collector_runs;
 use super::context::Context;
 use crate::runtime::envelope::Envelope;
 use crate::runtime::pid;
+use crate::runtime::shown::Shown;
 use crate::runtime::signal::{ExitRecord, Signal};
 use crate::runtime::{directory, relations};
 use crate::scheduling::{ChannelId, Event};
@@ -15,6 +16,11 @@ impl Context {
     pub fn keep(&self, envelope: Envelope) -> usize {
         self.process().envelope_left(&envelope);
         self.weigh_charges();
+        self.keep_own(envelope)
+    }
+
+    /// As [`Context::keep`], for what was never in the mailbox.
+    pub fn keep_own(&self, envelope: Envelope) -> usize {
         // Decoding that has raised leaves its envelope behind. What is there unless a finalizer runs was left so.
         // SAFETY: the state is open, and this is its thread.
         if !self.decoding().is_empty() && unsafe { collector_runs(self.chain().main()) } == 1 {
@@ -70,7 +76,9 @@ impl Context {
         if !self.process().mailbox.has_mail() {
             return;
         }
-        for envelope in self.process().mailbox.take() {
+        let batch = self.process().mailbox.take();
+        self.process().vitals.sort(batch.count_taken());
+        for envelope in batch {
             match envelope.as_signal() {
                 None => self.scheduler().route_message(envelope),
                 Some(signal) if self.concerns_us(signal) => {
@@ -99,9 +107,10 @@ impl Context {
                 if let Some(channel) = executing {
                     let event = Envelope::signal(Signal::Exit(Arc::clone(record)));
                     self.process().charge(event.size());
+                    self.process().vitals.sort(1);
                     self.scheduler().route_private(channel, event);
                 }
-                self.watched().unmonitor(record.id)
+                relations::forget_monitored(self.process(), record.id)
             }
             Signal::Childless => {
                 // It may have spawned others since, even before it has begun to wait.
@@ -130,9 +139,11 @@ impl Context {
     /// A context for the same process with other code: what has arrived and what it watches go over (P-57).
     pub fn renewed(&self) -> Context {
         let next = Context::new(Arc::clone(self.process()));
-        next.watched().set_monitored(self.watched().take_monitored());
         next.set_wrapped(self.is_wrapped());
         let mail = self.scheduler().take_mail();
+        self.process().with_shown(Shown::unlisten_all);
+        self.process().vitals.empty();
+        self.process().vitals.sort(mail.len());
         for envelope in mail {
             let is_message = envelope.as_signal().is_none();
             let mut scheduler = next.scheduler();
@@ -150,13 +161,15 @@ impl Context {
 
     /// After `unmonitor`: no EXIT of this process can be received any more.
     pub fn forget_monitored(&self, pid: &[u8]) {
-        self.watched().unmonitor_pid(pid);
+        let forgotten = self.process().with_relations(|relations| pid::remove(&mut relations.monitored, pid));
+        drop(forgotten);
         self.retract(Event::Exit, pid);
     }
 
     /// The process ends: those that it monitored need not remember it any longer.
     pub fn forget_all_monitored(&self) {
-        for (id, _) in self.watched().take_monitored() {
+        let monitored = self.process().with_relations(|relations| std::mem::take(&mut relations.monitored));
+        for (id, _) in monitored {
             if let Some(process) = directory::get(id) {
                 relations::unmonitor(self.process(), &process);
             }

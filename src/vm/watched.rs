@@ -1,6 +1,7 @@
-//! The processes that this one wants to hear of. A relation counts if it still stands here when the event is taken.
+//! What calls of this process wait for: the ends of children, and failures that are to be raised. What it monitors and is linked to
+//! stands in its [`crate::runtime::process::Relations`].
 
-use crate::runtime::pid::{self, ProcessId};
+use crate::runtime::pid::ProcessId;
 use crate::scheduling::{ChannelId, Mail, Stamped};
 use rustc_hash::FxHashMap;
 use std::cell::{Cell, RefCell};
@@ -8,8 +9,6 @@ use std::cell::{Cell, RefCell};
 /// What one process has asked to hear of.
 #[derive(Default)]
 pub struct Watched {
-    /// Processes this one monitors, and their PIDs: they may be gone.
-    monitored: RefCell<FxHashMap<ProcessId, Box<str>>>,
     /// The children that an `exec` waits for, and the channel on which it does.
     executing: RefCell<FxHashMap<ProcessId, ChannelId>>,
     /// The channel that closes when no child is left, while somebody waits for that.
@@ -19,32 +18,6 @@ pub struct Watched {
 }
 
 impl Watched {
-    /// This process monitors another one.
-    pub fn monitor(&self, id: ProcessId, pid: Box<str>) {
-        self.monitored.borrow_mut().insert(id, pid);
-    }
-
-    /// It does so no more. `true` if it did.
-    pub fn unmonitor(&self, id: ProcessId) -> bool {
-        self.monitored.borrow_mut().remove(&id).is_some()
-    }
-
-    /// As [`Watched::unmonitor`], for the process with this PID.
-    pub fn unmonitor_pid(&self, pid: &[u8]) {
-        let forgotten = pid::remove(&mut self.monitored.borrow_mut(), pid);
-        drop(forgotten);
-    }
-
-    /// Takes all that this process monitors.
-    pub fn take_monitored(&self) -> FxHashMap<ProcessId, Box<str>> {
-        self.monitored.take()
-    }
-
-    /// This process monitors these, and no others.
-    pub fn set_monitored(&self, monitored: FxHashMap<ProcessId, Box<str>>) {
-        self.monitored.replace(monitored);
-    }
-
     /// An `exec` waits for this child on the channel.
     pub fn execute(&self, id: ProcessId, channel: ChannelId) {
         self.executing.borrow_mut().insert(id, channel);
