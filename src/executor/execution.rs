@@ -23,7 +23,7 @@ use crate::vm::context::Context;
 use crate::vm::faces;
 use crate::vm::newborn::{self, Newborn};
 use crate::vm::startup::Startup;
-use crate::vm::{frame, interrupt, state};
+use crate::vm::{frame, inquiry, interrupt, state};
 use std::ffi::{c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
@@ -231,6 +231,8 @@ unsafe fn run_coroutines(l: *mut lua_State, context: &Context, mut turns: usize)
         if context.process().is_doomed() || context.ending().is_over() {
             return Step::Over;
         }
+        // SAFETY: own state; nothing is borrowed.
+        unsafe { inquiry::answer_if_asked(context) };
         if turns == 0 {
             return Step::Ready;
         }

@@ -34,7 +34,7 @@ use crate::vm::api::*;
 #[cfg(feature = "luajit")]
 use crate::vm::collector;
 use crate::vm::context::Context;
-use crate::vm::interrupt;
+use crate::vm::{inquiry, interrupt};
 use slotmap::Key;
 use std::ffi::c_int;
 use std::time::{Duration, Instant};
@@ -473,6 +473,7 @@ unsafe fn run_until(l: *mut lua_State, context: &Context, waiter: WaiterId, mut 
         if must_leave(context) {
             return Pending::End;
         }
+        inquiry::answer_if_asked(context);
         if platform::fork::is_severed() {
             context.scheduler().fail(waiter, Failure::AfterFork);
             return Pending::Nothing;

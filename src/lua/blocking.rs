@@ -1,7 +1,7 @@
 //! The functions that may wait, by name. On Lua 5.4 each is a C function with a continuation. LuaJIT has no continuations: there
 //! each is put together from two halves by `blocking.lua`, once for each state.
 
-use super::{exec, select, send_receive, spawn_builder, time};
+use super::{exec, select, send_receive, spawn_builder, time, traceback};
 use crate::vm::api::*;
 #[cfg(feature = "luajit")]
 use crate::vm::{headroom, lua_parts};
@@ -19,6 +19,7 @@ pub fn blocking_function(name: &CStr) -> Function {
         b"exec" => exec::exec,
         b"exec_as" => spawn_builder::exec_as,
         b"wait" => exec::wait_for_children,
+        b"traceback" => traceback::traceback,
         _ => time::sleep,
     }
 }
@@ -95,7 +96,8 @@ pub unsafe fn blocking_at(l: *mut lua_State, index: c_int) -> Option<&'static CS
 }
 
 #[cfg(feature = "luajit")]
-const BLOCKING: [&CStr; 7] = [c"receive", c"send", c"select", c"sleep", c"exec", c"exec_as", c"wait"];
+const BLOCKING: [&CStr; 8] =
+    [c"receive", c"send", c"select", c"sleep", c"exec", c"exec_as", c"wait", c"traceback"];
 
 /// Pushes a table of the functions that may wait.
 ///
@@ -127,6 +129,8 @@ unsafe fn make_blocking(l: *mut lua_State) {
             (c"exec_again", exec::exec_again),
             (c"wait", exec::wait_for_children),
             (c"wait_again", exec::wait_again),
+            (c"traceback", traceback::traceback),
+            (c"traceback_again", traceback::traceback_again),
         ],
     );
     lua_call(l, 2, BLOCKING.len() as c_int);

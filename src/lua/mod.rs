@@ -38,4 +38,5 @@ pub mod spawn;
 pub mod spawn_builder;
 pub mod stock;
 pub mod time;
+pub mod traceback;
 pub mod upgrade;

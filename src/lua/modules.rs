@@ -50,6 +50,7 @@ const FUNCTIONS: &[(&CStr, Field)] = &[
 const OTHERS: &[(&CStr, Field)] = &[
     (c"exec", Field::Blocking),
     (c"wait", Field::Blocking),
+    (c"traceback", Field::Blocking),
     (c"_VERSION", Field::Text(env!("CARGO_PKG_VERSION"))),
 ];
 

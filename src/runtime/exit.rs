@@ -132,6 +132,7 @@ fn tell(process: &Arc<Process>, Ended { outcome, was_closing }: Ended, was_start
         None => leave(process, &record),
     };
     directory::remove(process.id);
+    process.close_questions();
     for watcher in asleep {
         watcher.wake();
     }

@@ -166,6 +166,8 @@ pub enum Failure {
         shown(.0)
     )]
     BadSignal(Vec<u8>),
+    #[error("process does not stop for a traceback: {pid}")]
+    NoTraceback { pid: String, known: Vec<(&'static str, Plain)> },
     #[error("not available after fork")]
     AfterFork,
     #[error("not enough memory")]
@@ -195,7 +197,7 @@ impl Failure {
             HostFull { .. } | CannotStart(_) | ScopeNotAvailable(_) | AfterFork => Kind::Unavailable,
             NameTaken { .. } => Kind::AlreadyExists,
             Terminated => Kind::Canceled,
-            DeadlinePassed => Kind::Timeout,
+            DeadlinePassed | NoTraceback { .. } => Kind::Timeout,
             LinkedProcessFailed { .. }
             | OutOfMemory
             | Panic(_)
@@ -210,7 +212,13 @@ impl Failure {
 
     /// Whether the same call may succeed later.
     pub fn retryable(&self) -> bool {
-        matches!(self, Failure::MailboxFull(_) | Failure::HostFull { .. } | Failure::CannotStart(_))
+        matches!(
+            self,
+            Failure::MailboxFull(_)
+                | Failure::HostFull { .. }
+                | Failure::CannotStart(_)
+                | Failure::NoTraceback { .. }
+        )
     }
 
     fn details(&self) -> Option<Vec<u8>> {
@@ -224,6 +232,7 @@ impl Failure {
             Failure::EntryNotFound { tried, .. } => {
                 vec![("tried", Plain::List(tried.iter().cloned().map(Plain::Text).collect()))]
             }
+            Failure::NoTraceback { known, .. } => known.clone(),
             Failure::NameTaken { owner, .. } => vec![("existing_pid", text(owner))],
             Failure::LinkedProcessFailed { from, origin, reason } => {
                 vec![("from", text(from)), ("origin", text(origin)), ("reason", Plain::Text(reason.clone()))]

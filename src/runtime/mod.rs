@@ -34,6 +34,7 @@ pub mod pool;
 #[allow(unsafe_code)]
 pub mod process;
 pub mod program;
+pub mod questions;
 pub mod realm;
 pub mod reaper;
 pub mod registry;

@@ -9,6 +9,7 @@ use super::mailbox::{Mailbox, Owner};
 use super::needs::Taker;
 use super::pid::{HasPid, ProcessId};
 use super::pool::Scheduled;
+use super::questions::{Question, Questions};
 use super::realm::Realm;
 use super::shown::Shown;
 use super::signal::{REMEMBERED, Signal};
@@ -55,6 +56,7 @@ pub struct Process {
     /// What it tells of itself.
     pub vitals: Vitals,
     shown: Mutex<Shown>,
+    questions: Mutex<Questions>,
     /// Where it sleeps.
     pub sleeper: Sleeper,
     /// What others keep for the process: its mail, its names. Only on restricted hosts.
@@ -99,6 +101,9 @@ pub struct Relations {
 /// Somebody has ended the process.
 const DOOMED: u8 = 1;
 
+/// It was asked where it is, and has not answered.
+const ASKED: u8 = 4;
+
 /// The process was given up: it can do nothing any more that others would notice.
 const ABANDONED: u8 = 2;
 
@@ -132,6 +137,7 @@ impl Process {
             mailbox: Mailbox::default(),
             vitals: Vitals::default(),
             shown: Mutex::default(),
+            questions: Mutex::default(),
             sleeper,
             account,
             waiting: AtomicUsize::new(0),
@@ -165,6 +171,36 @@ impl Process {
     /// True once the process was given up (see [`super::reaper`]).
     pub fn is_abandoned(&self) -> bool {
         self.marks.load(Ordering::Acquire) & ABANDONED != 0
+    }
+
+    /// True if somebody waits to be told where the process is.
+    #[inline(always)]
+    pub fn is_asked(&self) -> bool {
+        self.marks.load(Ordering::Acquire) & ASKED != 0
+    }
+
+    /// Asks the process where it is: wakes it if it waits, and interrupts it if it computes.
+    pub fn ask(&self, question: Question) {
+        let unanswered = {
+            let mut questions = self.questions.lock();
+            self.marks.fetch_or(ASKED, Ordering::AcqRel);
+            questions.put(question)
+        };
+        self.wake();
+        drop(unanswered);
+    }
+
+    /// For the owner: what it was asked.
+    pub fn take_questions(&self) -> Vec<Question> {
+        let mut questions = self.questions.lock();
+        self.marks.fetch_and(!ASKED, Ordering::AcqRel);
+        questions.take()
+    }
+
+    /// The process is gone and answers nothing any more.
+    pub(super) fn close_questions(&self) {
+        let unanswered = self.questions.lock().close();
+        drop(unanswered);
     }
 
     pub(super) fn set_abandoned(&self) {

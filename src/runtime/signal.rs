@@ -4,6 +4,7 @@ use super::account::Charge;
 use super::clock::Timestamp;
 use super::error::ErrorData;
 use super::pid::ProcessId;
+use super::questions::Answer;
 use std::sync::Arc;
 
 /// What `main` left behind: the encoded result, or the error that makes the exit abnormal.
@@ -25,6 +26,8 @@ pub enum Signal {
     Cancel(Box<CancelRequest>),
     /// The last process that the receiver has spawned is gone.
     Childless,
+    /// The answer to a question of the receiver's.
+    Told(Box<Told>),
 }
 
 impl Signal {
@@ -36,6 +39,7 @@ impl Signal {
                 size_of::<CancelRequest>() + request.from.len() + request.reason.as_ref().map_or(0, Vec::len)
             }
             Signal::Childless => 0,
+            Signal::Told(told) => size_of::<Told>() + told.text.as_ref().map_or(0, |text| text.len()),
         }
     }
 
@@ -45,7 +49,7 @@ impl Signal {
             Signal::Exit(record) | Signal::LinkDown(record) | Signal::LinkFailed(record) => {
                 record.from.as_bytes()
             }
-            Signal::Cancel(_) | Signal::Childless => b"",
+            Signal::Cancel(_) | Signal::Childless | Signal::Told(_) => b"",
         }
     }
 
@@ -53,6 +57,15 @@ impl Signal {
     pub fn is_paid(&self) -> bool {
         matches!(self, Signal::Cancel(request) if request.charge.is_some())
     }
+}
+
+/// An answer ([`super::questions`]).
+#[derive(Debug)]
+pub struct Told {
+    /// The question, as the receiver numbers them.
+    pub number: u64,
+    /// The answer.
+    pub text: Answer,
 }
 
 /// The contents of a CANCEL event.

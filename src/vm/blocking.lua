@@ -55,4 +55,5 @@ return of_two(halves.receive, halves.receive_again),
   of_none(halves.sleep, halves.sleep_again),
   of_any(halves.exec, halves.exec_again),
   of_any(halves.exec_as, halves.exec_again),
-  of_one(halves.wait, halves.wait_again)
+  of_one(halves.wait, halves.wait_again),
+  of_any(halves.traceback, halves.traceback_again)

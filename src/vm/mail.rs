@@ -81,6 +81,13 @@ impl Context {
         for envelope in batch {
             match envelope.as_signal() {
                 None => self.scheduler().route_message(envelope),
+                Some(Signal::Told(told)) => {
+                    let channel = self.scheduler_ref().channel_of(told.number);
+                    match self.watched().inquired(channel) {
+                        Some(_) => self.scheduler().route_private(channel, envelope),
+                        None => self.process().envelope_left(&envelope),
+                    }
+                }
                 Some(signal) if self.concerns_us(signal) => {
                     self.scheduler().route_event(envelope);
                 }
@@ -128,7 +135,7 @@ impl Context {
                 false
             }
             Signal::LinkDown(record) => self.take_link(record),
-            Signal::LinkFailed(_) => false,
+            Signal::LinkFailed(_) | Signal::Told(_) => false,
         }
     }
 

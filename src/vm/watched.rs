@@ -2,15 +2,19 @@
 //! stands in its [`crate::runtime::process::Relations`].
 
 use crate::runtime::pid::ProcessId;
+use crate::runtime::process::Process;
 use crate::scheduling::{ChannelId, Mail, Stamped};
 use rustc_hash::FxHashMap;
 use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 
 /// What one process has asked to hear of.
 #[derive(Default)]
 pub struct Watched {
     /// The children that an `exec` waits for, and the channel on which it does.
     executing: RefCell<FxHashMap<ProcessId, ChannelId>>,
+    /// The processes that were asked something, by the channels on which the answers are waited for.
+    inquired: RefCell<FxHashMap<ChannelId, Arc<Process>>>,
     /// The channel that closes when no child is left, while somebody waits for that.
     childless: Cell<Option<ChannelId>>,
     /// Main process: failures of linked processes that are still to be raised.
@@ -21,6 +25,21 @@ impl Watched {
     /// An `exec` waits for this child on the channel.
     pub fn execute(&self, id: ProcessId, channel: ChannelId) {
         self.executing.borrow_mut().insert(id, channel);
+    }
+
+    /// This process is asked something, and its answer is waited for on the channel.
+    pub fn inquire(&self, channel: ChannelId, process: Arc<Process>) {
+        self.inquired.borrow_mut().insert(channel, process);
+    }
+
+    /// Whose answer is waited for on the channel; none if nobody waits any more.
+    pub fn inquired(&self, channel: ChannelId) -> Option<Arc<Process>> {
+        self.inquired.borrow().get(&channel).cloned()
+    }
+
+    /// Nobody waits on the channel any more: whose answer it was.
+    pub fn take_inquired(&self, channel: ChannelId) -> Option<Arc<Process>> {
+        self.inquired.borrow_mut().remove(&channel)
     }
 
     /// True if an `exec` waits for this child.

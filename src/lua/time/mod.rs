@@ -33,8 +33,7 @@ use crate::vm::error::return_failure;
 use crate::vm::fields::{self, Field};
 use crate::vm::object;
 use crate::vm::raise::raise_failure;
-use duration::positive_wait_at;
-pub use duration::{limit_at, time_out_at};
+pub use duration::{limit_at, positive_wait_at, time_out_at};
 use std::ffi::{CStr, c_int};
 
 static FIELDS: fields::Fields = fields::Fields(&[FUNCTIONS, UNITS, &LAYOUTS, MONTHS_AND_DAYS]);
