@@ -95,7 +95,6 @@ describe("seeing what runs", function()
 
   it("I-2 the parent is told when it is gone", function()
     local parent = process.spawn(code(function(main, where)
-      local process = require "process"
       local pid = process.spawn(function()
         require("process").listen("never"):receive()
       end, where)
@@ -142,7 +141,6 @@ describe("seeing what runs", function()
       },
       select = {
         run = function()
-          local process = require "process"
           local channel = require "process.channel"
           channel.select({ process.inbox():case_receive(), process.events():case_receive() })
         end,
@@ -154,7 +152,6 @@ describe("seeing what runs", function()
       },
       wait = {
         run = function(where)
-          local process = require "process"
           process.spawn_linked(function()
             require("process").inbox():receive()
           end, where)
@@ -215,7 +212,6 @@ describe("seeing what runs", function()
 
   it("I-2 mail counts until it is taken, however much there is", function()
     local pid = assert(process.spawn(code(function()
-      local process = require "process"
       local go = process.listen("go")
       for _ = 1, 3 do
         go:receive()
@@ -258,8 +254,6 @@ describe("seeing what runs", function()
 
   it("I-2 resumed counts, coroutines and timers are as they are", function()
     local pid = assert(process.spawn(code(function()
-      local process = require "process"
-      local time = require "process.time"
       for _ = 1, 2 do
         coroutine.spawn(function()
           time.sleep("1h")
@@ -286,7 +280,6 @@ describe("seeing what runs", function()
   it("I-2 monitors, links and trap_links are told on both sides", function()
     local other = assert(listener("go"))
     local pid = assert(process.spawn(code(function(target)
-      local process = require "process"
       process.monitor(target)
       process.link(target)
       process.set_options({ trap_links = true })
@@ -301,6 +294,7 @@ describe("seeing what runs", function()
   end)
 
   it("I-4 stats count spawns, ends, failures, messages and names", function()
+    assert.is_true(process.wait("20s"))
     local before = process.stats()
     local quiet = "spec:inspection_quiet"
     process.define_host(quiet, { report = false, workers = support.workers })
@@ -337,7 +331,6 @@ describe("seeing what runs", function()
 
   it("I-7, B-100 restricted processes see nobody but themselves", function()
     local result = assert(process.exec(code(function(main)
-      local process = require("process")
       local texts = {}
       for _, name in ipairs({ "list", "stats", "info", "traceback" }) do
         local _, err = process[name](main)
