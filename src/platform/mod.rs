@@ -3,6 +3,7 @@
 mod address_space;
 mod allowance;
 mod arena;
+pub mod bell;
 mod budget;
 pub mod command;
 pub mod errno;

@@ -168,6 +168,8 @@ pub enum Failure {
     BadSignal(Vec<u8>),
     #[error("process does not stop for a traceback: {pid}")]
     NoTraceback { pid: String, known: Vec<(&'static str, Plain)> },
+    #[error("PROCESS_DUMP: not a signal that can be used: {} (QUIT or 3, for instance)", shown(.0))]
+    BadDump(Vec<u8>),
     #[error("not available after fork")]
     AfterFork,
     #[error("not enough memory")]

@@ -133,6 +133,12 @@ fn name_of(process: &Process, subject: Subject) -> Option<Vec<u8>> {
     }
 }
 
+/// What `main` of a waiting process waits in, and on what.
+pub fn wait_of(process: &Process) -> (&'static str, Option<Vec<u8>>) {
+    let waiting = process.vitals.waiting();
+    (waiting.call().name(), name_of(process, waiting.subject()))
+}
+
 /// What is known of a process (I-2); `None` if it is gone.
 pub fn info(process: &Arc<Process>) -> Option<Vec<(&'static str, Plain)>> {
     let state = State::of(process);
@@ -182,9 +188,9 @@ pub fn info(process: &Arc<Process>) -> Option<Vec<(&'static str, Plain)>> {
         fields.push(("parent", text(parent)));
     }
     if state == State::Waiting {
-        let waiting = process.vitals.waiting();
-        fields.push(("waits_for", text(waiting.call().name())));
-        if let Some(name) = name_of(process, waiting.subject()) {
+        let (call, on) = wait_of(process);
+        fields.push(("waits_for", text(call)));
+        if let Some(name) = on {
             fields.push(("waiting_on", Plain::Text(name)));
         }
     }

@@ -7,6 +7,7 @@
 pub mod account;
 pub mod clock;
 pub mod directory;
+pub mod dump;
 pub mod duration;
 pub mod entry;
 // One allocation of varying size.
