@@ -9,6 +9,8 @@ local function program(what)
       process.listen("orders"):receive()
     end, "app:processes")
     local spinning = process.spawn(function()
+      -- What LuaJIT has compiled does not stop.
+      if jit then jit.off() end
       local i = 0
       while i < math.huge do i = i + 1 tostring(i) end
     end, "app:processes")

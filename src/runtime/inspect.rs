@@ -118,7 +118,7 @@ pub fn processor_time_of(process: &Process) -> Duration {
 
 /// Messages and events of a process that no code has taken yet.
 pub fn mailbox_of(process: &Process) -> usize {
-    process.mailbox.len() + process.vitals.mail()
+    process.mailbox.count() + process.vitals.mail()
 }
 
 /// What a wait on this is called.

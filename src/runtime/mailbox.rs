@@ -112,7 +112,7 @@ impl Mailbox {
     }
 
     /// How many envelopes wait, for any thread. It may have changed since.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         match self.head.load(Ordering::Relaxed) {
             CLOSED => 0,
             head => (self.carried.load(Ordering::Relaxed) + count_in(head) as isize).max(0) as usize,
@@ -283,17 +283,17 @@ mod tests {
         let mailbox = Mailbox::default();
         let many = 2 * PERIOD + 3;
         for round in [1, PERIOD - 1, PERIOD, PERIOD + 1, many] {
-            assert!(mailbox.park() && mailbox.len() == 0);
+            assert!(mailbox.park() && mailbox.count() == 0);
             for count in 1..=round {
                 assert!(mailbox.push(message("a")).is_ok());
-                assert_eq!(mailbox.len(), count);
+                assert_eq!(mailbox.count(), count);
             }
             let batch = mailbox.take();
-            assert_eq!((batch.count_taken(), batch.count(), mailbox.len()), (round, round, 0));
+            assert_eq!((batch.count_taken(), batch.count(), mailbox.count()), (round, round, 0));
         }
         assert!(mailbox.push(message("a")).is_ok());
         let _ = mailbox.close();
-        assert_eq!(mailbox.len(), 0);
+        assert_eq!(mailbox.count(), 0);
     }
 
     #[test]

@@ -124,7 +124,7 @@ impl Rounds {
         let step = slot.step_count();
         let before = self.clocks.get(&ptr::from_ref(slot)).copied();
         // Between the same two steps as at the last look its thread has slept.
-        let slept = step % 2 == 0 && before.is_some_and(|(last, _)| last == step);
+        let slept = step.is_multiple_of(2) && before.is_some_and(|(last, _)| last == step);
         if slept || (slot.away.load(Ordering::Relaxed) && !self.looks.is_multiple_of(SELDOM)) {
             return;
         }
