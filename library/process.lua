@@ -281,6 +281,77 @@ function process.define_host(host, options) end
 ---@return errors.Error? err
 function process.host_info(host) end
 
+---What `process.info` knows of a process. Each value is of a moment of its own.
+---@class process.Info
+---@field pid string
+---@field entry string
+---@field host string
+---@field names string[]
+---@field parent string? PID of the process that spawned it; nil for a main process
+---@field state "starting"|"running"|"ready"|"waiting"|"ending"
+---@field waits_for string? while it waits: the function that `main` waits in
+---@field waiting_on string? `inbox`, `events`, `channel`, a topic, a PID
+---@field mailbox integer messages and events not yet taken
+---@field memory integer bytes of its Lua state
+---@field memory_limit integer 0 for none
+---@field age time.Duration since it was spawned
+---@field processor_time time.Duration
+---@field resumed integer how often it went on after a wait or an interruption
+---@field monitors string[]
+---@field monitored_by string[]
+---@field links string[]
+---@field trap_links boolean
+---@field coroutines integer live managed ones, without `main`
+---@field timers integer pending, sleeps and time-outs included
+
+---Counts of one host.
+---@class process.HostStats
+---@field processes integer
+---@field spawned integer
+---@field ended integer
+---@field failed integer
+---@field memory integer
+---@field workers integer? pools: places for workers
+---@field busy integer? pools: workers in a step
+---@field queue integer? pools: processes that wait for a worker
+
+---Counts of the whole program.
+---@class process.Stats
+---@field spawned integer since the start
+---@field ended integer
+---@field failed integer abnormally
+---@field messages integer sent
+---@field bytes integer of their encoded values
+---@field processes integer now
+---@field names integer
+---@field abandoned integer
+---@field memory integer bytes of all Lua states
+---@field hosts table<string, process.HostStats>
+
+---PIDs of live processes, the oldest first.
+---@param host string? only those of this host; `"main"`: the main ones
+---@return string[]? pids
+---@return errors.Error? err
+function process.list(host) end
+
+---What a process is, has and does, without stopping it.
+---@param dest process.destination
+---@return process.Info? info
+---@return errors.Error? err
+function process.info(dest) end
+
+---Where a process is now: every managed coroutine with its stack.
+---@param dest process.destination
+---@param timeout process.duration? `"1s"` unless given
+---@return string? text
+---@return errors.Error? err
+function process.traceback(dest, timeout) end
+
+---Totals of the program and of each host.
+---@return process.Stats? stats
+---@return errors.Error? err
+function process.stats() end
+
 ---@class process.registry
 ---@field LOCAL 0
 ---@field EVENTUAL 1

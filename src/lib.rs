@@ -35,7 +35,7 @@ mod entry_points {
     use crate::lua::{bundled, faces, install, modules};
     use crate::platform;
     use crate::runtime::failure::Failure;
-    use crate::runtime::{fork, realm};
+    use crate::runtime::{dump, fork, realm};
     use crate::vm::api::*;
     use crate::vm::context::Context;
     use crate::vm::main_state;
@@ -60,6 +60,9 @@ mod entry_points {
         luaL_checkstack(l, 20, std::ptr::null());
         if let Err(text) = platform::os_signal::choose() {
             raise_failure(l, 1, Failure::BadSignal(text));
+        }
+        if let Err(text) = dump::enable() {
+            raise_failure(l, 1, Failure::BadDump(text));
         }
         if platform::fork::is_severed() {
             raise_failure(l, 1, Failure::AfterFork);

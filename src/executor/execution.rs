@@ -17,12 +17,13 @@ use crate::runtime::exit;
 use crate::runtime::failure::Failure;
 use crate::runtime::pool::Step;
 use crate::runtime::process::Process;
+use crate::runtime::shown::Shown;
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::faces;
 use crate::vm::newborn::{self, Newborn};
 use crate::vm::startup::Startup;
-use crate::vm::{frame, interrupt, state};
+use crate::vm::{frame, inquiry, interrupt, state};
 use std::ffi::{c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
@@ -52,6 +53,8 @@ impl Execution {
     /// A process that has not run yet.
     pub fn new(process: &Arc<Process>, startup: Startup) -> Self {
         let context = Box::new(Context::new(Arc::clone(process)));
+        // SAFETY: `renew` and `end` hide it before the context goes.
+        process.with_shown(|shown| unsafe { shown.show_memory(context.budget().counter()) });
         context.start().begin(startup);
         Execution { context, state: State::Unborn }
     }
@@ -121,6 +124,8 @@ impl Execution {
         unsafe { state::close(&self.context) };
         let next = Box::new(self.context.renewed());
         next.start().begin(startup);
+        // SAFETY: as in `new`.
+        next.process().with_shown(|shown| unsafe { shown.show_memory(next.budget().counter()) });
         interrupt::adopt(&next);
         self.context = next;
         self.state = State::Unborn;
@@ -145,6 +150,7 @@ impl Execution {
             }
             context.forget_errands();
             context.forget_all_monitored();
+            process.with_shown(Shown::hide_memory);
             drop(context);
         }
         if report {
@@ -226,6 +232,8 @@ unsafe fn run_coroutines(l: *mut lua_State, context: &Context, mut turns: usize)
         if context.process().is_doomed() || context.ending().is_over() {
             return Step::Over;
         }
+        // SAFETY: own state; nothing is borrowed.
+        unsafe { inquiry::answer_if_asked(context) };
         if turns == 0 {
             return Step::Ready;
         }

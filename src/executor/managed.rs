@@ -130,6 +130,9 @@ pub unsafe fn run(from: *mut lua_State, context: &Context, task: TaskId) -> bool
         context.scheduler().unmark(waiter);
         return false;
     }
+    if started {
+        context.process().vitals.resume();
+    }
     let args = if !started {
         context.start_coroutine(task);
         lua_gettop(co) - 1

@@ -8,6 +8,7 @@ use crate::runtime::exit;
 use crate::runtime::pool::{Step, Task};
 use crate::runtime::process::Process;
 use crate::runtime::spare_threads;
+use crate::runtime::vitals::Phase;
 use crate::vm::interrupt;
 use crate::vm::startup::Startup;
 use std::io;
@@ -41,6 +42,7 @@ fn live(process: Arc<Process>, startup: Startup) {
     let mut execution = Execution::new(&process, startup);
     interrupt::adopt(execution.context());
     process.set_thread();
+    process.vitals.set_phase(Phase::Running);
     let mut rested = false;
     loop {
         match execution.step(usize::MAX) {
@@ -68,11 +70,14 @@ impl Task for Execution {
         self.context().process().mailbox.unpark();
         interrupt::adopt(self.context());
         self.context().memory().wake();
+        self.context().process().vitals.set_phase(Phase::Running);
         let step = Execution::step(self, turns);
         interrupt::release();
         if matches!(step, Step::Waiting(_)) {
             self.context().memory().sleep();
         }
+        // SAFETY: nothing of the state runs.
+        unsafe { wait::tell(self.context()) };
         step
     }
 

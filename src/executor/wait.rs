@@ -27,13 +27,14 @@ use crate::platform::magazines;
 use crate::runtime::clock::Timestamp;
 use crate::runtime::failure::Failure;
 use crate::runtime::signal::Signal;
+use crate::runtime::vitals::{Phase, Waiting};
 use crate::runtime::{call, exit, live};
 use crate::scheduling::{Case, Cases, Completion, Finish, Owner, Received, TaskId, Ticket, WaiterId};
 use crate::vm::api::*;
 #[cfg(feature = "luajit")]
 use crate::vm::collector;
 use crate::vm::context::Context;
-use crate::vm::interrupt;
+use crate::vm::{inquiry, interrupt};
 use slotmap::Key;
 use std::ffi::c_int;
 use std::time::{Duration, Instant};
@@ -203,7 +204,8 @@ unsafe fn give_turn_now(
     Some(go_on(l, context, waiter, next, second_half))
 }
 
-/// Waits for one of the cases, or until `deadline`; `None` and no cases: until the other coroutines had their turn.
+/// Waits for one of the cases, or until `deadline`; `None` and no cases: until the other coroutines had their turn. `waiting` is what
+/// others are shown of it.
 ///
 /// Stack: +n, n the result
 /// Raises: any: waits
@@ -213,13 +215,19 @@ unsafe fn give_turn_now(
 pub unsafe fn wait(
     l: *mut lua_State,
     context: &Context,
+    waiting: Waiting,
     cases: Cases,
     deadline: Option<Instant>,
     next: Continuation,
     second_half: SecondHalf,
 ) -> c_int {
     let turn = cases.is_empty() && deadline.is_none();
-    if let Some(task) = yielding_task(l, context) {
+    let current = context.scheduler_ref().current();
+    let is_main = current.is_none_or(|task| context.ending().is_main(task));
+    if let Some(task) = current.filter(|_| managed::may_yield_to_library(l, context)) {
+        if is_main {
+            context.process().vitals.begin_wait(waiting);
+        }
         if let (&[Case::Receive(channel)], None) = (&*cases, deadline)
             && context.scheduler().wait_alone(task, channel)
         {
@@ -240,7 +248,12 @@ pub unsafe fn wait(
     if turn {
         context.scheduler().elapse(waiter);
     }
+    let outer = if is_main { Some(context.process().vitals.begin_wait(waiting)) } else { None };
     run_others(l, context, waiter);
+    if let Some(outer) = outer {
+        // The wait goes on that this one stood in, if there is one.
+        context.process().vitals.begin_wait(outer);
+    }
     go_on(l, context, waiter, next, second_half)
 }
 
@@ -418,6 +431,7 @@ unsafe fn run_others(l: *mut lua_State, context: &Context, waiter: WaiterId) {
         make_current(l);
     }
     context.waits().serve_anew();
+    context.process().vitals.resume();
     match pending {
         Pending::Nothing => {}
         Pending::End => {
@@ -466,6 +480,7 @@ unsafe fn run_until(l: *mut lua_State, context: &Context, waiter: WaiterId, mut 
         if must_leave(context) {
             return Pending::End;
         }
+        inquiry::answer_if_asked(context);
         if platform::fork::is_severed() {
             context.scheduler().fail(waiter, Failure::AfterFork);
             return Pending::Nothing;
@@ -562,6 +577,9 @@ unsafe fn sleep_inside(context: &Context, waiter: WaiterId, hooks: &ctrl_c::Watc
 /// signal handler of the interpreter has run, or at once if `signalled`.
 pub fn sleep(context: &Context, deadline: Option<Instant>, signalled: impl Fn() -> bool) {
     let process = context.process();
+    // SAFETY: the calling thread runs the state, and none of its code.
+    unsafe { tell(context) };
+    process.vitals.set_phase(Phase::Asleep);
     let arrived = || process.mailbox.has_mail() || process.mailbox.is_closed();
     let sleep = || {
         if process.mailbox.park() {
@@ -576,6 +594,21 @@ pub fn sleep(context: &Context, deadline: Option<Instant>, signalled: impl Fn() 
     match process.sleeper.may_look_out() {
         true => context.spin().wait(deadline, arrived, sleep),
         false => sleep(),
+    }
+    process.vitals.set_phase(Phase::Running);
+}
+
+/// Tells others what they cannot count themselves: before the process sleeps, and when it looks at itself.
+///
+/// # Safety
+/// On the thread that runs the state of `context`.
+#[inline]
+pub unsafe fn tell(context: &Context) {
+    let vitals = &context.process().vitals;
+    let scheduler = context.scheduler_ref();
+    vitals.count(scheduler.task_count(), scheduler.timer_count());
+    if context.process().is_main() && !context.is_closing() {
+        vitals.set_memory((lua_gc(context.chain().main(), LUA_GCCOUNT, 0) as usize) << 10);
     }
 }
 

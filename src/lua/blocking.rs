@@ -1,7 +1,7 @@
 //! The functions that may wait, by name. On Lua 5.4 each is a C function with a continuation. LuaJIT has no continuations: there
 //! each is put together from two halves by `blocking.lua`, once for each state.
 
-use super::{call, exec, registry, select, send_receive, send_wait, spawn_builder, time};
+use super::{call, exec, registry, select, send_receive, send_wait, spawn_builder, time, traceback};
 use crate::vm::api::*;
 #[cfg(feature = "luajit")]
 use crate::vm::{headroom, lua_parts};
@@ -24,6 +24,7 @@ pub fn blocking_function(name: &CStr) -> Function {
         b"await_name" => registry::await_name,
         b"send_wait" => send_wait::send_wait,
         b"next" => send_receive::next,
+        b"traceback" => traceback::traceback,
         _ => time::sleep,
     }
 }
@@ -100,7 +101,7 @@ pub unsafe fn blocking_at(l: *mut lua_State, index: c_int) -> Option<&'static CS
 }
 
 #[cfg(feature = "luajit")]
-const BLOCKING: [&CStr; 12] = [
+const BLOCKING: [&CStr; 13] = [
     c"receive",
     c"send",
     c"select",
@@ -113,6 +114,7 @@ const BLOCKING: [&CStr; 12] = [
     c"send_wait",
     c"next",
     c"call",
+    c"traceback",
 ];
 
 /// Pushes a table of the functions that may wait.
@@ -155,6 +157,8 @@ unsafe fn make_blocking(l: *mut lua_State) {
             (c"next_again", send_receive::next_again),
             (c"call", call::call),
             (c"call_again", call::call_again),
+            (c"traceback", traceback::traceback),
+            (c"traceback_again", traceback::traceback_again),
         ],
     );
     lua_call(l, 2, BLOCKING.len() as c_int);

@@ -16,6 +16,7 @@ use crate::runtime::failure::{Failure, shown};
 use crate::runtime::needs::Needs;
 use crate::runtime::process::Process;
 use crate::runtime::signal::{CallEnd, ExitRecord, Signal};
+use crate::runtime::vitals::{Call, Waiting};
 use crate::scheduling::{Case, ChannelId};
 use crate::vm::api::*;
 use crate::vm::context::Context;
@@ -59,7 +60,8 @@ pub unsafe extern "C-unwind" fn call(l: *mut lua_State) -> c_int {
         Err(failure) => return return_failure(l, failure),
     };
     let deadline = span.and_then(instant_after);
-    wait::wait(l, context, [Case::Receive(channel)].into(), deadline, call_again, answered)
+    let waiting = Waiting::new(Call::Call, context.errand_shown(channel));
+    wait::wait(l, context, waiting, [Case::Receive(channel)].into(), deadline, call_again, answered)
 }
 
 second_half!(call_again, answered);

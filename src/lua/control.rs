@@ -136,7 +136,7 @@ pub unsafe extern "C-unwind" fn monitor(l: *mut lua_State) -> c_int {
         if !relations::monitor(context.process(), &process) {
             return Err(not_found(&process));
         }
-        context.watched().monitor(process.id, process.pid.clone());
+        relations::note_monitored(context.process(), &process);
         Ok(())
     })
 }

@@ -13,6 +13,7 @@ use crate::runtime::clock::instant_after;
 use crate::runtime::failure::Failure;
 use crate::runtime::pid::ProcessId;
 use crate::runtime::signal::Signal;
+use crate::runtime::vitals::{self, Call, Waiting};
 use crate::runtime::{directory, exit};
 use crate::scheduling::{Case, ChannelId, Event};
 use crate::vm::api::*;
@@ -59,9 +60,10 @@ pub unsafe fn exec_with(l: *mut lua_State, receiver: c_int, plan: &Plan) -> c_in
         spawn::push_pid(l, &spawned.process);
         return 1;
     };
+    let waiting = Waiting::new(Call::Exec, vitals::Subject::Process(spawned.process.id.number()));
     drop(spawned);
     let deadline = plan.timeout.and_then(instant_after);
-    wait::wait(l, context, [Case::Receive(channel)].into(), deadline, exec_again, executed)
+    wait::wait(l, context, waiting, [Case::Receive(channel)].into(), deadline, exec_again, executed)
 }
 
 second_half!(exec_again, executed);
@@ -172,7 +174,8 @@ pub unsafe extern "C-unwind" fn await_end(l: *mut lua_State) -> c_int {
     match begin_await(context, destination, within) {
         Ok(Begun::Waits(channel)) => {
             let deadline = within.and_then(instant_after);
-            wait::wait(l, context, [Case::Receive(channel)].into(), deadline, await_again, awaited)
+            let waiting = Waiting::new(Call::Await, context.errand_shown(channel));
+            wait::wait(l, context, waiting, [Case::Receive(channel)].into(), deadline, await_again, awaited)
         }
         Ok(Begun::Told(place)) => return_outcome(l, context, place),
         Err(failure) => return_failure(l, failure),
@@ -247,7 +250,8 @@ pub unsafe extern "C-unwind" fn wait_for_children(l: *mut lua_State) -> c_int {
     }
     let channel = context.childless_channel();
     let deadline = span.and_then(instant_after);
-    wait::wait(l, context, [Case::Receive(channel)].into(), deadline, wait_again, waited)
+    let waiting = Waiting::new(Call::Wait, vitals::Subject::None);
+    wait::wait(l, context, waiting, [Case::Receive(channel)].into(), deadline, wait_again, waited)
 }
 
 second_half!(wait_again, waited);

@@ -57,7 +57,14 @@ pub unsafe extern "C-unwind" fn send(l: *mut lua_State) -> c_int {
             }
             let message = Envelope::message(&context.process().pid, topic, payload)
                 .map_err(|_| Failure::OutOfMemory)?;
-            process.deliver(message).map(|()| None).map_err(|undelivered| process.failure(undelivered))
+            let bytes = message.payload().len();
+            process
+                .deliver(message)
+                .map(|()| {
+                    context.process().vitals.sent(bytes);
+                    None
+                })
+                .map_err(|undelivered| process.failure(undelivered))
         })
     });
     if let Ok(Some(taker)) = result {
@@ -159,14 +166,15 @@ pub unsafe extern "C-unwind" fn listen(l: *mut lua_State) -> c_int {
     if let Some(listening) = known.transpose() {
         return push_listener(l, listening);
     }
-    let channel = channel::push_unopened(l, context, 2 * topic.len());
+    let channel = channel::push_unopened(l, context, 3 * topic.len());
     // Finalizers may have run until here, and opened topics; not from here on, and nothing raises once the topic is open.
     let place = place_of_listener(context.scheduler_ref().next_place());
     lua_pushvalue(l, -1);
     lua_rawseti(l, -3, place);
     let listening = context.scheduler().listen(topic, message);
-    if let Ok(Listening { id, new: true, .. }) = listening {
+    if let Ok(Listening { id, place, new: true }) = listening {
         (*channel).id = id;
+        context.process().with_shown(|shown| shown.listen(place, topic));
         return 1;
     }
     lua_pop(l, 1);
@@ -250,6 +258,7 @@ pub unsafe extern "C-unwind" fn unlisten(l: *mut lua_State) -> c_int {
     let closed = context.scheduler().unlisten(own.id);
     match closed {
         Ok(number) => {
+            context.process().with_shown(|shown| shown.unlisten(number));
             // The next `listen` gives another channel.
             push_views(l);
             forget_view(l, place_of_listener(number));

@@ -21,6 +21,7 @@ pub mod faces;
 pub mod guarded;
 pub mod hosts;
 pub mod imports;
+mod inspection;
 pub mod install;
 #[cfg(feature = "yaml")]
 pub mod load;
@@ -40,4 +41,5 @@ pub mod spawn;
 pub mod spawn_builder;
 pub mod stock;
 pub mod time;
+pub mod traceback;
 pub mod upgrade;

@@ -2,7 +2,8 @@
 
 use super::guarded::or_failure;
 use super::{
-    channel, control, ctx, errors, event, hosts, mail, options, registry, spawn, spawn_builder, time, upgrade,
+    channel, control, ctx, errors, event, hosts, inspection, mail, options, registry, spawn, spawn_builder,
+    time, upgrade,
 };
 use crate::platform;
 use crate::vm::api::*;
@@ -41,6 +42,9 @@ const FUNCTIONS: &[(&CStr, Field)] = &[
     (c"define_host", Field::Function(or_failure!(hosts::define_host))),
     (c"host_info", Field::Function(or_failure!(hosts::host_info))),
     (c"cpus", Field::Function(cpus)),
+    (c"list", Field::Function(or_failure!(inspection::list))),
+    (c"info", Field::Function(or_failure!(inspection::info))),
+    (c"stats", Field::Function(or_failure!(inspection::stats))),
     #[cfg(feature = "yaml")]
     (c"load", Field::Function(or_failure!(super::load::load))),
 ];
@@ -51,6 +55,7 @@ const OTHERS: &[(&CStr, Field)] = &[
     (c"wait", Field::Blocking),
     (c"await", Field::Blocking),
     (c"send_wait", Field::Blocking),
+    (c"traceback", Field::Blocking),
     (c"_VERSION", Field::Text(env!("CARGO_PKG_VERSION"))),
 ];
 

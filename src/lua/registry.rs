@@ -13,6 +13,7 @@ use crate::runtime::failure::{Failure, shown};
 use crate::runtime::pid::looks_like_pid;
 use crate::runtime::process::Process;
 use crate::runtime::signal::{News, Signal};
+use crate::runtime::vitals::{Call, Waiting};
 use crate::runtime::{directory, registry};
 use crate::scheduling::{Case, ChannelId};
 use crate::vm::api::*;
@@ -198,7 +199,16 @@ pub unsafe extern "C-unwind" fn await_name(l: *mut lua_State) -> c_int {
         }
         Ok(Begun::Waits(channel)) => {
             let deadline = within.and_then(instant_after);
-            wait::wait(l, context, [Case::Receive(channel)].into(), deadline, await_name_again, named)
+            let waiting = Waiting::new(Call::Await, context.errand_shown(channel));
+            wait::wait(
+                l,
+                context,
+                waiting,
+                [Case::Receive(channel)].into(),
+                deadline,
+                await_name_again,
+                named,
+            )
         }
         Err(failure) => return_failure(l, failure),
     }

@@ -5,6 +5,7 @@ use super::channel::{self, CASE_CHANNEL, CASE_VALUE, CaseObject, ChannelObject};
 use super::send_receive::push_received;
 use crate::executor::wait::{self, Done, second_half};
 use crate::runtime::failure::shown;
+use crate::runtime::vitals::{Call, Subject, Waiting};
 use crate::scheduling::{Case, Ticket};
 use crate::vm::api::*;
 use crate::vm::context::Context;
@@ -69,7 +70,8 @@ unsafe fn select_now(l: *mut lua_State, context: &Context, keys: &Keys) -> c_int
     let ready = context.scheduler().poll(&context.waits().cases());
     if ready.is_none() && !default {
         let cases = context.waits().cases().clone();
-        return wait::wait(l, context, cases, None, select_again, waited);
+        let waiting = Waiting::new(Call::Select, Subject::None);
+        return wait::wait(l, context, waiting, cases, None, select_again, waited);
     }
     context.waits().finish_select();
     let Some((case, finish)) = ready else {

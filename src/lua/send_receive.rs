@@ -6,6 +6,7 @@ use super::{event, message, time};
 use crate::codec::decode;
 use crate::executor::wait::{self, Done, second_half};
 use crate::runtime::clock::instant_after;
+use crate::runtime::vitals::{Call, Subject, Waiting};
 use crate::scheduling::{Case, ChannelId, Finish, Sending, Ticket};
 use crate::vm::api::*;
 use crate::vm::context::Context;
@@ -99,7 +100,8 @@ unsafe fn receive_later(l: *mut lua_State, context: &Context, id: ChannelId, spa
         return received_one(l, context, 0, Done::Elapsed);
     }
     let deadline = span.and_then(instant_after);
-    wait::wait(l, context, [Case::Receive(id)].into(), deadline, receive_again, received_one)
+    let waiting = Waiting::new(Call::Receive, context.scheduler_ref().subject_of(id));
+    wait::wait(l, context, waiting, [Case::Receive(id)].into(), deadline, receive_again, received_one)
 }
 
 second_half!(receive_again, received_one);
@@ -181,7 +183,10 @@ unsafe fn next_now(l: *mut lua_State, context: &Context) -> c_int {
             let done = wait::settle(context, Finish::Received(received));
             next_one(l, context, 0, done)
         }
-        None => wait::wait(l, context, [Case::Receive(id)].into(), None, next_again, next_one),
+        None => {
+            let waiting = Waiting::new(Call::Receive, context.scheduler_ref().subject_of(id));
+            wait::wait(l, context, waiting, [Case::Receive(id)].into(), None, next_again, next_one)
+        }
     }
 }
 
@@ -255,7 +260,8 @@ unsafe fn send_later(
     span: Option<i64>,
 ) -> c_int {
     let deadline = span.and_then(instant_after);
-    wait::wait(l, context, [Case::Send(id, ticket)].into(), deadline, send_again, sent)
+    let waiting = Waiting::new(Call::Send, Subject::Channel);
+    wait::wait(l, context, waiting, [Case::Send(id, ticket)].into(), deadline, send_again, sent)
 }
 
 second_half!(send_again, sent);

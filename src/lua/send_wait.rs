@@ -14,6 +14,7 @@ use crate::runtime::needs::{Needs, Taker};
 use crate::runtime::process::Undelivered;
 use crate::runtime::senders::NotYet;
 use crate::runtime::signal::{News, Signal};
+use crate::runtime::vitals::{Call, Waiting};
 use crate::scheduling::{Case, ChannelId};
 use crate::vm::api::*;
 use crate::vm::context::Context;
@@ -71,7 +72,8 @@ pub unsafe extern "C-unwind" fn send_wait(l: *mut lua_State) -> c_int {
         }
         Ok(Begun::Waits(channel)) => {
             let deadline = within.and_then(instant_after);
-            wait::wait(l, context, [Case::Receive(channel)].into(), deadline, send_wait_again, sent)
+            let waiting = Waiting::new(Call::Send, context.errand_shown(channel));
+            wait::wait(l, context, waiting, [Case::Receive(channel)].into(), deadline, send_wait_again, sent)
         }
         Ok(Begun::Refused(taker)) => {
             let refusal = context.encoder().refusal_by(l, 3, values, Origin::Argument(3), taker);

@@ -255,10 +255,12 @@ impl Order {
         }
         self.host.enter()?;
         live::one_more();
+        self.host.count_spawned();
         let realm = Arc::clone(&parent.realm);
         let sleeper = self.host.sleeper();
         let mut child = Process::new(&self.entry, Arc::clone(&self.host), realm, sleeper);
         child.parent = Arc::downgrade(parent);
+        child.parent_pid = Some(parent.pid.clone());
         child.limits = plan.limits(child.limits);
         child.values = self.values;
         let child = Arc::new(child);
@@ -289,13 +291,13 @@ impl Order {
         }
         if way.monitored {
             relations::monitor(parent, &child);
-            context.watched().monitor(child.id, child.pid.clone());
+            relations::note_monitored(parent, &child);
         }
         if way.linked {
             relations::link(parent, &child);
         }
         if let Err(error) = start::start(&child, self.startup) {
-            context.watched().unmonitor(child.id);
+            relations::forget_monitored(parent, child.id);
             if let Some(channel) = executed_on {
                 context.finish_errand(channel, false);
             }

@@ -4,7 +4,7 @@
 //! collect its garbage: the VM's collector knows neither of the limit nor of what values keep outside the state.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Some state of the program has, or has had, a limit.
 static ANY_LIMIT: AtomicBool = AtomicBool::new(false);
@@ -21,7 +21,8 @@ const OUTSIDE: usize = 128 << 10;
 /// The bytes of one state. **Invariant:** `mark` is the lower of `collect_at` and `limit`, half of the limit before the first
 /// collection, and `usize::MAX` without a limit. So one comparison tells whether an allocation needs a closer look.
 pub struct Budget {
-    used: Cell<usize>,
+    /// Changed by the thread that runs the state, and read by others, too.
+    used: AtomicUsize,
     /// Of it, what others keep for the process.
     charged: Cell<usize>,
     /// Of it, what the VM itself has allocated.
@@ -43,7 +44,7 @@ pub struct Budget {
 impl Default for Budget {
     fn default() -> Self {
         Budget {
-            used: Cell::new(0),
+            used: AtomicUsize::new(0),
             charged: Cell::new(0),
             #[cfg(any(test, feature = "luajit"))]
             counted: Cell::new(0),
@@ -61,13 +62,18 @@ impl Budget {
     /// Bytes that are used.
     #[inline(always)]
     pub fn used(&self) -> usize {
-        self.used.get()
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Where the bytes that are used stand, for others to read.
+    pub fn counter(&self) -> &AtomicUsize {
+        &self.used
     }
 
     /// From now on so many bytes are used. The caller has seen that this is granted.
     #[inline(always)]
     pub(super) fn set_used(&self, used: usize) {
-        self.used.set(used);
+        self.used.store(used, Ordering::Relaxed);
     }
 
     /// Whether `used` bytes are so many that [`Budget::pass_mark`] has to be asked.
@@ -104,13 +110,13 @@ impl Budget {
 
     /// Whether `bytes` more would be within the limit.
     pub fn has_room(&self, bytes: usize) -> bool {
-        self.used.get().saturating_add(bytes) <= self.limit.get()
+        self.used().saturating_add(bytes) <= self.limit.get()
     }
 
     /// From now on the state gets `bytes` more than it has or may have, if there is a limit.
     pub fn raise_limit(&self, bytes: usize) {
         if self.is_limited() {
-            self.limit.set(self.limit.get().max(self.used.get()).saturating_add(bytes));
+            self.limit.set(self.limit.get().max(self.used()).saturating_add(bytes));
             self.set_mark();
         }
     }
@@ -127,7 +133,7 @@ impl Budget {
     /// Whether so much has come to be used that all garbage should be collected.
     #[inline(always)]
     pub fn is_to_be_collected(&self) -> bool {
-        self.due.get() || self.is_beyond_mark(self.used.get())
+        self.due.get() || self.is_beyond_mark(self.used())
     }
 
     fn collect_after(&self, used: usize) {
@@ -152,15 +158,15 @@ impl Budget {
         self.due.set(false);
         self.collecting.set(false);
         if self.is_limited() {
-            self.collect_after(self.used.get());
+            self.collect_after(self.used());
         }
     }
 
     /// What values of the state keep outside it has changed from `old` to `new` bytes: whether garbage should be collected for
     /// it.
     pub fn reweigh(&self, old: usize, new: usize) -> bool {
-        let used = self.used.get().saturating_sub(old).saturating_add(new);
-        self.used.set(used);
+        let used = self.used().saturating_sub(old).saturating_add(new);
+        self.used.store(used, Ordering::Relaxed);
         if new < old {
             self.outside.set(self.outside.get().saturating_sub(old - new));
         }

@@ -3,6 +3,7 @@
 mod address_space;
 mod allowance;
 mod arena;
+pub mod bell;
 mod budget;
 pub mod command;
 pub mod errno;
@@ -25,6 +26,7 @@ mod slabs;
 mod stack;
 mod stdio;
 mod thread;
+mod thread_clock;
 mod waker;
 
 pub use budget::{Budget, has_any_limit};
@@ -41,4 +43,5 @@ pub use stack::{CStack, release as release_stack};
 pub use stdio::{flush_output, print_line};
 pub use thread::claim_data;
 pub use thread::{Ending as EndingThread, name as name_thread, start as start_thread};
+pub use thread_clock::ThreadClock;
 pub use waker::Waker;

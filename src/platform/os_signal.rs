@@ -72,7 +72,7 @@ pub fn choose() -> Result<(), Vec<u8>> {
 }
 
 /// Whether a program can catch the signal, and nothing else needs it on the threads of ours.
-fn is_usable(signal: c_int) -> bool {
+pub(super) fn is_usable(signal: c_int) -> bool {
     let taken = [libc::SIGKILL, libc::SIGSTOP];
     let known = !taken.iter().chain(&FAULTS).chain(&ANSWERS).any(|&other| other == signal);
     known && disposition(signal).is_some()

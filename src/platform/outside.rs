@@ -71,6 +71,14 @@ fn count_threads() -> Option<usize> {
     None
 }
 
+/// Another handler of the library's, if it has one.
+static OWN: AtomicUsize = AtomicUsize::new(libc::SIG_DFL);
+
+/// The library handles signals by this function, too, which only wakes a thread of its own.
+pub(super) fn note_own_handler(handler: usize) {
+    OWN.store(handler, Ordering::Release);
+}
+
 /// The handler of SIGINT when the library was loaded.
 static INTERRUPT: OnceLock<usize> = OnceLock::new();
 
@@ -89,7 +97,7 @@ fn handles_signals() -> bool {
             // Those report what the thread itself does.
             fault if super::os_signal::FAULTS.contains(&fault) => true,
             libc::SIGINT => INTERRUPT.get() == Some(&handler),
-            _ => super::os_signal::is_own(handler),
+            _ => super::os_signal::is_own(handler) || handler == OWN.load(Ordering::Acquire),
         };
         handler != libc::SIG_DFL && handler != libc::SIG_IGN && !known
     })

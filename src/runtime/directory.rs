@@ -3,13 +3,21 @@
 use super::pid::{self, ProcessId};
 use super::process::Process;
 use super::process::Processes;
+use super::vitals::Traffic;
 use once_cell::sync::Lazy;
 use parking_lot::RwLock;
 use std::sync::Arc;
 
 const SHARDS: usize = 16;
 
-type Shard = RwLock<Processes>;
+/// Some of the processes, and what those have sent that were removed.
+#[derive(Default)]
+struct Part {
+    live: Processes,
+    departed: Traffic,
+}
+
+type Shard = RwLock<Part>;
 
 static PROCESSES: Lazy<[Shard; SHARDS]> = Lazy::new(Default::default);
 
@@ -19,12 +27,17 @@ fn shard(id: ProcessId) -> &'static Shard {
 
 /// Makes a process known.
 pub fn insert(process: &Arc<Process>) {
-    shard(process.id).write().insert(process.id, Arc::clone(process));
+    shard(process.id).write().live.insert(process.id, Arc::clone(process));
 }
 
 /// Forgets a process that is gone.
 pub fn remove(id: ProcessId) {
-    let forgotten = shard(id).write().remove(&id);
+    let mut part = shard(id).write();
+    let forgotten = part.live.remove(&id);
+    if let Some(process) = &forgotten {
+        part.departed += process.vitals.traffic();
+    }
+    drop(part);
     drop(forgotten);
 }
 
@@ -35,19 +48,46 @@ pub fn find(pid: &[u8]) -> Option<Arc<Process>> {
 
 /// The live process with this number.
 pub fn get(id: ProcessId) -> Option<Arc<Process>> {
-    shard(id).read().get(&id).cloned()
+    shard(id).read().live.get(&id).cloned()
+}
+
+/// The live process whose id has this number.
+pub fn by_number(number: u64) -> Option<Arc<Process>> {
+    get(ProcessId::of_number(number))
 }
 
 /// How many live processes there are.
 pub fn count() -> usize {
-    PROCESSES.iter().map(|shard| shard.read().len()).sum()
+    PROCESSES.iter().map(|shard| shard.read().live.len()).sum()
 }
 
 /// The live processes for which `wanted` holds.
 pub fn select(wanted: impl Fn(&Process) -> bool) -> Vec<Arc<Process>> {
     let mut found = Vec::new();
     for shard in PROCESSES.iter() {
-        found.extend(shard.read().values().filter(|process| wanted(process)).cloned());
+        found.extend(shard.read().live.values().filter(|process| wanted(process)).cloned());
     }
     found
+}
+
+/// Who is there, and what was sent since the program began.
+pub struct Census {
+    /// Sent by live processes and by those that are gone.
+    pub traffic: Traffic,
+    /// All live processes.
+    pub live: Vec<Arc<Process>>,
+}
+
+/// Counts. A process is seen either alive or gone, never both or neither: each part is read under its lock.
+pub fn census() -> Census {
+    let mut census = Census { traffic: Traffic::default(), live: Vec::new() };
+    for shard in PROCESSES.iter() {
+        let part = shard.read();
+        census.traffic += part.departed;
+        for process in part.live.values() {
+            census.traffic += process.vitals.traffic();
+            census.live.push(Arc::clone(process));
+        }
+    }
+    census
 }

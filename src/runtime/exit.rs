@@ -76,7 +76,7 @@ pub fn begin(process: &Process, outcome: Outcome) {
 /// Last steps, when the state is closed: the process is gone, and everybody concerned is told.
 pub fn finish(process: &Arc<Process>) {
     match process.with_relations(|relations| relations.life.finish()) {
-        Some(ended) => tell(process, ended),
+        Some(ended) => tell(process, ended, !process.is_main()),
         // It was given up meanwhile, and everybody was told.
         None => process.host.came_back(),
     }
@@ -88,7 +88,7 @@ pub fn give_up(process: &Arc<Process>) {
         process.close_mailbox();
         process.set_abandoned();
         process.host.gave_up();
-        tell(process, ended);
+        tell(process, ended, true);
     }
 }
 
@@ -96,11 +96,13 @@ pub fn give_up(process: &Arc<Process>) {
 pub fn never_started(process: &Arc<Process>) {
     let ended = process.with_relations(|relations| relations.life.never_started());
     process.close_mailbox();
-    tell(process, ended);
+    process.host.uncount_spawned();
+    tell(process, ended, false);
 }
 
-/// Steps 3 and 4: frees what the process had, and tells everybody of its end.
-fn tell(process: &Arc<Process>, Ended { outcome, was_closing }: Ended) {
+/// Steps 3 and 4: frees what the process had, and tells everybody of its end. One that was not spawned, or never started, is no end
+/// that is counted.
+fn tell(process: &Arc<Process>, Ended { outcome, was_closing }: Ended, was_started: bool) {
     if was_closing {
         reaper::closed();
     }
@@ -109,6 +111,9 @@ fn tell(process: &Arc<Process>, Ended { outcome, was_closing }: Ended) {
         .with_relations(|relations| (std::mem::take(&mut relations.names), relations.life.cause().cloned()));
     registry::release(process, names);
     process.host.leave();
+    if was_started {
+        process.host.count_ended(outcome.is_err());
+    }
     let origin = match (cause, &outcome) {
         (Some(Failure::LinkedProcessFailed { origin, reason, .. }), _) => (origin, reason),
         (_, Err(error)) => (process.pid.to_string(), error.text()),
@@ -127,6 +132,7 @@ fn tell(process: &Arc<Process>, Ended { outcome, was_closing }: Ended) {
         None => leave(process, &record),
     };
     directory::remove(process.id);
+    process.close_questions();
     for watcher in asleep {
         watcher.wake();
     }

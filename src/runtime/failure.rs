@@ -185,6 +185,10 @@ pub enum Failure {
     PayloadsOnly(Vec<u8>),
     #[error("no reply within {waited}: {destination} {topic}")]
     NoReply { waited: String, destination: String, topic: String },
+    #[error("process does not stop for a traceback: {pid}")]
+    NoTraceback { pid: String, known: Vec<(&'static str, Plain)> },
+    #[error("PROCESS_DUMP: not a signal that can be used: {} (QUIT or 3, for instance)", shown(.0))]
+    BadDump(Vec<u8>),
     #[error("not available after fork")]
     AfterFork,
     #[error("not enough memory")]
@@ -219,7 +223,11 @@ impl Failure {
             | RequestDropped(_) => Kind::Unavailable,
             NameTaken { .. } => Kind::AlreadyExists,
             Terminated | CallerGone => Kind::Canceled,
-            DeadlinePassed | NoReply { .. } | NotEnded { .. } | NotRegisteredInTime { .. } => Kind::Timeout,
+            DeadlinePassed
+            | NoReply { .. }
+            | NotEnded { .. }
+            | NotRegisteredInTime { .. }
+            | NoTraceback { .. } => Kind::Timeout,
             LinkedProcessFailed { .. }
             | OutOfMemory
             | Panic(_)
@@ -234,7 +242,13 @@ impl Failure {
 
     /// Whether the same call may succeed later.
     pub fn retryable(&self) -> bool {
-        matches!(self, Failure::MailboxFull(_) | Failure::HostFull { .. } | Failure::CannotStart(_))
+        matches!(
+            self,
+            Failure::MailboxFull(_)
+                | Failure::HostFull { .. }
+                | Failure::CannotStart(_)
+                | Failure::NoTraceback { .. }
+        )
     }
 
     fn details(&self) -> Option<Vec<u8>> {
@@ -248,6 +262,7 @@ impl Failure {
             Failure::EntryNotFound { tried, .. } => {
                 vec![("tried", Plain::List(tried.iter().cloned().map(Plain::Text).collect()))]
             }
+            Failure::NoTraceback { known, .. } => known.clone(),
             Failure::NameTaken { owner, .. } => vec![("existing_pid", text(owner))],
             Failure::LinkedProcessFailed { from, origin, reason } => {
                 vec![("from", text(from)), ("origin", text(origin)), ("reason", Plain::Text(reason.clone()))]

@@ -5,24 +5,40 @@
 //! when it needs them. So nobody is inside the library while the OS process is copied, and nothing in it is locked or half done.
 //! Otherwise the child is severed ([`crate::platform::fork`]).
 
-use super::{directory, host, live, pool, reaper, spare_threads, staff};
+use super::{directory, dump, host, live, pool, reaper, spare_threads, staff};
+use crate::platform::bell;
 use crate::platform::fork::Around;
 
 /// For [`crate::platform::fork::watch`].
-pub const AROUND: Around = Around { before, in_parent: staff::recall, in_child };
+pub const AROUND: Around = Around { before, in_parent, in_child };
 
 fn before() -> bool {
     let mains = live::mains_of_this_thread();
-    mains.is_some_and(|mains| directory::count() == mains) && !host::has_abandoned() && staff::dismiss(rouse)
+    let alone = mains.is_some_and(|mains| directory::count() == mains)
+        && !host::has_abandoned()
+        && staff::dismiss(rouse);
+    if !alone {
+        // It may have been dismissed in vain.
+        dump::open();
+    }
+    alone
+}
+
+fn in_parent() {
+    staff::recall();
+    dump::open();
 }
 
 fn rouse() {
     spare_threads::rouse();
     pool::rouse();
     reaper::rouse();
+    bell::ring();
 }
 
 fn in_child() -> bool {
     staff::recall();
+    bell::part_from_parent();
+    dump::open();
     live::part_from_parent().is_ok()
 }

@@ -11,7 +11,7 @@ use once_cell::sync::{Lazy, OnceCell};
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// The host that always exists.
@@ -152,6 +152,10 @@ pub struct Host {
     pool: OnceCell<&'static Pool>,
     live: AtomicUsize,
     abandoned: AtomicUsize,
+    /// As [`Lives`], counted.
+    spawned: AtomicU64,
+    ended: AtomicU64,
+    failed: AtomicU64,
     used: AtomicBool,
     /// Bytes of small blocks that the last state of it was born with.
     born_with: AtomicUsize,
@@ -174,6 +178,9 @@ impl Host {
             pool: OnceCell::new(),
             live: AtomicUsize::new(0),
             abandoned: AtomicUsize::new(0),
+            spawned: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
             used: AtomicBool::new(false),
             born_with: AtomicUsize::new(0),
             nursery: Nursery::default(),
@@ -239,6 +246,30 @@ impl Host {
         self.live.fetch_sub(1, Ordering::AcqRel);
     }
 
+    /// A process is being started here.
+    pub fn count_spawned(&self) {
+        self.spawned.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It could not be started.
+    pub fn uncount_spawned(&self) {
+        self.spawned.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// A spawned process has ended.
+    pub fn count_ended(&self, failed: bool) {
+        self.ended.fetch_add(1, Ordering::Relaxed);
+        self.failed.fetch_add(u64::from(failed), Ordering::Relaxed);
+    }
+
+    /// What came and went here since the program began.
+    pub fn lives(&self) -> Lives {
+        // In this order: who has ended was spawned before.
+        let failed = self.failed.load(Ordering::Relaxed);
+        let ended = self.ended.load(Ordering::Relaxed);
+        Lives { spawned: self.spawned.load(Ordering::Relaxed), ended, failed }
+    }
+
     /// One of its processes was given up: its thread is still there.
     pub fn gave_up(&self) {
         self.abandoned.fetch_add(1, Ordering::AcqRel);
@@ -271,6 +302,30 @@ impl Host {
     pub fn processes(&self) -> usize {
         self.live.load(Ordering::Acquire)
     }
+}
+
+/// Counts of processes since the program began.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lives {
+    /// Started.
+    pub spawned: u64,
+    /// Ended.
+    pub ended: u64,
+    /// Of these, abnormally.
+    pub failed: u64,
+}
+
+impl std::ops::AddAssign for Lives {
+    fn add_assign(&mut self, other: Self) {
+        self.spawned += other.spawned;
+        self.ended += other.ended;
+        self.failed += other.failed;
+    }
+}
+
+/// All hosts that are defined.
+pub fn all() -> Vec<Arc<Host>> {
+    HOSTS.read().values().cloned().collect()
 }
 
 static HOSTS: Lazy<RwLock<FxHashMap<Box<str>, Arc<Host>>>> = Lazy::new(|| {

@@ -13,20 +13,33 @@
 //! Only the owner changes `EMPTY` to `PARKED` and takes the list; anybody may push and close. Taking reverses the list, so
 //! the envelopes of one sender come out in the order they went in. (A Treiber stack emptied by one swap has no ABA problem:
 //! a push links to whatever is on top at the moment its exchange succeeds.)
+//!
+//! **Count.** Those who look from outside want to know how much waits, and a counter of its own would cost every push a second
+//! atomic step. So the pointer to a node carries the lowest bits of the number of nodes, in bits that no address of a program has:
+//! the systems give none above the 48th unless they are asked to, and what tags memory uses higher ones. Only a push that finds
+//! these bits used up counts elsewhere, in `carried`.
 
 use super::envelope::{Envelope, Header};
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicIsize, AtomicPtr, Ordering};
 
 const EMPTY: *mut Header = ptr::null_mut();
 const PARKED: *mut Header = ptr::without_provenance_mut(8);
 const CLOSED: *mut Header = ptr::without_provenance_mut(16);
+
+/// How many bits of a pointer count, and where they begin. Without room for them every push counts in `carried`.
+const BITS: u32 = if cfg!(target_pointer_width = "64") { 8 } else { 0 };
+const SHIFT: u32 = if cfg!(target_pointer_width = "64") { 48 } else { 0 };
+const PERIOD: usize = 1 << BITS;
 
 /// The list of one process. Senders write it all the time, so it has a line of the processor's cache for itself: whatever stood
 /// beside it would have to be fetched again and again.
 #[repr(align(64))]
 pub struct Mailbox {
     head: AtomicPtr<Header>,
+    /// Nodes that the bits in `head` do not count, a multiple of [`PERIOD`]. For a moment it may be less, or more, than it
+    /// should: it is changed right behind `head`.
+    carried: AtomicIsize,
 }
 
 /// Whether whoever changed the mailbox has to wake its owner.
@@ -42,7 +55,7 @@ pub enum Owner {
 impl Default for Mailbox {
     /// An empty mailbox whose owner is awake.
     fn default() -> Self {
-        Mailbox { head: AtomicPtr::new(EMPTY) }
+        Mailbox { head: AtomicPtr::new(EMPTY), carried: AtomicIsize::new(0) }
     }
 }
 
@@ -59,12 +72,22 @@ impl Mailbox {
                 // SAFETY: the exchange below did not happen, so the node is still ours alone.
                 return Err(unsafe { Envelope::from_raw(node) });
             }
-            let below = if head == PARKED { EMPTY } else { head };
+            let below = if head == PARKED { EMPTY } else { node_of(head) };
+            let count = (count_in(head) + 1) % PERIOD;
             // SAFETY: the node is ours alone until the exchange succeeds.
             unsafe { (*node).next = below };
-            match self.head.compare_exchange_weak(head, node, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(PARKED) => return Ok(Owner::Parked),
-                Ok(_) => return Ok(Owner::Awake),
+            match self.head.compare_exchange_weak(
+                head,
+                node.map_addr(|address| address | count << SHIFT),
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(before) => {
+                    if count == 0 {
+                        self.carried.fetch_add(PERIOD as isize, Ordering::Relaxed);
+                    }
+                    return Ok(if before == PARKED { Owner::Parked } else { Owner::Awake });
+                }
                 Err(now) => head = now,
             }
         }
@@ -75,11 +98,25 @@ impl Mailbox {
         let mut head = self.head.load(Ordering::Acquire);
         while is_node(head) {
             match self.head.compare_exchange_weak(head, EMPTY, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return Batch { next: reversed(head) },
+                Ok(_) => {
+                    let (next, count) = reversed(node_of(head));
+                    if count >= PERIOD {
+                        self.carried.fetch_sub((count - count % PERIOD) as isize, Ordering::Relaxed);
+                    }
+                    return Batch { next, count };
+                }
                 Err(now) => head = now,
             }
         }
-        Batch { next: EMPTY }
+        Batch { next: EMPTY, count: 0 }
+    }
+
+    /// How many envelopes wait, for any thread. It may have changed since.
+    pub fn count(&self) -> usize {
+        match self.head.load(Ordering::Relaxed) {
+            CLOSED => 0,
+            head => (self.carried.load(Ordering::Relaxed) + count_in(head) as isize).max(0) as usize,
+        }
     }
 
     /// True if there may be something to take; one load.
@@ -106,7 +143,7 @@ impl Mailbox {
             PARKED => Owner::Parked,
             head => {
                 if is_node(head) {
-                    drop(Batch { next: head });
+                    drop(Batch { next: node_of(head), count: 0 });
                 }
                 Owner::Awake
             }
@@ -129,8 +166,22 @@ fn is_node(head: *mut Header) -> bool {
     head != EMPTY && head != PARKED && head != CLOSED
 }
 
-fn reversed(mut node: *mut Header) -> *mut Header {
+/// The pointer without the bits that count.
+#[inline(always)]
+fn node_of(head: *mut Header) -> *mut Header {
+    head.map_addr(|address| address & !((PERIOD - 1) << SHIFT))
+}
+
+/// What the bits of the pointer count: 0 for what is no node.
+#[inline(always)]
+fn count_in(head: *mut Header) -> usize {
+    head.addr() >> SHIFT & (PERIOD - 1)
+}
+
+/// The list the other way round, and how many nodes it has.
+fn reversed(mut node: *mut Header) -> (*mut Header, usize) {
     let mut previous = EMPTY;
+    let mut count = 0;
     while node != EMPTY {
         // SAFETY: the list was taken off the mailbox by the caller, who alone can reach its nodes.
         unsafe {
@@ -139,13 +190,22 @@ fn reversed(mut node: *mut Header) -> *mut Header {
             previous = node;
             node = next;
         }
+        count += 1;
     }
-    previous
+    (previous, count)
 }
 
 /// Envelopes taken from a mailbox, an iterator over them.
 pub struct Batch {
     next: *mut Header,
+    count: usize,
+}
+
+impl Batch {
+    /// How many there were.
+    pub fn count_taken(&self) -> usize {
+        self.count
+    }
 }
 
 impl Iterator for Batch {
@@ -216,6 +276,24 @@ mod tests {
         let parked = Mailbox::default();
         assert!(parked.park());
         assert_eq!(parked.close(), Owner::Parked);
+    }
+
+    #[test]
+    fn is_counted_beyond_what_a_pointer_has_room_for() {
+        let mailbox = Mailbox::default();
+        let many = 2 * PERIOD + 3;
+        for round in [1, PERIOD - 1, PERIOD, PERIOD + 1, many] {
+            assert!(mailbox.park() && mailbox.count() == 0);
+            for count in 1..=round {
+                assert!(mailbox.push(message("a")).is_ok());
+                assert_eq!(mailbox.count(), count);
+            }
+            let batch = mailbox.take();
+            assert_eq!((batch.count_taken(), batch.count(), mailbox.count()), (round, round, 0));
+        }
+        assert!(mailbox.push(message("a")).is_ok());
+        let _ = mailbox.close();
+        assert_eq!(mailbox.count(), 0);
     }
 
     #[test]

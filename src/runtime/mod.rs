@@ -8,6 +8,7 @@ pub mod account;
 pub mod call;
 pub mod clock;
 pub mod directory;
+pub mod dump;
 pub mod duration;
 pub mod entry;
 // One allocation of varying size.
@@ -21,6 +22,7 @@ pub mod fork;
 pub mod host;
 #[cfg(feature = "yaml")]
 pub mod index;
+pub mod inspect;
 pub mod libraries;
 pub mod lifecycle;
 pub mod live;
@@ -35,11 +37,15 @@ pub mod pool;
 #[allow(unsafe_code)]
 pub mod process;
 pub mod program;
+pub mod questions;
 pub mod realm;
 pub mod reaper;
 pub mod registry;
 pub mod relations;
 pub mod senders;
+// Reads a counter of its owner's.
+#[allow(unsafe_code)]
+pub mod shown;
 pub mod signal;
 pub mod sleeper;
 pub mod spare_threads;
@@ -47,3 +53,4 @@ pub mod spin;
 pub mod staff;
 pub mod timers;
 pub mod traceback;
+pub mod vitals;

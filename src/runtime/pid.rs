@@ -20,6 +20,11 @@ impl ProcessId {
         self.0
     }
 
+    /// The process number that [`ProcessId::number`] gave.
+    pub(super) fn of_number(number: u64) -> Self {
+        ProcessId(number)
+    }
+
     /// The PID text of this process on `host`.
     pub fn text(self, host: &str) -> Box<str> {
         format!("{{{host}|{self}}}").into_boxed_str()

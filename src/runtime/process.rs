@@ -9,9 +9,12 @@ use super::mailbox::{Mailbox, Owner};
 use super::needs::Taker;
 use super::pid::{HasPid, ProcessId};
 use super::pool::Scheduled;
+use super::questions::{Question, Questions};
 use super::realm::Realm;
+use super::shown::Shown;
 use super::signal::{REMEMBERED, Signal};
 use super::sleeper::Sleeper;
+use super::vitals::Vitals;
 use rustc_hash::FxHashMap;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
@@ -40,12 +43,20 @@ pub struct Process {
     pub limits: Limits,
     /// Who spawned it.
     pub parent: Weak<Process>,
+    /// The PID of that one, which may be gone.
+    pub parent_pid: Option<Box<str>>,
+    /// When it was spawned.
+    pub born: Instant,
     /// Context values: its own and those inherited.
     pub values: Arc<ContextValues>,
     /// The main process it descends from.
     pub realm: Arc<Realm>,
     /// What waits for it.
     pub mailbox: Mailbox,
+    /// What it tells of itself.
+    pub vitals: Vitals,
+    shown: Mutex<Shown>,
+    questions: Mutex<Questions>,
     /// Where it sleeps.
     pub sleeper: Sleeper,
     /// What others keep for the process: its mail, its names. Only on restricted hosts.
@@ -118,6 +129,8 @@ pub struct Relations {
     pub callers: Callers,
     /// Processes with a call that waits for the end. They get the same EXIT, and show it to that call alone.
     pub awaiters: Processes,
+    /// Processes it monitors, and their PIDs: they may be gone. An EXIT counts if its process is still here when it is taken.
+    pub monitored: FxHashMap<ProcessId, Box<str>>,
     /// Names it owns.
     pub names: HashSet<Vec<u8>>,
     /// Live processes that it has spawned.
@@ -128,6 +141,9 @@ pub struct Relations {
 
 /// Somebody has ended the process.
 const DOOMED: u8 = 1;
+
+/// It was asked where it is, and has not answered.
+const ASKED: u8 = 4;
 
 /// The process was given up: it can do nothing any more that others would notice.
 const ABANDONED: u8 = 2;
@@ -155,9 +171,14 @@ impl Process {
             limits: host.settings.limits(),
             host,
             parent: Weak::new(),
+            parent_pid: None,
+            born: Instant::now(),
             values: Arc::default(),
             realm,
             mailbox: Mailbox::default(),
+            vitals: Vitals::default(),
+            shown: Mutex::default(),
+            questions: Mutex::default(),
             sleeper,
             account,
             waiting: AtomicUsize::new(0),
@@ -194,6 +215,36 @@ impl Process {
         self.marks.load(Ordering::Acquire) & ABANDONED != 0
     }
 
+    /// True if somebody waits to be told where the process is.
+    #[inline(always)]
+    pub fn is_asked(&self) -> bool {
+        self.marks.load(Ordering::Acquire) & ASKED != 0
+    }
+
+    /// Asks the process where it is: wakes it if it waits, and interrupts it if it computes.
+    pub fn ask(&self, question: Question) {
+        let unanswered = {
+            let mut questions = self.questions.lock();
+            self.marks.fetch_or(ASKED, Ordering::AcqRel);
+            questions.put(question)
+        };
+        self.wake();
+        drop(unanswered);
+    }
+
+    /// For the owner: what it was asked.
+    pub fn take_questions(&self) -> Vec<Question> {
+        let mut questions = self.questions.lock();
+        self.marks.fetch_and(!ASKED, Ordering::AcqRel);
+        questions.take()
+    }
+
+    /// The process is gone and answers nothing any more.
+    pub(super) fn close_questions(&self) {
+        let unanswered = self.questions.lock().close();
+        drop(unanswered);
+    }
+
     pub(super) fn set_abandoned(&self) {
         self.marks.fetch_or(ABANDONED, Ordering::Release);
     }
@@ -213,11 +264,13 @@ impl Process {
 
     /// The calling thread runs the process and may be interrupted from now on.
     pub fn set_thread(&self) {
+        self.with_shown(Shown::start_clock);
         *self.thread.lock() = Some(os_signal::current());
     }
 
     /// The thread is about to end.
     pub fn clear_thread(&self) {
+        self.with_shown(Shown::stop_clock);
         *self.thread.lock() = None;
     }
 
@@ -245,6 +298,11 @@ impl Process {
     /// Changes what the lock guards; `change` must not lock anything.
     pub fn with_relations<T>(&self, change: impl FnOnce(&mut Relations) -> T) -> T {
         change(&mut self.relations.lock())
+    }
+
+    /// Looks at, or changes, what it shows to others; `act` must not lock anything.
+    pub fn with_shown<T>(&self, act: impl FnOnce(&mut Shown) -> T) -> T {
+        act(&mut self.shown.lock())
     }
 
     pub(super) fn set_doomed(&self) {
@@ -305,6 +363,7 @@ impl Process {
         if self.limits.mailbox != 0 && envelope.as_signal().is_none() {
             waited_for = self.waiting.fetch_sub(1, Ordering::Relaxed) & WAITED_FOR != 0;
         }
+        self.vitals.take();
         self.discharge(self.cost(envelope));
         if waited_for {
             self.serve_senders();

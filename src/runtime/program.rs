@@ -18,8 +18,10 @@ use super::live;
 use super::process::Process;
 use super::realm::Realm;
 use super::reaper;
+use super::shown::Shown;
 use super::signal::{CancelRequest, Signal};
 use super::sleeper::Sleeper;
+use super::vitals::Phase;
 use crate::platform::Waker;
 use std::io;
 use std::sync::Arc;
@@ -41,6 +43,8 @@ pub fn open_main(libraries: Libraries) -> io::Result<Arc<Process>> {
     live::one_more();
     directory::insert(&main);
     live::add_main(&main);
+    main.vitals.set_phase(Phase::Running);
+    main.with_shown(Shown::start_clock);
     Ok(main)
 }
 

@@ -9,6 +9,7 @@
 //! Before a fork the thread ends. The next process that needs it starts it anew.
 
 use super::failure::Failure;
+use super::inspect::State;
 use super::lifecycle::Stage;
 use super::process::Process;
 use super::{directory, staff};
@@ -44,8 +45,15 @@ struct Work {
     doomed: Vec<Doomed>,
     /// Cancel deadlines, the earliest on top.
     deadlines: BinaryHeap<Reverse<Deadline>>,
+    asked: Vec<Asked>,
     /// How many deadlines there may be before those that do not count any more are taken out.
     deadlines_kept: usize,
+}
+
+/// One that was asked something, and is interrupted until it answers.
+struct Asked {
+    process: Arc<Process>,
+    until: Instant,
 }
 
 struct Doomed {
@@ -88,8 +96,12 @@ impl Ord for Deadline {
     }
 }
 
-static WORK: Mutex<Work> =
-    Mutex::new(Work { doomed: Vec::new(), deadlines: BinaryHeap::new(), deadlines_kept: 64 });
+static WORK: Mutex<Work> = Mutex::new(Work {
+    doomed: Vec::new(),
+    asked: Vec::new(),
+    deadlines: BinaryHeap::new(),
+    deadlines_kept: 64,
+});
 static MORE: Condvar = Condvar::new();
 
 /// Processes that close their state, so that somebody looks at how long that takes.
@@ -143,6 +155,25 @@ pub fn watch(process: &Arc<Process>) {
     wake();
 }
 
+/// Has a process that was asked something interrupted until it answers, at most until then. One that waits was woken, and answers
+/// by itself.
+pub fn insist(process: &Arc<Process>, until: Instant) {
+    WORK.lock().asked.push(Asked { process: Arc::clone(process), until });
+    wake();
+}
+
+/// How often one that was asked is interrupted.
+const INSIST: Duration = Duration::from_millis(5);
+
+/// Interrupts what computes. `false`: it has answered, or will not.
+fn is_to_answer(asked: &Asked) -> bool {
+    let waits = asked.process.is_asked() && !asked.process.is_doomed() && Instant::now() < asked.until;
+    if waits && !asked.process.is_main() && State::of(&asked.process) == State::Running {
+        asked.process.interrupt();
+    }
+    waits
+}
+
 /// Dooms a process for this reason at `at`, unless it is gone by then. It has one deadline: an earlier one takes the place of
 /// a later one, and a later one is ignored.
 pub fn doom_at(process: &Arc<Process>, at: Instant, reason: Failure) {
@@ -193,6 +224,10 @@ fn work(actions: Actions) {
                 MutexGuard::unlocked(&mut work, || (actions.doom)(&process, reason));
             }
         }
+        let asked = std::mem::take(&mut work.asked);
+        let unanswered =
+            MutexGuard::unlocked(&mut work, || asked.into_iter().filter(is_to_answer).collect::<Vec<_>>());
+        work.asked.extend(unanswered);
         let doomed = std::mem::take(&mut work.doomed);
         let left = MutexGuard::unlocked(&mut work, || {
             let left: Vec<Doomed> =
@@ -211,6 +246,9 @@ fn work(actions: Actions) {
         quiet = if CLOSING.load(Ordering::Acquire) > 0 { 0 } else { quiet + 1 };
         let ticks = quiet < 10;
         let mut pause = ticks.then_some(TICK);
+        if !work.asked.is_empty() {
+            pause = Some(pause.map_or(INSIST, |pause| pause.min(INSIST)));
+        }
         for doomed in &work.doomed {
             let next = pause_after(doomed.since.elapsed());
             pause = Some(pause.map_or(next, |pause| pause.min(next)));

@@ -128,6 +128,11 @@ pub fn find(name: &[u8]) -> Option<Arc<Process>> {
     NAMES.read().owners.get(name).cloned()
 }
 
+/// How many names there are.
+pub fn count() -> usize {
+    NAMES.read().owners.len()
+}
+
 /// Takes a name away from whoever has it, if that is `allowed`. `false` if nobody had it.
 ///
 /// # Errors

@@ -1,13 +1,14 @@
 //! Which processes watch each other, which are linked, and whether a process still exists: all behind one lock for each process.
 //!
 //! An event is delivered only if the relation still stands when the receiver *takes* the event. The receiver keeps its side until
-//! then (the set of what it monitors, its entry in `links`), and `unmonitor` and `unlink` remove it. PIDs are never used again,
+//! then (its entries in `monitored` and `links`), and `unmonitor` and `unlink` remove it. PIDs are never used again,
 //! so presence alone decides, and a late event of a removed relation finds nothing.
 //!
 //! Locks: one process at a time, or two in the order of their numbers: for linking and unlinking, and at the end of a process
 //! for its parent and itself. Nothing else is locked meanwhile. Signals may be put into mailboxes, but nobody is woken.
 
 use super::lifecycle::Stage;
+use super::pid::ProcessId;
 use super::process::{Process, Relations};
 use parking_lot::MutexGuard;
 use std::sync::Arc;
@@ -21,6 +22,16 @@ pub fn monitor(watcher: &Arc<Process>, target: &Process) -> bool {
         }
         there
     })
+}
+
+/// From now on an EXIT of `target` counts for `watcher`, which was to be told of it by [`monitor`].
+pub fn note_monitored(watcher: &Process, target: &Process) {
+    watcher.with_relations(|relations| relations.monitored.insert(target.id, target.pid.clone()));
+}
+
+/// No EXIT of this process counts any more. `true` if one did.
+pub fn forget_monitored(watcher: &Process, id: ProcessId) -> bool {
+    watcher.with_relations(|relations| relations.monitored.remove(&id)).is_some()
 }
 
 /// Undoes [`monitor`].

@@ -4,13 +4,14 @@ use super::account::Charge;
 use super::clock::Timestamp;
 use super::error::ErrorData;
 use super::pid::ProcessId;
+use super::questions::AnswerText;
 use std::sync::Arc;
 
 /// What `main` left behind: the encoded result, or the error that makes the exit abnormal.
 pub type Outcome = Result<Vec<u8>, Arc<ErrorData>>;
 
 /// Bytes of memory, at least, of a process that a receiver of its exit remembers until it has read of it.
-pub const REMEMBERED: usize = 640;
+pub const REMEMBERED: usize = 896;
 
 /// What the runtime tells a process, in the same order as the messages.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub enum Signal {
     Answer(Box<Answer>),
     /// A request of the receiver was answered, or never will be.
     CallEnd(CallEnd),
+    /// The answer to a question of the receiver's.
+    Told(Box<Told>),
 }
 
 impl Signal {
@@ -42,6 +45,7 @@ impl Signal {
             Signal::CallEnd(end) => end.size(),
             Signal::Childless => 0,
             Signal::Answer(_) => size_of::<Answer>(),
+            Signal::Told(told) => size_of::<Told>() + told.text.as_ref().map_or(0, |text| text.len()),
         }
     }
 
@@ -51,7 +55,11 @@ impl Signal {
             Signal::Exit(record) | Signal::LinkDown(record) | Signal::LinkFailed(record) => {
                 record.from.as_bytes()
             }
-            Signal::Cancel(_) | Signal::Childless | Signal::Answer(_) | Signal::CallEnd(_) => b"",
+            Signal::Cancel(_)
+            | Signal::Childless
+            | Signal::Answer(_)
+            | Signal::CallEnd(_)
+            | Signal::Told(_) => b"",
         }
     }
 
@@ -109,6 +117,15 @@ impl CallEnd {
             CallEnd::Reply(_) | CallEnd::Dropped(_) | CallEnd::TakenAsPayload(_) => 0,
         }
     }
+}
+
+/// An answer ([`super::questions`]).
+#[derive(Debug)]
+pub struct Told {
+    /// The question, as the receiver numbers them.
+    pub number: u64,
+    /// The answer.
+    pub text: AnswerText,
 }
 
 /// The contents of a CANCEL event.

@@ -34,6 +34,9 @@ impl Scheduler {
         plain.arming.pending = false;
         if stopped.unreceived {
             plain.queue.retain(|slot| !matches!(slot, Slot::Fired(_)));
+        }
+        self.pending -= u32::from(stopped.pending);
+        if stopped.unreceived {
             self.admit_senders(id);
         }
         stopped
@@ -51,7 +54,9 @@ impl Scheduler {
             return;
         };
         let number = plain.arming.number.wrapping_add(1);
+        let was_pending = plain.arming.pending;
         plain.arming = Arming { number, pending: true, interval, fired: None };
+        self.pending += u32::from(!was_pending);
         if let Some(at) = at {
             self.start_alarm(at, Alarm::Timer(id, number));
         }
@@ -86,7 +91,9 @@ impl Scheduler {
         let Some(plain) = self.plain(id) else { return };
         plain.arming.pending = plain.arming.interval.is_some();
         plain.arming.fired = Some(due);
+        let fired_last = !plain.arming.pending;
         plain.queue.push_back(Slot::Fired(Timestamp::now()));
+        self.pending -= u32::from(fired_last);
         self.rebalance(id);
     }
 

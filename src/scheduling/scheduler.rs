@@ -121,6 +121,8 @@ pub struct Scheduler {
     /// The waits that hold the OS thread, the innermost last.
     pub(super) frames: Vec<WaiterId>,
     pub(super) timers: Timers<Alarm>,
+    /// Waits with a deadline, and timers and tickers that are to fire.
+    pub(super) pending: u32,
     pub(super) listeners: FxHashMap<Box<[u8]>, ChannelId>,
     /// The view that the last message went to; the next one often does.
     pub(super) recent: ChannelId,
@@ -148,6 +150,7 @@ impl Default for Scheduler {
             waiters: SlotMap::with_key(),
             frames: Vec::new(),
             timers: Timers::default(),
+            pending: 0,
             listeners: FxHashMap::default(),
             recent: inbox,
             inbox,
@@ -196,6 +199,18 @@ impl Scheduler {
     #[cfg(feature = "luajit")]
     pub fn has_others(&self) -> bool {
         self.tasks.len() > usize::from(self.current.is_some())
+    }
+
+    /// How many coroutines there are.
+    #[inline]
+    pub fn task_count(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// How many timers are pending, deadlines of waits included.
+    #[inline]
+    pub fn timer_count(&self) -> u32 {
+        self.pending
     }
 
     /// The coroutine that runs, `None` for the main script.

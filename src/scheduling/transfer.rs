@@ -22,8 +22,10 @@ impl Scheduler {
             Source::Listener { open, .. } => !open,
             Source::Inbox(_) | Source::Events(_) => false,
         });
-        if droppable {
-            self.channels.remove(id);
+        if droppable
+            && let Some(Source::Plain(plain)) = self.channels.remove(id).map(|channel| channel.source)
+        {
+            self.pending -= u32::from(plain.arming.pending);
         }
     }
 
@@ -100,7 +102,7 @@ impl Scheduler {
             return;
         };
         plain.closed = true;
-        plain.arming.pending = false;
+        self.pending -= u32::from(std::mem::take(&mut plain.arming.pending));
         for send in std::mem::take(&mut plain.senders) {
             self.settle(send.waiter, send.case, Finish::SendOnClosed);
         }

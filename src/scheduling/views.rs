@@ -7,6 +7,8 @@ use super::scheduler::{Event, Scheduler};
 use crate::runtime::envelope::Envelope;
 use crate::runtime::failure::Failure;
 use crate::runtime::signal::Signal;
+use crate::runtime::vitals::Subject;
+use slotmap::Key;
 
 /// An open topic.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -72,6 +74,28 @@ impl Scheduler {
             mail.push(stamped);
         }
         self.rebalance(id);
+    }
+
+    /// What a channel is for those who look from outside.
+    #[inline]
+    pub fn subject_of(&self, id: ChannelId) -> Subject {
+        match self.channels.get(id).map(|channel| &channel.source) {
+            Some(Source::Listener { place, .. }) => Subject::Listener(*place),
+            Some(Source::Inbox(_)) => Subject::Inbox,
+            Some(Source::Events(_)) => Subject::Events,
+            Some(Source::Plain(_)) => Subject::Channel,
+            None => Subject::None,
+        }
+    }
+
+    /// A number for a channel that no other has.
+    pub fn number_of(&self, id: ChannelId) -> u64 {
+        id.data().as_ffi()
+    }
+
+    /// The channel that has this number, or had it.
+    pub fn channel_of(&self, number: u64) -> ChannelId {
+        slotmap::KeyData::from_ffi(number).into()
     }
 
     /// Undoes [`Scheduler::open_private`]. The event that nobody has taken.

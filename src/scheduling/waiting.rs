@@ -91,6 +91,7 @@ impl Scheduler {
     pub fn wait(&mut self, owner: Owner, cases: Cases, deadline: Option<Instant>) -> WaiterId {
         self.unfold();
         let timed = deadline.is_some();
+        self.pending += u32::from(timed);
         let copy = Cases::from_slice(&cases);
         let waiter =
             Waiter { owner, cases: copy, settled: None, claim: None, marked: false, timed, overdue: false };
@@ -203,6 +204,7 @@ impl Scheduler {
             state.claims -= 1;
         }
         let waiter = self.waiters.remove(id)?;
+        self.pending -= u32::from(waiter.timed);
         match waiter.owner {
             Owner::Task(task) => {
                 if let Some(wait) = self.tasks.get_mut(task) {
@@ -275,6 +277,7 @@ impl Scheduler {
         let Some(waiter) = self.waiters.remove(id) else {
             return;
         };
+        self.pending -= u32::from(waiter.timed);
         match waiter.owner {
             Owner::Task(task) => {
                 if let Some(wait) = self.tasks.get_mut(task) {

@@ -14,7 +14,7 @@ use crate::runtime::envelope::Envelope;
 use crate::runtime::pid::ProcessId;
 use crate::runtime::process::{Errand, Process};
 use crate::runtime::signal::{ExitRecord, Signal};
-use crate::runtime::{call, directory, registry, relations};
+use crate::runtime::{call, directory, registry, relations, vitals};
 use crate::scheduling::{Case, ChannelId, WaiterId};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -30,6 +30,17 @@ impl Context {
         }
         self.errands().calls.borrow_mut().insert(channel, Awaited { subject, within, owed: None });
         channel
+    }
+
+    /// What the call that waits on this channel is on, for those who look from outside.
+    pub fn errand_shown(&self, channel: ChannelId) -> vitals::Subject {
+        match self.errands().calls.borrow().get(&channel).map(|call| &call.subject) {
+            Some(Subject::End { id, .. }) => vitals::Subject::Process(id.number()),
+            Some(Subject::Room(process) | Subject::Reply(process)) => {
+                vitals::Subject::Process(process.id.number())
+            }
+            Some(Subject::Name(_)) | None => vitals::Subject::None,
+        }
     }
 
     /// The errand of the call that waits on this channel, for those who keep it.
@@ -61,6 +72,7 @@ impl Context {
             }
             let event = Envelope::signal(Signal::Exit(Arc::clone(record)));
             self.process().charge(event.size());
+            self.process().vitals.sort(1);
             self.scheduler().route_private(channel, event);
         }
         owed.is_some()

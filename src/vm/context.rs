@@ -257,6 +257,11 @@ impl Context {
         self.coroutines.borrow().get(task).copied()
     }
 
+    /// All managed coroutines, those that are the oldest first as far as places are not used again.
+    pub fn all_coroutines(&self) -> Vec<(TaskId, *mut lua_State)> {
+        self.coroutines.borrow().iter().map(|(task, coroutine)| (task, coroutine.thread)).collect()
+    }
+
     /// The task runs in this coroutine, which has not run yet.
     pub fn add_coroutine(&self, task: TaskId, thread: *mut lua_State) {
         self.coroutines.borrow_mut().insert(task, Coroutine { thread, started: false });

@@ -20,6 +20,7 @@ use super::api::*;
 use super::compiled;
 use super::context::Context;
 use super::frame;
+use super::inquiry;
 use super::preempt;
 use crate::platform::os_signal::{self, Interrupted};
 use crate::runtime::pool;
@@ -65,8 +66,13 @@ unsafe fn on_signal(interrupted: Interrupted) -> bool {
     if context.leaving().is_open() {
         if doomed {
             stop(context, interrupted);
-        } else if pool::is_asked_to_give_way() {
-            preempt::ask(context);
+        } else {
+            if pool::is_asked_to_give_way() {
+                preempt::ask(context);
+            }
+            if context.process().is_asked() {
+                inquiry::ask(context);
+            }
         }
     }
     doomed

@@ -4,6 +4,7 @@ use super::collector::collector_runs;
 use super::context::Context;
 use crate::runtime::envelope::Envelope;
 use crate::runtime::pid;
+use crate::runtime::shown::Shown;
 use crate::runtime::signal::{ExitRecord, Signal};
 use crate::runtime::{directory, relations};
 use crate::scheduling::{ChannelId, Event};
@@ -15,6 +16,11 @@ impl Context {
     pub fn keep(&self, envelope: Envelope) -> usize {
         self.process().envelope_left(&envelope);
         self.weigh_charges();
+        self.keep_own(envelope)
+    }
+
+    /// As [`Context::keep`], for what was never in the mailbox.
+    pub fn keep_own(&self, envelope: Envelope) -> usize {
         // Decoding that has raised leaves its envelope behind. What is there unless a finalizer runs was left so.
         // SAFETY: the state is open, and this is its thread.
         if !self.decoding().is_empty() && unsafe { collector_runs(self.chain().main()) } == 1 {
@@ -74,7 +80,9 @@ impl Context {
         if !self.process().mailbox.has_mail() {
             return;
         }
-        for envelope in self.process().mailbox.take() {
+        let batch = self.process().mailbox.take();
+        self.process().vitals.sort(batch.count_taken());
+        for envelope in batch {
             match envelope.as_signal() {
                 None => self.scheduler().route_message(envelope),
                 Some(Signal::Answer(answer)) => {
@@ -84,6 +92,13 @@ impl Context {
                 Some(Signal::CallEnd(_)) => {
                     let number = envelope.call_number().unwrap_or_default();
                     self.tell_answer(number, envelope);
+                }
+                Some(Signal::Told(told)) => {
+                    let channel = self.scheduler_ref().channel_of(told.number);
+                    match self.watched().inquired(channel) {
+                        Some(_) => self.scheduler().route_private(channel, envelope),
+                        None => self.process().envelope_left(&envelope),
+                    }
                 }
                 Some(signal) if self.concerns_us(signal) => {
                     self.scheduler().route_event(envelope);
@@ -107,7 +122,7 @@ impl Context {
         match signal {
             Signal::Cancel(_) => true,
             Signal::Exit(record) => {
-                let monitored = self.watched().unmonitor(record.id);
+                let monitored = relations::forget_monitored(self.process(), record.id);
                 !self.tell_end(record, monitored) && monitored
             }
             Signal::Childless => {
@@ -126,7 +141,7 @@ impl Context {
                 false
             }
             Signal::LinkDown(record) => self.take_link(record),
-            Signal::LinkFailed(_) | Signal::Answer(_) | Signal::CallEnd(_) => false,
+            Signal::LinkFailed(_) | Signal::Answer(_) | Signal::CallEnd(_) | Signal::Told(_) => false,
         }
     }
 
@@ -140,9 +155,11 @@ impl Context {
         // Answers to calls of the old code mean nothing to the new one.
         self.sort_mail();
         let next = Context::new(Arc::clone(self.process()));
-        next.watched().set_monitored(self.watched().take_monitored());
         next.set_wrapped(self.is_wrapped());
         let mail = self.scheduler().take_mail();
+        self.process().with_shown(Shown::unlisten_all);
+        self.process().vitals.empty();
+        self.process().vitals.sort(mail.len());
         for envelope in mail {
             let is_message = envelope.as_signal().is_none();
             let mut scheduler = next.scheduler();
@@ -160,13 +177,15 @@ impl Context {
 
     /// After `unmonitor`: no EXIT of this process can be received any more.
     pub fn forget_monitored(&self, pid: &[u8]) {
-        self.watched().unmonitor_pid(pid);
+        let forgotten = self.process().with_relations(|relations| pid::remove(&mut relations.monitored, pid));
+        drop(forgotten);
         self.retract(Event::Exit, pid);
     }
 
     /// The process ends: those that it monitored need not remember it any longer.
     pub fn forget_all_monitored(&self) {
-        for (id, _) in self.watched().take_monitored() {
+        let monitored = self.process().with_relations(|relations| std::mem::take(&mut relations.monitored));
+        for (id, _) in monitored {
             if let Some(process) = directory::get(id) {
                 relations::unmonitor(self.process(), &process);
             }

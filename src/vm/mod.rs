@@ -48,6 +48,7 @@ pub mod fields;
 mod finalizer;
 pub mod frame;
 pub mod headroom;
+pub mod inquiry;
 pub mod interrupt;
 pub mod kind;
 pub mod leaving;

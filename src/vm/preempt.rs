@@ -11,6 +11,7 @@
 
 use super::api::*;
 use super::context::Context;
+use super::inquiry;
 
 /// After how many instructions a hook that cannot yield tries again.
 const RETRY: i32 = 1000;
@@ -45,6 +46,9 @@ unsafe extern "C-unwind" fn give_way(l: *mut lua_State, _: *mut lua_Debug) {
     let own = asked && context.leaving().is_open() && context.chain().running() == l;
     // SAFETY: own state; `l` runs.
     unsafe {
+        if own {
+            inquiry::answer_if_asked(context);
+        }
         if own && !can_yield(l) {
             lua_sethook(l, Some(give_way), LUA_MASKCOUNT, RETRY);
             return;

@@ -1,15 +1,17 @@
-//! The processes that this one wants to hear of. A relation counts if it still stands here when the event is taken.
+//! What calls of this process wait for: the ends of children, and failures that are to be raised. What it monitors and is linked to
+//! stands in its [`crate::runtime::process::Relations`].
 
-use crate::runtime::pid::{self, ProcessId};
+use crate::runtime::process::Process;
 use crate::scheduling::{ChannelId, Mail, Stamped};
 use rustc_hash::FxHashMap;
 use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 
 /// What one process has asked to hear of.
 #[derive(Default)]
 pub struct Watched {
-    /// Processes this one monitors, and their PIDs: they may be gone.
-    monitored: RefCell<FxHashMap<ProcessId, Box<str>>>,
+    /// The processes that were asked something, by the channels on which the answers are waited for.
+    inquired: RefCell<FxHashMap<ChannelId, Arc<Process>>>,
     /// The channel that closes when no child is left, while somebody waits for that.
     childless: Cell<Option<ChannelId>>,
     /// Main process: failures of linked processes that are still to be raised.
@@ -17,30 +19,19 @@ pub struct Watched {
 }
 
 impl Watched {
-    /// This process monitors another one.
-    pub fn monitor(&self, id: ProcessId, pid: Box<str>) {
-        self.monitored.borrow_mut().insert(id, pid);
+    /// This process is asked something, and its answer is waited for on the channel.
+    pub fn inquire(&self, channel: ChannelId, process: Arc<Process>) {
+        self.inquired.borrow_mut().insert(channel, process);
     }
 
-    /// It does so no more. `true` if it did.
-    pub fn unmonitor(&self, id: ProcessId) -> bool {
-        self.monitored.borrow_mut().remove(&id).is_some()
+    /// Whose answer is waited for on the channel; none if nobody waits any more.
+    pub fn inquired(&self, channel: ChannelId) -> Option<Arc<Process>> {
+        self.inquired.borrow().get(&channel).cloned()
     }
 
-    /// As [`Watched::unmonitor`], for the process with this PID.
-    pub fn unmonitor_pid(&self, pid: &[u8]) {
-        let forgotten = pid::remove(&mut self.monitored.borrow_mut(), pid);
-        drop(forgotten);
-    }
-
-    /// Takes all that this process monitors.
-    pub fn take_monitored(&self) -> FxHashMap<ProcessId, Box<str>> {
-        self.monitored.take()
-    }
-
-    /// This process monitors these, and no others.
-    pub fn set_monitored(&self, monitored: FxHashMap<ProcessId, Box<str>>) {
-        self.monitored.replace(monitored);
+    /// Nobody waits on the channel any more: whose answer it was.
+    pub fn take_inquired(&self, channel: ChannelId) -> Option<Arc<Process>> {
+        self.inquired.borrow_mut().remove(&channel)
     }
 
     /// The channel that closes when no child is left, while somebody waits for that.

@@ -1,18 +1,26 @@
 //! Values that the runtime itself puts together, without a Lua state: the details of its own errors.
 
-use super::{HEADER, LEVELS, put_bytes, tag};
+use super::{HEADER, LEVELS, put_bytes, put_varint, tag, zigzag};
 
 /// A simple value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Plain {
     /// `true`.
     True,
+    /// `false`.
+    False,
+    /// A whole number.
+    Whole(i64),
+    /// A Duration, in nanoseconds.
+    Duration(i64),
     /// A string.
     Text(Vec<u8>),
     /// A table from 1 on.
     List(Vec<Plain>),
     /// A table with string keys.
     Record(Vec<(&'static str, Plain)>),
+    /// A table with string keys that are not known before.
+    Map(Vec<(Vec<u8>, Plain)>),
 }
 
 /// An encoded sequence of this one value.
@@ -50,15 +58,25 @@ pub fn with_flag(details: Option<Vec<u8>>, name: &'static str) -> Vec<u8> {
 /// How many tables stand inside each other at most: a few.
 fn levels(value: &Plain) -> u8 {
     match value {
-        Plain::True | Plain::Text(_) => 0,
+        Plain::True | Plain::False | Plain::Whole(_) | Plain::Duration(_) | Plain::Text(_) => 0,
         Plain::List(items) => 1 + items.iter().map(levels).max().unwrap_or(0),
         Plain::Record(fields) => 1 + fields.iter().map(|(_, value)| levels(value)).max().unwrap_or(0),
+        Plain::Map(pairs) => 1 + pairs.iter().map(|(_, value)| levels(value)).max().unwrap_or(0),
     }
 }
 
 fn put(out: &mut Vec<u8>, value: &Plain) {
     match value {
         Plain::True => out.push(tag::TRUE),
+        Plain::False => out.push(tag::FALSE),
+        Plain::Whole(number) => {
+            out.push(tag::INTEGER);
+            put_varint(out, zigzag(*number));
+        }
+        Plain::Duration(length) => {
+            out.push(tag::DURATION);
+            out.extend_from_slice(&length.to_le_bytes());
+        }
         Plain::Text(text) => put_text(out, text),
         Plain::List(items) => {
             put_table(out, items.len(), 0);
@@ -68,6 +86,13 @@ fn put(out: &mut Vec<u8>, value: &Plain) {
             put_table(out, 0, fields.len());
             for (name, value) in fields {
                 put_text(out, name.as_bytes());
+                put(out, value);
+            }
+        }
+        Plain::Map(pairs) => {
+            put_table(out, 0, pairs.len());
+            for (key, value) in pairs {
+                put_text(out, key);
                 put(out, value);
             }
         }

@@ -23,6 +23,7 @@ use crate::executor::wait::{self, Done};
 use crate::lua::guarded::{or_failure, or_raise};
 use crate::runtime::clock::instant_after;
 use crate::runtime::failure::Failure;
+use crate::runtime::vitals::{Call, Subject, Waiting};
 use crate::scheduling::Cases;
 use crate::vm::api::Functions;
 use crate::vm::api::*;
@@ -144,7 +145,8 @@ pub unsafe extern "C-unwind" fn sleep(l: *mut lua_State) -> c_int {
     wait::enter(l, context);
     // Beyond what the clock can express is for ever, as good as 292 years.
     let deadline = if length > 0 { instant_after(length) } else { None };
-    wait::wait(l, context, Cases::new(), deadline, sleep_again, slept)
+    let waiting = Waiting::new(Call::Sleep, Subject::None);
+    wait::wait(l, context, waiting, Cases::new(), deadline, sleep_again, slept)
 }
 
 second_half!(sleep_again, slept);

@@ -63,8 +63,9 @@ mod worker_slot;
 #[allow(unsafe_code)]
 mod worker_thread;
 
+pub use run_state::Rest;
 pub use scheduled::Scheduled;
-pub use shared::Pool;
+pub use shared::{Load, Pool};
 pub use task::{Step, Task};
 pub use worker::is_asked_to_give_way;
 

@@ -84,6 +84,9 @@ fn ring_due(book: &mut MutexGuard<'_, Book>) {
 struct Rounds {
     seen: FxHashMap<*const WorkerSlot, (u64, Instant)>,
     before: FxHashMap<*const WorkerSlot, (u64, Instant)>,
+    /// At the last look at its clock: the step of each worker, and the processor time of its thread.
+    clocks: FxHashMap<*const WorkerSlot, (u64, Duration)>,
+    looks: u32,
 }
 
 impl Rounds {
@@ -92,7 +95,9 @@ impl Rounds {
         std::mem::swap(&mut self.seen, &mut self.before);
         self.seen.clear();
         let now = Instant::now();
+        self.looks = self.looks.wrapping_add(1);
         for slot in slots {
+            self.read_clock(slot);
             if slot.away.load(Ordering::Relaxed) {
                 release_next(pool, slot);
                 continue;
@@ -106,6 +111,32 @@ impl Rounds {
             }
         }
         pool.relieve();
+    }
+}
+
+/// How often the clock of a worker is looked at that is away: most of these sleep, and there can be very many.
+const SELDOM: u32 = 64;
+
+impl Rounds {
+    /// What the thread has used since the last look counts for the process whose step it is in now. So no step pays for a look at
+    /// the clock, and a process that runs often in short steps gets its share in the mean.
+    fn read_clock(&mut self, slot: &'static WorkerSlot) {
+        let step = slot.step_count();
+        let before = self.clocks.get(&ptr::from_ref(slot)).copied();
+        // Between the same two steps as at the last look its thread has slept.
+        let slept = step.is_multiple_of(2) && before.is_some_and(|(last, _)| last == step);
+        if slept || (slot.away.load(Ordering::Relaxed) && !self.looks.is_multiple_of(SELDOM)) {
+            return;
+        }
+        let Some(time) = slot.thread.processor_time() else {
+            self.clocks.remove(&ptr::from_ref(slot));
+            return;
+        };
+        self.clocks.insert(slot, (step, time));
+        if step % 2 == 1 {
+            let since = before.and_then(|(_, last)| time.checked_sub(last)).unwrap_or_default();
+            slot.thread.see(u64::try_from(since.as_nanos()).unwrap_or(0));
+        }
     }
 }
 

@@ -12,6 +12,17 @@ const OVER: u8 = 5;
 /// The run state of one process.
 pub struct RunState(AtomicU8);
 
+/// Where a process is, for those who look from outside.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rest {
+    /// It waits, in a step or between two.
+    Waiting,
+    /// It waits for a worker.
+    Queued,
+    /// It is in a step, or over.
+    Busy,
+}
+
 /// What whoever has woken a process has to do.
 #[derive(Debug, PartialEq)]
 #[must_use]
@@ -85,6 +96,15 @@ impl RunState {
     /// The worker goes on with the step.
     pub fn unblock(&self) {
         self.0.swap(RUNNING, Ordering::AcqRel);
+    }
+
+    /// Where the process is.
+    pub fn rest_now(&self) -> Rest {
+        match self.0.load(Ordering::Acquire) {
+            IDLE | BLOCKED => Rest::Waiting,
+            SCHEDULED => Rest::Queued,
+            _ => Rest::Busy,
+        }
     }
 
     /// True while a step is computing.

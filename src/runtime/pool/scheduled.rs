@@ -1,12 +1,12 @@
 //! A process as its pool knows it: its run state, its task, its alarm.
 
-use super::run_state::{RunState, Wake};
+use super::run_state::{Rest, RunState, Wake};
 use super::task::Task;
 use super::worker_thread::WorkerThread;
 use std::cell::UnsafeCell;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The pool of a process, as far as the process needs it.
 pub trait Scheduler: Sync {
@@ -32,6 +32,8 @@ pub struct Scheduled {
     thread: AtomicPtr<WorkerThread>,
     /// When it is to be woken at the latest, in nanoseconds of [`super::alarms`]; 0 for no alarm.
     pub(super) alarm: AtomicU64,
+    /// Nanoseconds of processor time of steps that are over.
+    used: AtomicU64,
     task: UnsafeCell<Option<Box<dyn Task>>>,
 }
 
@@ -50,6 +52,7 @@ impl Scheduled {
             state: RunState::default(),
             thread: AtomicPtr::new(ptr::null_mut()),
             alarm: AtomicU64::new(0),
+            used: AtomicU64::new(0),
             task: UnsafeCell::new(None),
         }
     }
@@ -74,6 +77,27 @@ impl Scheduled {
     pub(super) unsafe fn task(&self) -> &mut Option<Box<dyn Task>> {
         // SAFETY: nobody but the worker that runs the process touches its task.
         unsafe { &mut *self.task.get() }
+    }
+
+    /// Where the process is.
+    pub fn rest(&self) -> Rest {
+        self.state.rest_now()
+    }
+
+    /// The processor time that its steps have used, as far as the overseer has seen ([`super::overseer`]).
+    pub fn processor_time(&self) -> Duration {
+        let in_step = self.thread().filter(|_| self.state.is_running());
+        let uncounted = in_step.map_or(0, WorkerThread::seen);
+        Duration::from_nanos(self.used.load(Ordering::Relaxed) + uncounted)
+    }
+
+    /// For the worker whose step of the process is over, or goes on: what was seen of it counts.
+    #[inline]
+    pub(super) fn use_time(&self, thread: &WorkerThread) {
+        let seen = thread.take_seen();
+        if seen != 0 {
+            self.used.fetch_add(seen, Ordering::Relaxed);
+        }
     }
 
     fn thread(&self) -> Option<&'static WorkerThread> {

@@ -34,10 +34,29 @@ pub struct Pool {
     pub(super) refuses_threads: std::sync::atomic::AtomicBool,
 }
 
+/// How much a pool has to do.
+pub struct Load {
+    /// Workers that it has places for.
+    pub workers: usize,
+    /// Those that are in a step; without the ones that sleep or are stuck there while others take their place.
+    pub busy: usize,
+    /// Processes that wait for a worker.
+    pub queue: usize,
+}
+
 impl Pool {
     /// True if something lies in a queue that an idle worker could take.
     pub(super) fn has_work(&self) -> bool {
         !self.queue.is_empty() || self.workers.slots().iter().any(|slot| slot.has_queued())
+    }
+
+    /// How much it has to do.
+    pub fn load(&self) -> Load {
+        let slots = self.workers.slots();
+        let busy =
+            slots.iter().filter(|slot| slot.step().is_some() && !slot.away.load(Ordering::Relaxed)).count();
+        let queued: usize = slots.iter().map(|slot| slot.waiting()).sum();
+        Load { workers: self.size, busy, queue: self.queue.len() + queued }
     }
 
     /// True if every active worker is parked, and nothing waits for one.

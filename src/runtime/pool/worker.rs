@@ -274,7 +274,9 @@ impl Worker {
             // SAFETY: the process is `RUNNING` here.
             let task = unsafe { process.task() };
             let Some(running) = task else { return };
-            match running.step(TURNS) {
+            let step = running.step(TURNS);
+            process.use_time(&self.slot.thread);
+            match step {
                 Step::Over => {
                     if let Some(task) = task.take() {
                         task.end();

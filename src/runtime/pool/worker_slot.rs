@@ -91,6 +91,11 @@ impl WorkerSlot {
         !self.stealer.is_empty()
     }
 
+    /// How many processes wait here.
+    pub fn waiting(&self) -> usize {
+        self.stealer.len() + usize::from(!self.next.load(Ordering::Relaxed).is_null())
+    }
+
     // ---- steps
 
     /// A step begins.
@@ -112,6 +117,11 @@ impl WorkerSlot {
     pub fn step(&self) -> Option<u64> {
         let step = self.steps.load(Ordering::Acquire);
         (step % 2 == 1).then_some(step)
+    }
+
+    /// How many steps have begun and ended.
+    pub fn step_count(&self) -> u64 {
+        self.steps.load(Ordering::Acquire)
     }
 
     /// Asks the code that runs in this step to give way, once.
