@@ -16,7 +16,7 @@ describe("the module", function()
         "spawn", "spawn_monitored", "spawn_linked", "spawn_linked_monitored", "pid", "send", "listen", "unlisten",
         "inbox", "events", "monitor", "unmonitor", "link", "unlink", "terminate", "cancel", "set_options",
         "get_options", "define", "define_host", "host_info", "load", "exec", "wait", "id", "upgrade", "with_context",
-        "with_options",
+        "with_options", "call", "await", "send_wait", "cpus", "list", "info", "stats", "traceback",
       },
       table = { "registry", "event", "channel", "time", "errors", "ctx" },
       string = { "_VERSION" },

@@ -33,12 +33,13 @@ const OWN_TABLES: [&str; 7] = [
 const PRELOAD: &[u8] = b"package.preload";
 
 /// Functions of this library that may wait, with the names of their blocking parts.
-const BLOCKING: [(&str, &CStr); 12] = [
+const BLOCKING: [(&str, &CStr); 13] = [
     ("process.channel.select", c"select"),
     ("process.time.sleep", c"sleep"),
     ("process.exec", c"exec"),
     ("process.wait", c"wait"),
     ("process.call", c"call"),
+    ("process.traceback", c"traceback"),
     ("process.await", c"await"),
     ("process.send_wait", c"send_wait"),
     ("process.registry.await", c"await_name"),
