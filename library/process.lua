@@ -56,7 +56,7 @@ function Message:payload() end
 
 ---Replies to a request, as the end of `main` is read: after nil or false an error counts.
 ---@param value? process.crossable
----@param err? string|errors.Error
+---@param err? any
 ---@return true?
 ---@return errors.Error?
 function Message:reply(value, err) end
@@ -147,6 +147,26 @@ function process.send(dest, topic, ...) end
 ---@return any value nil on failure
 ---@return errors.Error? err
 function process.call(dest, topic, payload, options) end
+
+---Waits for the end of a process and returns its result.
+---@param dest process.destination
+---@param timeout? process.duration
+---@return any result nil on failure
+---@return errors.Error? err
+function process.await(dest, timeout) end
+
+---Like `send`, but waits while the mailbox is full.
+---@param dest process.destination
+---@param topic string
+---@param value? process.crossable
+---@param timeout? process.duration
+---@return true? sent
+---@return errors.Error? err
+function process.send_wait(dest, topic, value, timeout) end
+
+---Processors that the program may use.
+---@return integer
+function process.cpus() end
 
 ---Opens a topic: a channel of its messages.
 ---@param topic string
