@@ -42,6 +42,12 @@ function Channel:receive(timeout) end
 ---No more sends.
 function Channel:close() end
 
+---Receives until the channel is closed and empty: `for i, value in ch:iter() do`.
+---@return function next
+---@return channel.Channel
+---@return integer
+function Channel:iter() end
+
 ---@return channel.Case
 function Channel:case_receive() end
 

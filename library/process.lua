@@ -392,6 +392,13 @@ function registry.register(name, pid, scope) end
 ---@return errors.Error? err
 function registry.lookup(name) end
 
+---Waits until the name is registered.
+---@param name string
+---@param timeout? process.duration
+---@return string? pid
+---@return errors.Error? err
+function registry.await(name, timeout) end
+
 ---@param name string
 ---@param scope integer?
 ---@return boolean? done
