@@ -1,4 +1,4 @@
--- W1, W5: two processes throw a ball to and fro. A round trip is two messages.
+-- W1, W5: two processes throw a ball to and fro; a round trip is two messages. W15: one asks the other, as in W1.
 local support = require "benches.support"
 local workloads = require "benches.workloads"
 
@@ -12,3 +12,4 @@ local balls = {
 for _, ball in ipairs(balls) do
   support.print(ball[1], workloads.rally(ball[2]), "round trips/s")
 end
+support.print("W15", workloads.calls(balls[1][2]), "calls/s")

@@ -40,6 +40,7 @@ plan.figures = {
   { id = "W12/most", what = "time of a request, 99 of 100", goal = "<= 500 / <= 400" },
   { id = "W13", what = "a pipeline of three stages", goal = ">= 1.9M / 2.8M" },
   { id = "W14", what = "200 tasks by two processes against one", goal = ">= 1.94" },
+  { id = "W15", what = "request and reply by `process.call`", goal = ">= 0.8 of W1" },
 }
 
 -- In the order in which every round runs them. Those without a label run once on each host; those with one have a row

@@ -1,5 +1,5 @@
--- The workloads of W1, W2, W3, W5 and W9: a rally and a stream. With `timers` the measuring process has started that
--- many timers before, none of which is due.
+-- The workloads of W1, W2, W3, W5, W9 and W15: a rally, a stream, and calls. With `timers` the measuring process has
+-- started that many timers before, none of which is due.
 local support = require "benches.support"
 
 local workloads = {}
@@ -32,6 +32,31 @@ local function define()
       end)
       process.send(partner, "ping")
       return rate, #pending
+    end
+  ]])
+
+  support.define("server", [[
+    return function()
+      local requests = process.listen("request", { message = true })
+      while true do
+        local msg = requests:receive()
+        msg:reply(msg:payload())
+      end
+    end
+  ]])
+
+  support.define("client", [[
+    local support = require "benches.support"
+
+    return function(setting, question)
+      local server = assert(process.spawn("bench:server", setting.host))
+      local rate = support.rate(setting.span, function(n)
+        for _ = 1, n do
+          process.call(server, "request", question)
+        end
+      end)
+      process.terminate(server)
+      return rate
     end
   ]])
 
@@ -68,6 +93,12 @@ end
 function workloads.rally(ball, timers)
   define()
   return support.result("bench:rally", ball, timers)
+end
+
+-- Calls per second with this question.
+function workloads.calls(question)
+  define()
+  return support.result("bench:client", question)
 end
 
 -- Messages per second to one consumer.

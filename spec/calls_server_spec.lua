@@ -4,18 +4,7 @@ local server = require "process.server"
 local errors = require "process.errors"
 local border = require "spec.support.border"
 local support = require "spec.support"
-local code = support.code
-local host = support.host
-
--- The next value of the channel, which comes soon.
-local function within(from)
-  local value, ok = from:receive("20s")
-  return ok and value or error("waited in vain", 2)
-end
-
-local function spawn(fn, ...)
-  return support.keep(assert(process.spawn_monitored(code(fn), host, ...)))
-end
+local spawn, within = support.spawn, support.within
 
 -- A server with one handler of each kind.
 local function counter()
@@ -112,6 +101,7 @@ describe("a server", function()
   end)
 
   it("A-20 takes events, and leaves topics with a listener alone", function()
+    local events = process.listen("event")
     local pid = spawn(function(parent)
       local own = require "process.server"
       local topic = process.listen("own")
@@ -125,7 +115,7 @@ describe("a server", function()
         end,
       })
     end, process.pid())
-    local event = within(process.listen("event"))
+    local event = within(events)
     assert.are.equal("pid.exit", event[1])
     process.send(pid, "own", "mine")
     assert.are.equal("mine", support.event_of(pid).result)

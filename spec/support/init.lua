@@ -171,6 +171,17 @@ function support.receive(ch, limit)
   return got.value, got.ok
 end
 
+-- The next value of ch, which comes soon; other than by support.receive, only ch is waited for.
+function support.within(ch)
+  local value, ok = ch:receive("20s")
+  return ok and value or error("nothing received within 20s", 2)
+end
+
+-- A monitored process that runs this function on the host under test, for support.finish.
+function support.spawn(fn, ...)
+  return support.keep(luassert(process.spawn_monitored(support.code(fn), support.host, ...)))
+end
+
 -- True if nothing can be received from ch within this (short) time.
 function support.silent(ch, span)
   local late = time.after(span or "30ms")

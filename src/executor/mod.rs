@@ -3,12 +3,14 @@
 pub mod code;
 pub mod ctrl_c;
 pub mod execution;
+pub mod frames;
 pub mod managed;
 pub mod outcome;
 #[cfg(feature = "lua54")]
 pub mod resume_lua54;
 #[cfg(feature = "luajit")]
 pub mod resume_luajit;
+pub mod sleep;
 pub mod start;
 pub mod wait;
 #[cfg(feature = "luajit")]

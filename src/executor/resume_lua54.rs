@@ -3,7 +3,7 @@
 #![allow(unsafe_op_in_unsafe_fn)]
 
 use super::managed::{NESTED_COROUTINES, holds_mark, is_waiting, passes_wait};
-use super::wait;
+use super::{frames, wait};
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::traceback;
@@ -92,7 +92,7 @@ unsafe fn go(l: *mut lua_State, co: *mut lua_State, args: c_int) -> Back {
         context.chain().set_depth(depth);
         context.chain().back(&link);
         context.pause().left(co);
-        wait::leave_if_over(l, context);
+        frames::leave_if_over(l, context);
         let passes_outwards = can_yield(l) && context.chain().running() == l;
         match status {
             LUA_YIELD if context.pause().is_passing() => {

@@ -2,7 +2,7 @@
 //! pool host ([`crate::runtime::pool`]) the workers step it.
 
 use super::execution::Execution;
-use super::wait;
+use super::sleep;
 use crate::platform;
 use crate::runtime::exit;
 use crate::runtime::pool::{Step, Task};
@@ -54,7 +54,7 @@ fn live(process: Arc<Process>, startup: Startup) {
                     platform::release_stack();
                     rested = true;
                 }
-                wait::sleep(execution.context(), deadline, || false);
+                sleep::sleep(execution.context(), deadline, || false);
             }
         }
     }
@@ -77,7 +77,7 @@ impl Task for Execution {
             self.context().memory().sleep();
         }
         // SAFETY: nothing of the state runs.
-        unsafe { wait::tell(self.context()) };
+        unsafe { sleep::tell(self.context()) };
         step
     }
 

@@ -20,24 +20,22 @@
 // Calls Lua line by line, under the rules of `vm/mod.rs`.
 #![allow(unsafe_op_in_unsafe_fn)]
 
-use super::{ctrl_c, managed};
-use crate::codec::encode::Encoder;
-use crate::platform;
-use crate::platform::magazines;
+use super::frames::{raise_pending, run_others};
+use super::managed;
+use crate::runtime::call;
 use crate::runtime::clock::Timestamp;
 use crate::runtime::failure::Failure;
-use crate::runtime::signal::Signal;
-use crate::runtime::vitals::{Phase, Waiting};
-use crate::runtime::{call, exit, live};
-use crate::scheduling::{Case, Cases, Completion, Finish, Owner, Received, TaskId, Ticket, WaiterId};
+use crate::runtime::vitals::Waiting;
+use crate::scheduling::{
+    Case, Cases, ChannelId, Completion, Finish, Owner, Received, TaskId, Ticket, WaiterId,
+};
 use crate::vm::api::*;
 #[cfg(feature = "luajit")]
 use crate::vm::collector;
 use crate::vm::context::Context;
-use crate::vm::{inquiry, interrupt};
 use slotmap::Key;
 use std::ffi::c_int;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// How many waits may stand inside each other.
 const NESTED_WAITS: usize = 150;
@@ -125,30 +123,6 @@ pub unsafe fn enter(l: *mut lua_State, context: &Context) {
     }
 }
 
-/// Raises, in the main script, the failure of a linked process or of a managed coroutine.
-///
-/// Stack: 0, room for 3
-/// Raises: any
-///
-/// # Safety
-/// Own state; `context` is its context. Nothing to drop.
-unsafe fn raise_pending(l: *mut lua_State, context: &Context) {
-    let task_error = context.waits().pop_error();
-    if let Some(reference) = task_error {
-        lua_rawgeti(l, LUA_REGISTRYINDEX, lua_Integer::from(reference));
-        luaL_unref(l, LUA_REGISTRYINDEX, reference);
-        lua_error(l);
-    }
-    let failed = context.watched().pop_link_failure();
-    let failure = failed.and_then(|failed| match failed.envelope.as_signal() {
-        Some(Signal::LinkFailed(record)) => Some(exit::link_failure(record)),
-        _ => None,
-    });
-    if let Some(failure) = failure {
-        crate::vm::raise::raise_failure(l, BLOCKING_LEVEL, failure);
-    }
-}
-
 /// Before a call takes a value: if the coroutine has taken so many without waiting that the others come first, the call does
 /// so, and its second half begins with [`Done::HadTurn`]. `None` if it may go on, also where nobody can wait.
 ///
@@ -222,10 +196,8 @@ pub unsafe fn wait(
     second_half: SecondHalf,
 ) -> c_int {
     let turn = cases.is_empty() && deadline.is_none();
-    let current = context.scheduler_ref().current();
-    let is_main = current.is_none_or(|task| context.ending().is_main(task));
-    if let Some(task) = current.filter(|_| managed::may_yield_to_library(l, context)) {
-        if is_main {
+    if let Some(task) = yielding_task(l, context) {
+        if context.ending().is_main(task) {
             context.process().vitals.begin_wait(waiting);
         }
         if let (&[Case::Receive(channel)], None) = (&*cases, deadline)
@@ -248,7 +220,9 @@ pub unsafe fn wait(
     if turn {
         context.scheduler().elapse(waiter);
     }
-    let outer = if is_main { Some(context.process().vitals.begin_wait(waiting)) } else { None };
+    let current = context.scheduler_ref().current();
+    let is_main = current.is_none_or(|task| context.ending().is_main(task));
+    let outer = is_main.then(|| context.process().vitals.begin_wait(waiting));
     run_others(l, context, waiter);
     if let Some(outer) = outer {
         // The wait goes on that this one stood in, if there is one.
@@ -375,6 +349,14 @@ pub unsafe fn go_on(
     second_half(l, context, case, done)
 }
 
+/// The channel of the wait that has just ended, for second halves of calls that wait for one private channel.
+pub fn waited_on(context: &Context) -> ChannelId {
+    match context.waits().finished().first() {
+        Some(Case::Receive(channel)) => *channel,
+        _ => ChannelId::default(),
+    }
+}
+
 /// Raises why a wait has failed. For second halves, when they have put everything away.
 ///
 /// Stack: never returns
@@ -411,205 +393,6 @@ pub unsafe fn hold(l: *mut lua_State, context: &Context) {
     }
     context.scheduler().hold_thread(waiter);
     run_others(l, context, waiter);
-}
-
-/// Runs the other coroutines until the innermost wait can end, each that is ready now once even if it can end at once. Raises
-/// (after taking the wait back) what the main script has to be told; never returns if the process is ended.
-///
-/// Stack: 0
-/// Raises: any: waits, and leaves the process
-///
-/// # Safety
-/// Own state; `l` runs. No borrow. Nothing to drop.
-unsafe fn run_others(l: *mut lua_State, context: &Context, waiter: WaiterId) {
-    let turns = context.scheduler_ref().ready_count();
-    let mut pending = run_until(l, context, waiter, turns);
-    make_current(l);
-    // A finalizer may have run just now, and taken what was there.
-    while matches!(pending, Pending::Nothing) && !context.scheduler_ref().can_complete(waiter) {
-        pending = run_until(l, context, waiter, 0);
-        make_current(l);
-    }
-    context.waits().serve_anew();
-    context.process().vitals.resume();
-    match pending {
-        Pending::Nothing => {}
-        Pending::End => {
-            context.forget_wait(waiter);
-            // SAFETY: only spawned processes are over while they run, inside a step.
-            interrupt::leave(l, context);
-        }
-        Pending::ForMainScript => {
-            context.forget_wait(waiter);
-            raise_pending(l, context);
-        }
-        Pending::OnTop => {
-            context.forget_wait(waiter);
-            lua_error(l);
-        }
-    }
-}
-
-/// What a wait in a main process has to raise instead of going on.
-enum Pending {
-    /// It can end.
-    Nothing,
-    /// The process is over.
-    End,
-    /// A failed link or coroutine, see `raise_pending`.
-    ForMainScript,
-    /// The value on top of the stack.
-    OnTop,
-}
-
-/// Runs other coroutines, and sleeps when none can run, until the wait is over or something else has to be done. Before it looks
-/// at the wait, it runs as many ready coroutines as `turns` says.
-///
-/// Stack: 0, or +1 the error
-/// Raises: never
-///
-/// # Safety
-/// Own state; `l` runs. No borrow.
-unsafe fn run_until(l: *mut lua_State, context: &Context, waiter: WaiterId, mut turns: usize) -> Pending {
-    let current = context.scheduler_ref().current();
-    let running = context.chain().running();
-    let mut hooks = ctrl_c::Watch::begin(context);
-    let mut doubt = SHORTEST_DOUBT;
-    context.leaving().set_stays(false);
-    loop {
-        if must_leave(context) {
-            return Pending::End;
-        }
-        inquiry::answer_if_asked(context);
-        if platform::fork::is_severed() {
-            context.scheduler().fail(waiter, Failure::AfterFork);
-            return Pending::Nothing;
-        }
-        if hooks.has_news(context) && hooks.run(l, context) != LUA_OK {
-            return Pending::OnTop;
-        }
-        context.sort_mail();
-        context.scheduler().fire_timers();
-        if has_pending(context, current.is_none()) {
-            return Pending::ForMainScript;
-        }
-        if turns == 0 && context.scheduler_ref().can_complete(waiter) {
-            return Pending::Nothing;
-        }
-        let next = context.scheduler().next_task();
-        match next {
-            Some(task) => {
-                turns = turns.saturating_sub(1);
-                // One that is paused goes on before anything else does.
-                while managed::run(l, context, task) {
-                    if must_leave(context) {
-                        break;
-                    }
-                    context.scheduler().next_task();
-                }
-                context.scheduler().set_current(current);
-                context.chain().set_running(running);
-            }
-            None if turns > 0 => turns = 0,
-            None => sleep_inside(context, waiter, &hooks, &mut doubt),
-        }
-    }
-}
-
-/// Ends the process here and now if somebody ended it, one of its coroutines failed, or it is to go on with other code.
-///
-/// Stack: 0
-/// Raises: any, or leaves by a jump
-///
-/// # Safety
-/// Own state; `l` runs. Nothing to drop.
-#[inline]
-pub unsafe fn leave_if_over(l: *mut lua_State, context: &Context) {
-    if must_leave(context) {
-        // SAFETY: only spawned processes are over while they run, and what they run is inside a step.
-        interrupt::leave(l, context);
-    }
-}
-
-/// Whether what the process does has to be left. Finalizers that run while the state closes are not.
-fn must_leave(context: &Context) -> bool {
-    !context.is_closing() && !context.leaving().stays() && context.is_over()
-}
-
-/// Only a main process has anything pending.
-fn has_pending(context: &Context, main_script: bool) -> bool {
-    context.watched().has_link_failures() || (main_script && context.waits().has_errors())
-}
-
-/// How long to sleep until it is looked at again whether anything can wake a main process that is alone: at first, and at most.
-const SHORTEST_DOUBT: Duration = Duration::from_millis(1);
-const LONGEST_DOUBT: Duration = Duration::from_secs(1);
-
-/// Nothing can run: sleeps, unless it is certain that nothing can ever end the wait. What it needs on the stack is not to stand
-/// under all that a wait runs from inside: up to 150 waits nest.
-///
-/// # Safety
-/// On the thread that runs the state of `context`. No borrow.
-#[inline(never)]
-unsafe fn sleep_inside(context: &Context, waiter: WaiterId, hooks: &ctrl_c::Watch, doubt: &mut Duration) {
-    let mut scheduler = context.scheduler();
-    if scheduler.is_held_up() {
-        scheduler.fail(waiter, Failure::HeldUp);
-        return;
-    }
-    let mut deadline = scheduler.next_deadline();
-    if context.process().is_main() && deadline.is_none() && live::is_alone() && !scheduler.has_timers() {
-        let silent = platform::is_silent();
-        // Last: what others have sent before they were gone is there now.
-        if silent && !context.process().mailbox.has_mail() {
-            scheduler.fail(waiter, Failure::MainDeadlock);
-            return;
-        }
-        // Nobody tells when the threads of others end.
-        deadline = Instant::now().checked_add(*doubt);
-        *doubt = (2 * *doubt).min(LONGEST_DOUBT);
-    }
-    drop(scheduler);
-    sleep(context, deadline, || hooks.has_news(context));
-}
-
-/// Sleeps until something comes into the mailbox, somebody ends the process, or `deadline`; a main process also until a
-/// signal handler of the interpreter has run, or at once if `signalled`.
-pub fn sleep(context: &Context, deadline: Option<Instant>, signalled: impl Fn() -> bool) {
-    let process = context.process();
-    // SAFETY: the calling thread runs the state, and none of its code.
-    unsafe { tell(context) };
-    process.vitals.set_phase(Phase::Asleep);
-    let arrived = || process.mailbox.has_mail() || process.mailbox.is_closed();
-    let sleep = || {
-        if process.mailbox.park() {
-            context.memory().sleep();
-            magazines::rest();
-            Encoder::rest();
-            process.sleeper.sleep(deadline, signalled);
-            process.mailbox.unpark();
-            context.memory().wake();
-        }
-    };
-    match process.sleeper.may_look_out() {
-        true => context.spin().wait(deadline, arrived, sleep),
-        false => sleep(),
-    }
-    process.vitals.set_phase(Phase::Running);
-}
-
-/// Tells others what they cannot count themselves: before the process sleeps, and when it looks at itself.
-///
-/// # Safety
-/// On the thread that runs the state of `context`.
-#[inline]
-pub unsafe fn tell(context: &Context) {
-    let vitals = &context.process().vitals;
-    let scheduler = context.scheduler_ref();
-    vitals.count(scheduler.task_count(), scheduler.timer_count());
-    if context.process().is_main() && !context.is_closing() {
-        vitals.set_memory((lua_gc(context.chain().main(), LUA_GCCOUNT, 0) as usize) << 10);
-    }
 }
 
 /// Declares what Lua calls when a blocking function goes on: a continuation on Lua 5.4, an ordinary function on LuaJIT.

@@ -1,5 +1,6 @@
 //! Reading arguments, and the stock messages for wrong ones (B-1).
 
+use crate::runtime::failure::shown;
 use crate::vm::api::*;
 use crate::vm::object::{self, Object};
 use crate::vm::raise::{copyable, raise_text};
@@ -99,6 +100,41 @@ pub unsafe fn string<'a>(l: *mut lua_State, index: c_int, name: &str) -> &'a [u8
     match to_bytes(l, index) {
         Some(bytes) => copyable(l, bytes),
         None => wrong_type(l, index, index, name, "string"),
+    }
+}
+
+/// As [`string`], of a function that may wait.
+///
+/// Stack: 0
+/// Raises: any
+///
+/// # Safety
+/// Own state. Values stay. Nothing to drop.
+pub unsafe fn waiting_string<'a>(l: *mut lua_State, index: c_int, name: &str) -> &'a [u8] {
+    match to_bytes(l, index) {
+        Some(bytes) => copyable(l, bytes),
+        None => wrong_type_at(l, BLOCKING_LEVEL, index, index, name, "string"),
+    }
+}
+
+/// Raises if the table of options at `index` has any field but this one; `level` is that of the function.
+///
+/// Stack: 0
+/// Raises: any
+///
+/// # Safety
+/// Own state. Nothing to drop.
+pub unsafe fn only_field(l: *mut lua_State, level: c_int, index: c_int, name: &str, field: &CStr) {
+    luaL_checkstack(l, 6, std::ptr::null());
+    lua_pushnil(l);
+    while lua_next(l, index) != 0 {
+        if to_bytes(l, -2) != Some(field.to_bytes()) {
+            let option = shown(&shown_value(l, -2));
+            let text = format!("{name}: unknown option {option}");
+            drop(option);
+            raise_text(l, level, text);
+        }
+        lua_pop(l, 1);
     }
 }
 

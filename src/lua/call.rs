@@ -1,6 +1,6 @@
 //! `process.call`: a message, and the wait for its reply.
 
-use super::arguments::{shown_value, wrong_type_at};
+use super::arguments::{only_field, waiting_string, wrong_type_at};
 use super::mail::check_topic;
 use super::time;
 use crate::codec::decode;
@@ -11,8 +11,7 @@ use crate::executor::wait::{self, Done};
 use crate::platform::reserve;
 use crate::runtime::call;
 use crate::runtime::clock::instant_after;
-use crate::runtime::duration;
-use crate::runtime::failure::{Failure, shown};
+use crate::runtime::failure::Failure;
 use crate::runtime::needs::Needs;
 use crate::runtime::process::Process;
 use crate::runtime::signal::{CallEnd, ExitRecord, Signal};
@@ -23,7 +22,7 @@ use crate::vm::context::Context;
 use crate::vm::errands::Subject;
 use crate::vm::error::push as push_error;
 use crate::vm::error::return_failure;
-use crate::vm::raise::{copyable, raise_no_memory, raise_text};
+use crate::vm::raise::raise_no_memory;
 use std::ffi::c_int;
 use std::ptr;
 use std::sync::Arc;
@@ -45,7 +44,7 @@ pub unsafe extern "C-unwind" fn call(l: *mut lua_State) -> c_int {
         return return_failure(l, Failure::MissingArguments { function: "call", missing });
     }
     lua_settop(l, 4);
-    let (destination, topic) = (text(l, 1), text(l, 2));
+    let (destination, topic) = (waiting_string(l, 1, "call"), waiting_string(l, 2, "call"));
     let span = timeout_option(l);
     let context = Context::with_memory(l);
     wait::enter(l, context);
@@ -65,20 +64,6 @@ pub unsafe extern "C-unwind" fn call(l: *mut lua_State) -> c_int {
 }
 
 second_half!(call_again, answered);
-
-/// The string argument at `index`.
-///
-/// Stack: 0
-/// Raises: any
-///
-/// # Safety
-/// Own state. Values stay. Nothing to drop.
-unsafe fn text<'a>(l: *mut lua_State, index: c_int) -> &'a [u8] {
-    match to_bytes(l, index) {
-        Some(bytes) => copyable(l, bytes),
-        None => wrong_type_at(l, BLOCKING_LEVEL, index, index, "call", "string"),
-    }
-}
 
 /// Puts the request into the mailbox of the destination: the channel on which its answer comes, and how long to wait.
 ///
@@ -112,7 +97,10 @@ unsafe fn send_request(
         let request = call::open(own, callee, channel.number())
             .ok_or_else(|| Failure::ProcessNotFound(callee.pid.as_bytes().to_vec()))?;
         let message = call::ask(request, &own.pid, topic, payload).map_err(|_| Failure::OutOfMemory)?;
-        callee.deliver(message).map(|()| None).map_err(|undelivered| callee.failure(undelivered))
+        let bytes = message.payload().len();
+        callee.deliver(message).map_err(|undelivered| callee.failure(undelivered))?;
+        own.vitals.sent(bytes);
+        Ok(None)
     });
     let refusal = match sent {
         Ok(None) => return Ok((begun.unwrap_or_default(), span)),
@@ -141,26 +129,13 @@ unsafe fn timeout_option(l: *mut lua_State) -> Result<Option<i64>, Failure> {
         LUA_TTABLE => {}
         _ => wrong_type_at(l, BLOCKING_LEVEL, 4, 4, "call", "table"),
     }
-    luaL_checkstack(l, 6, ptr::null());
-    lua_pushnil(l);
-    while lua_next(l, 4) != 0 {
-        if to_bytes(l, -2) != Some(b"timeout") {
-            let name = shown(&shown_value(l, -2));
-            let text = format!("call: unknown option {name}");
-            drop(name);
-            raise_text(l, BLOCKING_LEVEL, text);
-        }
-        lua_pop(l, 1);
-    }
+    only_field(l, BLOCKING_LEVEL, 4, "call", c"timeout");
     raw_field(l, 4, c"timeout");
     let index = lua_gettop(l);
     let span = match lua_type(l, index) {
         LUA_TNIL => Ok(Some(TIMEOUT)),
         LUA_TBOOLEAN if lua_toboolean(l, index) == 0 => Ok(None),
-        _ => match time::wait_at(l, index, "process.call") {
-            Ok(span) if span <= 0 => Err(Failure::NotPositive { function: "process.call" }),
-            span => span.map(Some),
-        },
+        _ => time::positive_wait_at(l, index, "process.call").map(Some),
     };
     lua_pop(l, 1);
     span
@@ -174,17 +149,13 @@ unsafe fn timeout_option(l: *mut lua_State) -> Result<Option<i64>, Failure> {
 /// # Safety
 /// As a second half: see `wait::SecondHalf`.
 unsafe fn answered(l: *mut lua_State, context: &Context, _: usize, done: Done) -> c_int {
-    let channel = match context.waits().finished().first() {
-        Some(Case::Receive(channel)) => *channel,
-        _ => ChannelId::default(),
-    };
-    let call = context.finish_errand(channel, matches!(done, Done::Event(_)));
+    let call = context.finish_errand(wait::waited_on(context), matches!(done, Done::Event(_)));
     let place = match done {
         Done::Event(place) => place,
         Done::Elapsed => {
-            let waited = call.and_then(|call| call.within).map(duration::format).unwrap_or_default();
-            let (destination, topic) = (shown(bytes_at(l, 1)), shown(bytes_at(l, 2)));
-            return return_failure(l, Failure::NoReply { waited, destination, topic });
+            let within = call.and_then(|call| call.within).unwrap_or_default();
+            let (destination, topic) = (bytes_at(l, 1).to_vec(), bytes_at(l, 2).to_vec());
+            return return_failure(l, Failure::NoReply { within, destination, topic });
         }
         _ => {
             drop(call);

@@ -3,7 +3,7 @@
 use super::arguments::{optional_string, string};
 use super::permissions::allowed_on;
 use super::time;
-use crate::executor::wait;
+use crate::executor::frames;
 use crate::runtime::clock::Timestamp;
 use crate::runtime::exit::doom;
 use crate::runtime::failure::Failure;
@@ -66,7 +66,7 @@ pub unsafe extern "C-unwind" fn terminate(l: *mut lua_State) -> c_int {
             Err(not_found(&process))
         }
     });
-    wait::leave_if_over(l, Context::of(l));
+    frames::leave_if_over(l, Context::of(l));
     results
 }
 

@@ -42,9 +42,7 @@ pub unsafe fn push(l: *mut lua_State, context: &Context, place: usize) {
                 set_raw_field(l, -2, c"deadline");
             }
         }
-        Some(Signal::Childless | Signal::Answer(_) | Signal::CallEnd(_) | Signal::Told(_)) | None => {
-            lua_pushnil(l);
-        }
+        Some(Signal::Childless | Signal::Answer(_) | Signal::CallEnd(_)) | None => lua_pushnil(l),
     }
     context.take_kept(place);
 }

@@ -1,6 +1,6 @@
 //! `process.exec`, `process.await` and `process.wait` (P-55, W-1, P-19): waiting for the end of processes.
 
-use super::arguments::wrong_type_at;
+use super::arguments::waiting_string;
 use super::permissions::allowed_on;
 use super::plan::Plan;
 use super::spawn::{self, Way};
@@ -22,7 +22,6 @@ use crate::vm::destinations;
 use crate::vm::errands::{Awaited, Subject};
 use crate::vm::error::push as push_error;
 use crate::vm::error::return_failure;
-use crate::vm::raise::copyable;
 use std::ffi::c_int;
 use std::sync::Arc;
 
@@ -92,7 +91,7 @@ unsafe fn executed(l: *mut lua_State, context: &Context, _: usize, done: Done) -
 /// # Safety
 /// As a second half: see `wait::SecondHalf`. `act` calls nothing of Lua.
 unsafe fn return_end(l: *mut lua_State, context: &Context, done: Done, act: fn(ProcessId)) -> c_int {
-    let channel = call_of(context);
+    let channel = wait::waited_on(context);
     let ended = context.finish_errand(channel, matches!(done, Done::Event(_)));
     match done {
         Done::Event(place) => {
@@ -110,14 +109,6 @@ unsafe fn return_end(l: *mut lua_State, context: &Context, done: Done, act: fn(P
             drop(ended);
             wait::raise_failure(l, context)
         }
-    }
-}
-
-/// The channel of the call that has just waited.
-pub fn call_of(context: &Context) -> ChannelId {
-    match context.waits().finished().first() {
-        Some(Case::Receive(channel)) => *channel,
-        _ => ChannelId::default(),
     }
 }
 
@@ -161,10 +152,7 @@ unsafe fn return_outcome(l: *mut lua_State, context: &Context, place: usize) -> 
 /// Called by Lua.
 pub unsafe extern "C-unwind" fn await_end(l: *mut lua_State) -> c_int {
     let context = Context::with_memory(l);
-    let Some(destination) = to_bytes(l, 1) else {
-        wrong_type_at(l, BLOCKING_LEVEL, 1, 1, "await", "string");
-    };
-    let destination = copyable(l, destination);
+    let destination = waiting_string(l, 1, "await");
     wait::enter(l, context);
     wait::check(l, context);
     let within = match time::optional_time_out(l, 2, "process.await") {

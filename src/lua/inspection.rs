@@ -3,7 +3,7 @@
 use super::arguments::{optional_string, string};
 use super::permissions::allowed;
 use crate::codec::decode;
-use crate::executor::wait;
+use crate::executor::sleep;
 use crate::runtime::envelope::Envelope;
 use crate::runtime::failure::Failure;
 use crate::runtime::inspect;
@@ -72,7 +72,7 @@ pub unsafe extern "C-unwind" fn info(l: *mut lua_State) -> c_int {
         .and_then(|()| destinations::resolve(destination))
         .and_then(|process| {
             if Arc::ptr_eq(&process, context.process()) {
-                wait::tell(context);
+                sleep::tell(context);
             }
             inspect::info(&process)
                 .map(Plain::Record)
@@ -91,7 +91,7 @@ pub unsafe extern "C-unwind" fn info(l: *mut lua_State) -> c_int {
 pub unsafe extern "C-unwind" fn stats(l: *mut lua_State) -> c_int {
     let context = Context::with_memory(l);
     let counted = allowed(context, "stats").map(|()| {
-        wait::tell(context);
+        sleep::tell(context);
         inspect::stats()
     });
     return_plain(l, context, counted)

@@ -1,10 +1,10 @@
 //! Sending and the views of the mailbox (P-20 to P-41).
 
-use super::arguments::{bad_argument, shown_value, string, wrong_type};
+use super::arguments::{bad_argument, only_field, string, wrong_type};
 use super::channel::{self, CHANNEL, ChannelObject};
 use crate::codec::sequence::Origin;
 use crate::runtime::envelope::Envelope;
-use crate::runtime::failure::{Failure, shown};
+use crate::runtime::failure::Failure;
 use crate::runtime::needs::Needs;
 use crate::scheduling::{ChannelId, Listening};
 use crate::vm::api::*;
@@ -12,7 +12,6 @@ use crate::vm::context::Context;
 use crate::vm::error::{return_done, return_failure, return_false};
 use crate::vm::object;
 use crate::vm::raise::raise_no_memory;
-use crate::vm::raise::raise_text;
 use std::ffi::c_int;
 
 /// Longest topic, in bytes.
@@ -58,13 +57,9 @@ pub unsafe extern "C-unwind" fn send(l: *mut lua_State) -> c_int {
             let message = Envelope::message(&context.process().pid, topic, payload)
                 .map_err(|_| Failure::OutOfMemory)?;
             let bytes = message.payload().len();
-            process
-                .deliver(message)
-                .map(|()| {
-                    context.process().vitals.sent(bytes);
-                    None
-                })
-                .map_err(|undelivered| process.failure(undelivered))
+            process.deliver(message).map_err(|undelivered| process.failure(undelivered))?;
+            context.process().vitals.sent(bytes);
+            Ok(None)
         })
     });
     if let Ok(Some(taker)) = result {
@@ -219,16 +214,7 @@ unsafe fn forget_view(l: *mut lua_State, place: lua_Integer) {
 /// # Safety
 /// Own state; the table of options is at 2.
 unsafe fn message_option(l: *mut lua_State) -> bool {
-    lua_pushnil(l);
-    while lua_next(l, 2) != 0 {
-        if to_bytes(l, -2) != Some(b"message") {
-            let name = shown(&shown_value(l, -2));
-            let text = format!("listen: unknown option {name}");
-            drop(name);
-            raise_text(l, 1, text);
-        }
-        lua_pop(l, 1);
-    }
+    only_field(l, 1, 2, "listen", c"message");
     raw_field(l, 2, c"message");
     let message = match lua_type(l, -1) {
         LUA_TNIL => false,

@@ -1,7 +1,6 @@
 //! `process.registry` (P-70 to P-77, W-4).
 
-use super::arguments::{optional_string, string, wrong_type, wrong_type_at};
-use super::exec::call_of;
+use super::arguments::{optional_string, string, waiting_string, wrong_type};
 use super::guarded::or_failure;
 use super::permissions::allowed_on;
 use super::spawn::push_pid;
@@ -23,7 +22,6 @@ use crate::vm::error::{return_done, return_failure};
 use crate::vm::faces;
 use crate::vm::fields::{self, Field};
 use crate::vm::headroom;
-use crate::vm::raise::copyable;
 use std::ffi::{CStr, c_int};
 use std::sync::Arc;
 
@@ -177,10 +175,7 @@ unsafe fn push_await(l: *mut lua_State) {
 /// Called by Lua.
 pub unsafe extern "C-unwind" fn await_name(l: *mut lua_State) -> c_int {
     let context = Context::with_memory(l);
-    let Some(name) = to_bytes(l, 1) else {
-        wrong_type_at(l, BLOCKING_LEVEL, 1, 1, "await", "string");
-    };
-    let name = copyable(l, name);
+    let name = waiting_string(l, 1, "await");
     wait::enter(l, context);
     wait::check(l, context);
     let forever = lua_type(l, 2) == LUA_TBOOLEAN && lua_toboolean(l, 2) == 0;
@@ -252,7 +247,7 @@ second_half!(await_name_again, named);
 /// # Safety
 /// As a second half: see `wait::SecondHalf`.
 unsafe fn named(l: *mut lua_State, context: &Context, _: usize, done: Done) -> c_int {
-    let ended = context.finish_errand(call_of(context), matches!(done, Done::Event(_)));
+    let ended = context.finish_errand(wait::waited_on(context), matches!(done, Done::Event(_)));
     match (done, ended) {
         (Done::Event(place), ended) => {
             drop(ended);

@@ -1,7 +1,6 @@
 //! `process.send_wait` (W-3): sending that waits for room.
 
-use super::arguments::wrong_type_at;
-use super::exec::call_of;
+use super::arguments::waiting_string;
 use super::mail::check_topic;
 use super::time::optional_time_out;
 use crate::codec::sequence::Origin;
@@ -21,7 +20,7 @@ use crate::vm::context::Context;
 use crate::vm::destinations;
 use crate::vm::errands::{Awaited, Subject};
 use crate::vm::error::return_failure;
-use crate::vm::raise::{copyable, raise_no_memory};
+use crate::vm::raise::raise_no_memory;
 use std::ffi::c_int;
 use std::sync::Arc;
 
@@ -48,13 +47,8 @@ pub unsafe extern "C-unwind" fn send_wait(l: *mut lua_State) -> c_int {
         let missing = if count == 0 { "destination and topic are" } else { "topic is" };
         return return_failure(l, Failure::MissingArguments { function: "send_wait", missing });
     }
-    for index in 1..=2 {
-        if lua_type(l, index) != LUA_TSTRING {
-            wrong_type_at(l, BLOCKING_LEVEL, index, index, "send_wait", "string");
-        }
-    }
-    let destination = copyable(l, to_bytes(l, 1).unwrap_or_default());
-    let topic = copyable(l, to_bytes(l, 2).unwrap_or_default());
+    let destination = waiting_string(l, 1, "send_wait");
+    let topic = waiting_string(l, 2, "send_wait");
     let context = Context::with_memory(l);
     wait::enter(l, context);
     wait::check(l, context);
@@ -108,14 +102,20 @@ unsafe fn begin(
     }
     let message =
         Envelope::message(&context.process().pid, topic, payload).map_err(|_| Failure::OutOfMemory)?;
+    let bytes = message.payload().len();
     let message = match receiver.deliver_in_turn(message) {
-        Ok(()) => return Ok(Begun::Delivered),
+        Ok(()) => {
+            context.process().vitals.sent(bytes);
+            return Ok(Begun::Delivered);
+        }
         Err(NotYet::Never(undelivered)) => return Err(receiver.failure(undelivered)),
         Err(NotYet::Wait(message)) => message,
     };
     let charge = context.process().charge_elsewhere(message.size())?;
     let channel = context.begin_errand(Subject::Room(Arc::clone(&receiver)), within);
     receiver.wait_for_room(message, context.errand_on(channel), charge);
+    // It counts from now on; it is sent unless the call is given up.
+    context.process().vitals.sent(bytes);
     Ok(Begun::Waits(channel))
 }
 
@@ -129,7 +129,7 @@ second_half!(send_wait_again, sent);
 /// # Safety
 /// As a second half: see `wait::SecondHalf`.
 unsafe fn sent(l: *mut lua_State, context: &Context, _: usize, done: Done) -> c_int {
-    let channel = call_of(context);
+    let channel = wait::waited_on(context);
     let mut answer = match done {
         Done::Event(place) => Some(take_news(context, place)),
         _ => None,

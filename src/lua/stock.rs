@@ -1,7 +1,7 @@
 //! The stock functions that spawned processes have in a form of ours.
 
 use super::{commands, coroutine};
-use crate::executor::wait;
+use crate::executor::frames;
 use crate::platform;
 use crate::vm::api::push_library;
 use crate::vm::api::*;
@@ -108,7 +108,7 @@ pub unsafe fn seed_random(l: *mut lua_State) {
 unsafe extern "C-unwind" fn collectgarbage(l: *mut lua_State) -> c_int {
     let context = Context::of_state(l);
     if context.leaving().is_open() {
-        wait::leave_if_over(l, context);
+        frames::leave_if_over(l, context);
     }
     match to_bytes(l, 1) {
         Some(b"stop") => context.set_collector_stopped(true),

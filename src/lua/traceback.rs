@@ -5,15 +5,17 @@ use super::permissions::allowed;
 use super::time;
 use crate::executor::wait::{self, Done, second_half};
 use crate::runtime::clock::instant_after;
+use crate::runtime::errand::Asleep;
 use crate::runtime::failure::Failure;
 use crate::runtime::process::Process;
 use crate::runtime::questions::Question;
-use crate::runtime::signal::{Signal, Told};
-use crate::runtime::vitals::{Call, Subject, Waiting};
+use crate::runtime::signal::{News, Signal};
+use crate::runtime::vitals::{Call, Waiting};
 use crate::runtime::{inspect, reaper};
 use crate::scheduling::Case;
 use crate::vm::api::*;
 use crate::vm::context::Context;
+use crate::vm::errands::{Awaited, Subject as Errand};
 use crate::vm::error::return_failure;
 use crate::vm::{destinations, headroom, inquiry};
 use std::ffi::c_int;
@@ -57,23 +59,26 @@ pub unsafe extern "C-unwind" fn traceback(l: *mut lua_State) -> c_int {
         headroom::push_owned(l, inquiry::text(context));
         return 1;
     }
-    // From here on the context keeps the process.
-    let channel = context.scheduler().open_private();
-    context.watched().inquire(channel, process);
+    // A raise does not drop the process.
+    drop(process);
     wait::enter(l, context);
     wait::check(l, context);
+    let Ok(process) = destinations::resolve(destination) else {
+        return return_failure(l, Failure::ProcessNotFound(destination.to_vec()));
+    };
     let deadline = instant_after(span);
-    let Some(process) = context.watched().inquired(channel) else { return 0 };
-    let (asker, number) = (Arc::clone(context.process()), context.scheduler_ref().number_of(channel));
-    let question = Question::new(deadline, move |text| {
-        asker.signal(Signal::Told(Box::new(Told { number, text })));
-    });
-    process.ask(question);
+    let channel = context.begin_errand(Errand::Place(Arc::clone(&process)), Some(span));
+    let errand = context.errand_on(channel);
+    process.ask(Question::new(deadline, move |text| {
+        let mut asleep = Asleep::default();
+        errand.answer(News::Place(text), &mut asleep);
+        asleep.wake();
+    }));
     if let Some(until) = deadline {
         reaper::insist(&process, until);
     }
-    let waiting = Waiting::new(Call::Traceback, Subject::Process(process.id.number()));
     drop(process);
+    let waiting = Waiting::new(Call::Traceback, context.errand_shown(channel));
     wait::wait(l, context, waiting, [Case::Receive(channel)].into(), deadline, traceback_again, told)
 }
 
@@ -87,39 +92,29 @@ second_half!(traceback_again, told);
 /// # Safety
 /// As a second half: see `wait::SecondHalf`.
 unsafe fn told(l: *mut lua_State, context: &Context, _: usize, done: Done) -> c_int {
-    let mut process = None;
-    if let Some(Case::Receive(channel)) = context.waits().finished().first() {
-        process = context.watched().take_inquired(*channel);
-        context.scheduler().close_private(*channel);
-    }
-    let failure = process.map(|process| match done {
+    let asked = context.finish_errand(wait::waited_on(context), matches!(done, Done::Event(_)));
+    let Some(Awaited { subject: Errand::Place(process), .. }) = asked else { return 0 };
+    let failure = match done {
         Done::Elapsed => match inspect::info(&process) {
             Some(known) => Failure::NoTraceback { pid: process.pid.to_string(), known },
             None => gone(&process),
         },
-        _ => gone(&process),
-    });
-    if let Done::Event(place) = done {
-        let text = match context.kept_signal(place) {
-            Some(Signal::Told(told)) => told.text.as_deref(),
-            _ => None,
-        };
-        if let Some(text) = text {
-            drop(failure);
-            push_bytes(l, text);
-            context.take_kept(place);
-            return 1;
+        Done::Event(_) => gone(&process),
+        _ => {
+            drop(process);
+            wait::raise_failure(l, context)
         }
-        context.take_kept(place);
-    } else if !matches!(done, Done::Elapsed) {
+    };
+    drop(process);
+    let Done::Event(place) = done else { return return_failure(l, failure) };
+    if let Some(Signal::Answer(answer)) = context.kept_signal(place)
+        && let News::Place(Some(text)) = &answer.news
+    {
         drop(failure);
-        wait::raise_failure(l, context);
+        push_bytes(l, text);
+        context.take_kept(place);
+        return 1;
     }
-    match failure {
-        Some(failure) => return_failure(l, failure),
-        None => {
-            lua_pushnil(l);
-            1
-        }
-    }
+    context.take_kept(place);
+    return_failure(l, failure)
 }

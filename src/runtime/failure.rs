@@ -183,8 +183,8 @@ pub enum Failure {
     RequestDropped(Vec<u8>),
     #[error("the listener of {} takes payloads only and cannot reply", shown(.0))]
     PayloadsOnly(Vec<u8>),
-    #[error("no reply within {waited}: {destination} {topic}")]
-    NoReply { waited: String, destination: String, topic: String },
+    #[error("no reply within {}: {} {}", duration::format(*.within), shown(.destination), shown(.topic))]
+    NoReply { within: i64, destination: Vec<u8>, topic: Vec<u8> },
     #[error("process does not stop for a traceback: {pid}")]
     NoTraceback { pid: String, known: Vec<(&'static str, Plain)> },
     #[error("PROCESS_DUMP: not a signal that can be used: {} (QUIT or 3, for instance)", shown(.0))]

@@ -329,7 +329,7 @@ impl Process {
 
     /// Counts messages of so many bytes as waiting, if there may be so many.
     pub(super) fn make_room(&self, count: usize, size: usize) -> Result<(), Undelivered> {
-        let made = self.take_room(count, size);
+        let made = self.take_room(count, size, self.limits.memory);
         // What was taken for a moment may have been what somebody waits for.
         if made.is_err() && self.account.is_some() && self.is_waited_for() {
             self.serve_senders();
@@ -337,14 +337,15 @@ impl Process {
         made
     }
 
-    /// As [`Process::make_room`]; what it takes for a moment only is to be offered to those who wait.
-    pub(super) fn take_room(&self, count: usize, size: usize) -> Result<(), Undelivered> {
+    /// As [`Process::make_room`], as long as others keep at most `most` bytes; what it takes for a moment only is to be offered to
+    /// those who wait.
+    pub(super) fn take_room(&self, count: usize, size: usize, most: usize) -> Result<(), Undelivered> {
         let limit = self.limits.mailbox;
         let places = |waiting: usize| ((waiting & !WAITED_FOR) + count <= limit).then_some(waiting + count);
         if limit != 0 && self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, places).is_err() {
             return Err(if self.mailbox.is_closed() { Undelivered::Gone } else { Undelivered::Full });
         }
-        let fits = self.account.as_ref().is_none_or(|account| account.charge(size, self.limits.memory));
+        let fits = self.account.as_ref().is_none_or(|account| account.charge(size, most));
         if fits {
             return Ok(());
         }

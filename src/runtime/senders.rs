@@ -10,6 +10,9 @@
 //! the queue is served, under its lock. The mark goes when the queue is empty, under the lock too. Where memory is counted, it is
 //! given back before anybody looks at the mark, and taken by a step that both sides see in the same order.
 //!
+//! **Waiting senders do not use a receiver's memory up.** Where memory is counted, they leave half of it to the receiver, unless its
+//! mailbox is empty: whoever takes a message out needs memory for it, and would find that the next sender has taken that.
+//!
 //! While nobody waits, a receiver pays nothing for this: it looks at what its own step has returned.
 
 use super::account::Charge;
@@ -42,11 +45,17 @@ impl Process {
         if self.is_waited_for() {
             return Err(NotYet::Wait(message));
         }
-        match self.make_room(1, cost) {
+        match self.take_room(1, cost, self.most_in_turn()) {
             Ok(()) => self.push(message).map_err(|_| NotYet::Never(Undelivered::Gone)),
             Err(Undelivered::Full) => Err(NotYet::Wait(message)),
             Err(gone) => Err(NotYet::Never(gone)),
         }
+    }
+
+    /// How many bytes others may keep for the process together with a message that has waited.
+    fn most_in_turn(&self) -> usize {
+        let is_empty = self.waiting.load(Ordering::Acquire) & !WAITED_FOR == 0;
+        if is_empty { self.limits.memory } else { self.limits.memory / 2 }
     }
 
     /// Has a message wait until there is room for it. The answer comes in any case, [`News::Delivered`] or [`News::Gone`], unless
@@ -94,7 +103,7 @@ impl Process {
         while let Some(first) = queue.front() {
             let over = first.errand.is_over();
             let room = over
-                || match self.take_room(1, self.cost(&first.message)) {
+                || match self.take_room(1, self.cost(&first.message), self.most_in_turn()) {
                     Ok(()) => true,
                     Err(undelivered) => undelivered == Undelivered::Gone || self.mailbox.is_closed(),
                 };

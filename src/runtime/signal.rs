@@ -30,8 +30,6 @@ pub enum Signal {
     Answer(Box<Answer>),
     /// A request of the receiver was answered, or never will be.
     CallEnd(CallEnd),
-    /// The answer to a question of the receiver's.
-    Told(Box<Told>),
 }
 
 impl Signal {
@@ -44,8 +42,13 @@ impl Signal {
             }
             Signal::CallEnd(end) => end.size(),
             Signal::Childless => 0,
-            Signal::Answer(_) => size_of::<Answer>(),
-            Signal::Told(told) => size_of::<Told>() + told.text.as_ref().map_or(0, |text| text.len()),
+            Signal::Answer(answer) => {
+                let text = match &answer.news {
+                    News::Place(Some(text)) => text.len(),
+                    _ => 0,
+                };
+                size_of::<Answer>() + text
+            }
         }
     }
 
@@ -55,11 +58,7 @@ impl Signal {
             Signal::Exit(record) | Signal::LinkDown(record) | Signal::LinkFailed(record) => {
                 record.from.as_bytes()
             }
-            Signal::Cancel(_)
-            | Signal::Childless
-            | Signal::Answer(_)
-            | Signal::CallEnd(_)
-            | Signal::Told(_) => b"",
+            Signal::Cancel(_) | Signal::Childless | Signal::Answer(_) | Signal::CallEnd(_) => b"",
         }
     }
 
@@ -78,6 +77,8 @@ pub enum News {
     Delivered,
     /// The receiver takes nothing any more.
     Gone,
+    /// Where the process is that was asked; none from one that is gone.
+    Place(AnswerText),
 }
 
 /// What a process is told of a call of its own.
@@ -117,15 +118,6 @@ impl CallEnd {
             CallEnd::Reply(_) | CallEnd::Dropped(_) | CallEnd::TakenAsPayload(_) => 0,
         }
     }
-}
-
-/// An answer ([`super::questions`]).
-#[derive(Debug)]
-pub struct Told {
-    /// The question, as the receiver numbers them.
-    pub number: u64,
-    /// The answer.
-    pub text: AnswerText,
 }
 
 /// The contents of a CANCEL event.

@@ -8,7 +8,6 @@ use crate::runtime::envelope::Envelope;
 use crate::runtime::failure::Failure;
 use crate::runtime::signal::Signal;
 use crate::runtime::vitals::Subject;
-use slotmap::Key;
 
 /// An open topic.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -86,16 +85,6 @@ impl Scheduler {
             Some(Source::Plain(_)) => Subject::Channel,
             None => Subject::None,
         }
-    }
-
-    /// A number for a channel that no other has.
-    pub fn number_of(&self, id: ChannelId) -> u64 {
-        id.data().as_ffi()
-    }
-
-    /// The channel that has this number, or had it.
-    pub fn channel_of(&self, number: u64) -> ChannelId {
-        slotmap::KeyData::from_ffi(number).into()
     }
 
     /// Undoes [`Scheduler::open_private`]. The event that nobody has taken.

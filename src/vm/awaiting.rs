@@ -36,7 +36,7 @@ impl Context {
     pub fn errand_shown(&self, channel: ChannelId) -> vitals::Subject {
         match self.errands().calls.borrow().get(&channel).map(|call| &call.subject) {
             Some(Subject::End { id, .. }) => vitals::Subject::Process(id.number()),
-            Some(Subject::Room(process) | Subject::Reply(process)) => {
+            Some(Subject::Room(process) | Subject::Reply(process) | Subject::Place(process)) => {
                 vitals::Subject::Process(process.id.number())
             }
             Some(Subject::Name(_)) | None => vitals::Subject::None,
@@ -100,6 +100,8 @@ impl Context {
             Subject::Room(receiver) => {
                 receiver.give_up_room(self.process(), channel.number());
             }
+            // The question is dropped when nobody can wait for its answer any more.
+            Subject::Place(_) => {}
             Subject::Reply(callee) => call::give_up(self.process(), callee, channel.number()),
         }
         let unread = self.scheduler().close_private(channel);

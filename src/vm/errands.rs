@@ -30,6 +30,8 @@ pub enum Subject {
     Room(Arc<Process>),
     /// The reply of this process.
     Reply(Arc<Process>),
+    /// That this process says where it is.
+    Place(Arc<Process>),
 }
 
 /// A call that waits.

@@ -93,13 +93,6 @@ impl Context {
                     let number = envelope.call_number().unwrap_or_default();
                     self.tell_answer(number, envelope);
                 }
-                Some(Signal::Told(told)) => {
-                    let channel = self.scheduler_ref().channel_of(told.number);
-                    match self.watched().inquired(channel) {
-                        Some(_) => self.scheduler().route_private(channel, envelope),
-                        None => self.process().envelope_left(&envelope),
-                    }
-                }
                 Some(signal) if self.concerns_us(signal) => {
                     self.scheduler().route_event(envelope);
                 }
@@ -141,7 +134,7 @@ impl Context {
                 false
             }
             Signal::LinkDown(record) => self.take_link(record),
-            Signal::LinkFailed(_) | Signal::Answer(_) | Signal::CallEnd(_) | Signal::Told(_) => false,
+            Signal::LinkFailed(_) | Signal::Answer(_) | Signal::CallEnd(_) => false,
         }
     }
 

@@ -1,17 +1,12 @@
 //! What calls of this process wait for: the ends of children, and failures that are to be raised. What it monitors and is linked to
 //! stands in its [`crate::runtime::process::Relations`].
 
-use crate::runtime::process::Process;
 use crate::scheduling::{ChannelId, Mail, Stamped};
-use rustc_hash::FxHashMap;
 use std::cell::{Cell, RefCell};
-use std::sync::Arc;
 
 /// What one process has asked to hear of.
 #[derive(Default)]
 pub struct Watched {
-    /// The processes that were asked something, by the channels on which the answers are waited for.
-    inquired: RefCell<FxHashMap<ChannelId, Arc<Process>>>,
     /// The channel that closes when no child is left, while somebody waits for that.
     childless: Cell<Option<ChannelId>>,
     /// Main process: failures of linked processes that are still to be raised.
@@ -19,21 +14,6 @@ pub struct Watched {
 }
 
 impl Watched {
-    /// This process is asked something, and its answer is waited for on the channel.
-    pub fn inquire(&self, channel: ChannelId, process: Arc<Process>) {
-        self.inquired.borrow_mut().insert(channel, process);
-    }
-
-    /// Whose answer is waited for on the channel; none if nobody waits any more.
-    pub fn inquired(&self, channel: ChannelId) -> Option<Arc<Process>> {
-        self.inquired.borrow().get(&channel).cloned()
-    }
-
-    /// Nobody waits on the channel any more: whose answer it was.
-    pub fn take_inquired(&self, channel: ChannelId) -> Option<Arc<Process>> {
-        self.inquired.borrow_mut().remove(&channel)
-    }
-
     /// The channel that closes when no child is left, while somebody waits for that.
     pub fn childless(&self) -> Option<ChannelId> {
         self.childless.get()
