@@ -6,7 +6,7 @@ local errors = require "process.errors"
 local border = require "spec.support.border"
 local calls = require "spec.support.calls"
 local support = require "spec.support"
-local spawn, within = support.spawn, support.within
+local spawn, within = support.start, support.within
 local service = calls.service
 
 describe("the end of a call", function()

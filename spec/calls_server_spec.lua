@@ -4,7 +4,7 @@ local server = require "process.server"
 local errors = require "process.errors"
 local border = require "spec.support.border"
 local support = require "spec.support"
-local spawn, within = support.spawn, support.within
+local spawn, within = support.start, support.within
 
 -- A server with one handler of each kind.
 local function counter()

@@ -120,7 +120,7 @@ describe("ch:iter", function()
     local iter, step = ch.iter, (ch:iter())
     -- On LuaJIT each state has function values of its own for what is written in C.
     local jit = support.jit
-    local pid = support.spawn(function()
+    local pid = support.start(function()
       local own = channel.new(1)
       own:send("x")
       return (jit or iter == own.iter) and step == own:iter() and select(2, step(own, 0))

@@ -4,7 +4,7 @@ local channel = require "process.channel"
 local time = require "process.time"
 local border = require "spec.support.border"
 local support = require "spec.support"
-local spawn, within = support.spawn, support.within
+local spawn, within = support.start, support.within
 local host = support.host
 
 -- Returns what it is sent on the topic "end"; raises it if that is a table.

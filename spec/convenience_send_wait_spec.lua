@@ -88,7 +88,7 @@ describe("process.send_wait", function()
     local pid, taken = slow(1), process.listen("taken")
     process.send(pid, "t", "first")
     local begins = process.listen("begins")
-    local ended = support.spawn(function(to, parent)
+    local ended = support.start(function(to, parent)
       process.send(parent, "begins", true)
       process.send_wait(to, "t", "never")
     end, pid, process.pid())
@@ -129,7 +129,7 @@ describe("process.send_wait", function()
       return "in order"
     end), limited, count * each)))
     for _ = 1, count do
-      support.spawn(function(to, upto)
+      support.start(function(to, upto)
         for number = 1, upto do
           assert(process.send_wait(to, "t", number))
         end

@@ -6,7 +6,7 @@ local calls = {}
 
 -- A service: what it does depends on the topic.
 function calls.service()
-  return support.spawn(function()
+  return support.start(function()
     local kept = {}
     while true do
       local msg = process.inbox():receive()

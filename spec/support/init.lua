@@ -178,7 +178,7 @@ function support.within(ch)
 end
 
 -- A monitored process that runs this function on the host under test, for support.finish.
-function support.spawn(fn, ...)
+function support.start(fn, ...)
   return support.keep(luassert(process.spawn_monitored(support.code(fn), support.host, ...)))
 end
 

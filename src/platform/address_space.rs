@@ -20,10 +20,19 @@ pub fn reserve(size: usize) -> Option<*mut u8> {
     (start != libc::MAP_FAILED).then_some(start.cast())
 }
 
-/// Undoes [`reserve`].
+/// `size` bytes of memory, all 0, that nobody has touched; `None` if the system does not grant them.
+pub fn map(size: usize) -> Option<*mut u8> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANON;
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: a new mapping, at an address that the system chooses.
+    let start = unsafe { libc::mmap(ptr::null_mut(), whole_pages(size), access, flags, -1, 0) };
+    (start != libc::MAP_FAILED).then_some(start.cast())
+}
+
+/// Undoes [`reserve`] and [`map`].
 ///
 /// # Safety
-/// `start` came from there, for so many bytes, and nothing in it is used any more.
+/// `start` came from one of them, for so many bytes, and nothing in it is used any more.
 pub unsafe fn give_back(start: *mut u8, size: usize) {
     // SAFETY: a mapping of that size, which nobody uses.
     unsafe { libc::munmap(start.cast(), whole_pages(size)) };

@@ -103,7 +103,7 @@ impl Image {
     /// Copies the state to `start`, and gives the first free block of each class there.
     ///
     /// # Safety
-    /// There is room for [`Image::size`] bytes, from [`allocate`](super::arena::allocate), that nobody uses.
+    /// There is room for [`Image::size`] bytes, at a multiple of [`ALIGNED`], that nobody uses.
     pub(super) unsafe fn copy_to(&self, start: *mut u8) -> [*mut Free; CLASSES] {
         debug_assert!((start as usize).is_multiple_of(ALIGNED));
         let copy = start.cast::<u64>();

@@ -113,7 +113,7 @@ impl Memory {
         if start.is_null() {
             return None;
         }
-        // SAFETY: room of so many bytes from `malloc`, which nobody uses.
+        // SAFETY: room of so many bytes at the start of an arena, which nobody uses.
         let free = unsafe { image.copy_to(start) };
         for (kept, first) in self.kept.iter().zip(free) {
             kept.set(first);

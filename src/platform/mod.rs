@@ -20,6 +20,7 @@ pub mod os_signal;
 mod outside;
 mod processors;
 mod random;
+mod regions;
 pub mod reserve;
 mod size_class;
 mod slabs;

@@ -3,7 +3,8 @@
 //! **Invariant:** every byte of the piece that belongs to no block is zero, but for the first word of a free block, which leads to
 //! the next. Stale bytes could look like pointers, and an image would change them.
 
-use super::arena;
+use super::arena::ALIGNED;
+use super::regions;
 use super::size_class::{CLASSES, Free, class_of};
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
@@ -34,7 +35,7 @@ pub struct Mould {
 impl Mould {
     /// An empty one, `None` if there is no memory.
     pub fn new() -> Option<Self> {
-        let start = NonNull::new(arena::allocate(SIZE))?;
+        let start = NonNull::new(regions::allocate(ALIGNED, SIZE))?;
         // SAFETY: a new piece of so many bytes.
         unsafe { start.write_bytes(0, SIZE) };
         Some(Mould {

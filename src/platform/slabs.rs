@@ -8,20 +8,23 @@
 //! **Invariant:** a slab stands at a multiple of its size, so the address of a block leads to its slab. What was cut from a slab is
 //! in use, or stands in one of the lists.
 
+use super::regions::{Piece, Regions};
 use super::size_class::{CLASSES, Free};
 use std::cell::Cell;
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 /// Where slabs stand: at multiples of so many bytes. Larger ones would be half empty in processes that do little.
 const SIZE: usize = 2 << 10;
 
-/// What the C library needs in front of the next one, so that slabs can stand side by side.
-const BESIDE: usize = 16;
+/// Where slabs come from.
+static REGIONS: Regions = Regions::new(SIZE, 256 << 10, 4);
 
 /// The beginning of a slab.
 struct Slab {
     /// The one that was made before.
     older: *mut Slab,
+    /// See [`Piece::from_raw`].
+    origin: *mut (),
     /// Bytes from the start on that were cut, these included.
     cut: usize,
     /// While sweeping: bytes of it that stand in the lists.
@@ -46,13 +49,26 @@ fn slab_of(block: *const Free) -> *mut Slab {
     block.map_addr(|address| address & !(SIZE - 1)).cast_mut().cast()
 }
 
+/// Gives a slab back to where it came from.
+///
+/// # Safety
+/// It came from [`Slabs::add`], and nothing in it is used any more.
+unsafe fn give_back(slab: *mut Slab) {
+    // SAFETY: the values that `add` was given.
+    unsafe {
+        if let Some(start) = NonNull::new(slab.cast()) {
+            drop(Piece::from_raw(start, (*slab).origin));
+        }
+    }
+}
+
 impl Slabs {
     /// A block of so many bytes, a multiple of eight and at most a class's; null if a new slab is needed.
     #[inline]
     pub fn cut(&self, bytes: usize) -> *mut u8 {
         // SAFETY: a slab of ours, if there is one.
         let Some(slab) = (unsafe { self.newest.get().as_mut() }) else { return ptr::null_mut() };
-        if bytes > SIZE - BESIDE - slab.cut {
+        if bytes > SIZE - slab.cut {
             return ptr::null_mut();
         }
         let block = ptr::from_mut(slab).cast::<u8>().wrapping_add(slab.cut);
@@ -62,14 +78,11 @@ impl Slabs {
 
     /// Makes a new slab. `false` if there is no memory.
     pub fn add(&self) -> bool {
-        let mut start = ptr::null_mut();
-        // SAFETY: the alignment is a power of two.
-        if unsafe { libc::posix_memalign(&mut start, SIZE, SIZE - BESIDE) } != 0 {
-            return false;
-        }
-        let slab = start.cast::<Slab>();
+        let Some(piece) = REGIONS.take(SIZE) else { return false };
+        let (start, origin) = piece.into_raw();
+        let slab = start.as_ptr().cast::<Slab>();
         // SAFETY: a new piece, larger than its beginning.
-        unsafe { slab.write(Slab { older: self.newest.get(), cut: size_of::<Slab>(), free: 0 }) };
+        unsafe { slab.write(Slab { older: self.newest.get(), origin, cut: size_of::<Slab>(), free: 0 }) };
         self.newest.set(slab);
         true
     }
@@ -116,7 +129,7 @@ impl Slabs {
                 if is_free(slab) {
                     left -= (*slab).free;
                     *from = (*slab).older;
-                    libc::free(slab.cast());
+                    give_back(slab);
                 } else {
                     from = &raw mut (*slab).older;
                 }
@@ -147,7 +160,7 @@ impl Slabs {
 impl Drop for Slabs {
     fn drop(&mut self) {
         // SAFETY: from `add`, and nothing in it is used any more.
-        self.each(|slab| unsafe { libc::free(slab.cast()) });
+        self.each(|slab| unsafe { give_back(slab) });
     }
 }
 
