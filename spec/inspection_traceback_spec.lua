@@ -76,6 +76,9 @@ describe("a traceback", function()
     local pid = assert(process.spawn(code(function()
       require("process").inbox():receive()
     end), host))
+    support.eventually(function()
+      return process.info(pid).state == "waiting"
+    end)
     local answers = channel.new(10)
     for _ = 1, 10 do
       coroutine.spawn(function()

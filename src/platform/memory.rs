@@ -45,6 +45,8 @@ pub struct Memory {
     keeps: Cell<usize>,
     /// The same after the last sweep: what could not be given back.
     stuck: Cell<usize>,
+    /// When more than this is kept, it is worth while to sweep.
+    sweep_at: Cell<usize>,
     /// For what is kept while the process sleeps.
     asleep: Allowance,
     kept: [Cell<*mut Free>; CLASSES],
@@ -66,6 +68,7 @@ impl Default for Memory {
             slabs: Slabs::default(),
             keeps: Cell::new(0),
             stuck: Cell::new(0),
+            sweep_at: Cell::new(CACHE),
             asleep: Allowance::default(),
             kept: [const { Cell::new(ptr::null_mut()) }; CLASSES],
             arena: Arena::default(),
@@ -313,7 +316,7 @@ impl Memory {
         // SAFETY: the block is at least a word, and nobody else uses it.
         unsafe { block.cast::<Free>().write(Free { next: kept.get() }) };
         kept.set(block.cast());
-        if self.keeps.get() > self.stuck.get() + self.stuck.get().max(CACHE) {
+        if self.keeps.get() > self.sweep_at.get() && !self.closed.get() {
             self.sweep();
         }
         ptr::null_mut()
@@ -400,13 +403,14 @@ impl Memory {
         self.asleep.give_back();
     }
 
-    /// The state is going to close: blocks of the arena are not kept any more, since it goes as a whole.
+    /// The state is going to close: blocks of the arena are not kept any more, since it goes as a whole, and slabs are not given
+    /// back one by one.
     pub fn close(&self) {
         self.closed.set(true);
     }
 
-    /// Gives back the slabs of which nothing is used. The next sweep is worth its time when twice as much is kept as could not be
-    /// given back now.
+    /// Gives back the slabs of which nothing is used. It looks at every slab and at all that is kept. So the next one is worth its
+    /// time when twice as much is kept as could not be given back now, and a good part of all slabs.
     #[cold]
     #[inline(never)]
     fn sweep(&self) {
@@ -414,6 +418,7 @@ impl Memory {
         let left = unsafe { self.slabs.sweep(&self.kept, |block| self.arena.holds(block)) };
         self.keeps.set(left);
         self.stuck.set(left);
+        self.sweep_at.set(left + left.max(CACHE).max(self.slabs.bytes() / 8));
     }
 }
 
@@ -529,6 +534,19 @@ mod tests {
         let (keeps, stuck) = (memory.keeps.get(), memory.stuck.get());
         assert_eq!(keeps, 200 * 75_000);
         assert!(stuck >= CACHE && keeps <= 2 * stuck, "{keeps} {stuck}");
+    }
+
+    #[test]
+    fn sweeps_are_rare_where_there_is_much_to_look_at() {
+        let (memory, used) = keeping(100_000, 2);
+        assert!(memory.sweep_at.get() >= memory.slabs.bytes() / 8);
+        // None while the state closes: all slabs go together.
+        memory.close();
+        let slabs = memory.slabs.bytes();
+        for block in used {
+            free(&memory, block, 200);
+        }
+        assert_eq!((memory.keeps.get(), memory.slabs.bytes()), (200 * 100_000, slabs));
     }
 
     #[test]

@@ -35,12 +35,14 @@ struct Slab {
 pub struct Slabs {
     /// Blocks are cut from this one only.
     newest: Cell<*mut Slab>,
+    /// How many there are.
+    count: Cell<usize>,
 }
 
 impl Default for Slabs {
     /// None.
     fn default() -> Self {
-        Slabs { newest: Cell::new(ptr::null_mut()) }
+        Slabs { newest: Cell::new(ptr::null_mut()), count: Cell::new(0) }
     }
 }
 
@@ -84,6 +86,7 @@ impl Slabs {
         // SAFETY: a new piece, larger than its beginning.
         unsafe { slab.write(Slab { older: self.newest.get(), origin, cut: size_of::<Slab>(), free: 0 }) };
         self.newest.set(slab);
+        self.count.set(self.count.get() + 1);
         true
     }
 
@@ -130,6 +133,7 @@ impl Slabs {
                     left -= (*slab).free;
                     *from = (*slab).older;
                     give_back(slab);
+                    self.count.set(self.count.get() - 1);
                 } else {
                     from = &raw mut (*slab).older;
                 }
@@ -149,11 +153,9 @@ impl Slabs {
         }
     }
 
-    #[cfg(test)]
-    fn count(&self) -> usize {
-        let count = Cell::new(0);
-        self.each(|_| count.set(count.get() + 1));
-        count.get()
+    /// Bytes of all slabs.
+    pub fn bytes(&self) -> usize {
+        self.count.get() * SIZE
     }
 }
 
@@ -193,9 +195,9 @@ mod tests {
         let slabs = Slabs::default();
         let blocks: Vec<usize> = (0..40).map(|_| block(&slabs, 40) as usize).collect();
         let gaps = blocks.windows(2).filter(|pair| pair[0] + 40 != pair[1]).count();
-        assert_eq!((gaps, slabs.count()), (0, 1));
+        assert_eq!((gaps, slabs.count.get()), (0, 1));
         assert!(block(&slabs, 264) as usize > blocks[39]);
-        assert!((0..2000).all(|_| !block(&slabs, 264).is_null()) && slabs.count() > 100);
+        assert!((0..2000).all(|_| !block(&slabs, 264).is_null()) && slabs.count.get() > 100);
     }
 
     #[test]
@@ -205,7 +207,7 @@ mod tests {
         let sizes = [16, 264, 40, 8, 100];
         let blocks: Vec<(*mut u8, usize)> =
             (0..5000).map(|number| (block(&slabs, sizes[number % 5]), sizes[number % 5])).collect();
-        let all = slabs.count();
+        let all = slabs.count.get();
         let other = Free { next: ptr::null_mut() };
         let place = ptr::from_ref(&other).cast_mut().cast::<u8>();
         let is_other = |block: *const u8| ptr::eq(block, place);
@@ -216,7 +218,7 @@ mod tests {
         }
         // SAFETY: the lists hold blocks that were freed just now.
         let left = unsafe { slabs.sweep(&lists, is_other) };
-        assert!(slabs.count() < all / 2 + 3 && slabs.count() > all / 2 - 3);
+        assert!(slabs.count.get() < all / 2 + 3 && slabs.count.get() > all / 2 - 3);
         let listed: usize = lists.iter().enumerate().map(|(class, list)| length(list) * (class << 3)).sum();
         assert_eq!(left + 40, listed);
         assert!(left < 3 * SIZE);
@@ -225,7 +227,7 @@ mod tests {
         }
         // SAFETY: as before.
         assert_eq!(unsafe { slabs.sweep(&lists, is_other) }, 0);
-        assert_eq!((slabs.count(), length(&lists[5])), (0, 1));
+        assert_eq!((slabs.count.get(), length(&lists[5])), (0, 1));
         assert!(!block(&slabs, 40).is_null());
     }
 }
