@@ -9,5 +9,6 @@ build:
 install:
 	@vm=$$(scripts/vm-of '$(LUA)') && scripts/strip build/$$vm/process.so '$(INST_LIBDIR)'
 	@mkdir -p '$(INST_LUADIR)/process' && install -m 644 lua/process/*.lua '$(INST_LUADIR)/process'
+	@mkdir -p '$(INST_LUADIR)/process/supervisor' && install -m 644 lua/process/supervisor/*.lua '$(INST_LUADIR)/process/supervisor'
 
 .PHONY: build install

@@ -146,6 +146,18 @@ mod entry_points {
     }
 
     bundled!(luaopen_process_server, "server");
+    bundled!(luaopen_process_supervision, "supervision");
+    bundled!(luaopen_process_supervisor, "supervisor");
+    bundled!(luaopen_process_supervisor_children, "supervisor.children");
+    bundled!(luaopen_process_supervisor_commands, "supervisor.commands");
+    bundled!(luaopen_process_supervisor_deadlines, "supervisor.deadlines");
+    bundled!(luaopen_process_supervisor_failures, "supervisor.failures");
+    bundled!(luaopen_process_supervisor_entry, "supervisor.entry");
+    bundled!(luaopen_process_supervisor_lives, "supervisor.lives");
+    bundled!(luaopen_process_supervisor_loop, "supervisor.loop");
+    bundled!(luaopen_process_supervisor_queue, "supervisor.queue");
+    bundled!(luaopen_process_supervisor_restarts, "supervisor.restarts");
+    bundled!(luaopen_process_supervisor_spec, "supervisor.spec");
 
     submodule!(luaopen_process_channel, c"channel", "`require \"process.channel\"`.");
     submodule!(luaopen_process_time, c"time", "`require \"process.time\"`.");

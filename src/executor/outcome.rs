@@ -239,7 +239,6 @@ pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 
 /// Tells standard error of a failure that nobody else hears of.
 pub fn write_report(process: &Process) {
-    use io::Write;
     let (alone, outcome) = process.with_relations(|relations| {
         let Relations { watchers, awaiters, links, .. } = &*relations;
         let alone = watchers.is_empty() && awaiters.is_empty() && links.is_empty();
@@ -247,14 +246,20 @@ pub fn write_report(process: &Process) {
     });
     let wanted = alone && process.host.settings.report && !process.realm.is_closing();
     if let (true, Some(Err(error))) = (wanted, outcome) {
-        let mut text = format!("process {} ({}) failed: ", process.pid, process.entry()).into_bytes();
-        let fits = reserve::has_room_for(2 * error.size());
-        text.extend_from_slice(&if fits { error.text() } else { b"not enough memory".to_vec() });
-        text.push(b'\n');
-        if fits && !error.stack.is_empty() {
-            text.extend_from_slice(&error.stack);
-            text.push(b'\n');
-        }
-        let _ = io::stderr().write_all(&text);
+        write_failure(&process.pid, &process.entry(), &error);
     }
+}
+
+/// The form of such a report.
+pub fn write_failure(subject: &str, entry: &str, error: &ErrorData) {
+    use io::Write;
+    let mut text = format!("process {} ({}) failed: ", subject, entry).into_bytes();
+    let fits = reserve::has_room_for(2 * error.size());
+    text.extend_from_slice(&if fits { error.text() } else { b"not enough memory".to_vec() });
+    text.push(b'\n');
+    if fits && !error.stack.is_empty() {
+        text.extend_from_slice(&error.stack);
+        text.push(b'\n');
+    }
+    let _ = io::stderr().write_all(&text);
 }

@@ -3,6 +3,7 @@
 //! LuaRocks installs them as files, which are what a program finds first. The library has them inside as well: for programs that
 //! have nothing but the library, and for restricted processes, which read no files (H-31).
 
+use super::supervision;
 use crate::vm::api::*;
 use std::ffi::{CStr, c_int};
 
@@ -14,11 +15,11 @@ struct Bundled {
 }
 
 macro_rules! bundled {
-    ($($name:literal),*) => {
+    ($($name:literal: $path:literal),* $(,)?) => {
         &[$(Bundled {
             name: concat!("process.", $name),
-            source: include_str!(concat!("../../lua/process/", $name, ".lua")),
-            chunk: match CStr::from_bytes_with_nul(concat!("@process/", $name, ".lua\0").as_bytes()) {
+            source: include_str!(concat!("../../lua/process/", $path, ".lua")),
+            chunk: match CStr::from_bytes_with_nul(concat!("@process/", $path, ".lua\0").as_bytes()) {
                 Ok(chunk) => chunk,
                 Err(_) => c"@process",
             },
@@ -26,11 +27,24 @@ macro_rules! bundled {
     };
 }
 
-static BUNDLED: &[Bundled] = bundled!("server");
+static BUNDLED: &[Bundled] = bundled! {
+    "server": "server",
+    "supervisor": "supervisor",
+    "supervisor.children": "supervisor/children",
+    "supervisor.commands": "supervisor/commands",
+    "supervisor.deadlines": "supervisor/deadlines",
+    "supervisor.failures": "supervisor/failures",
+    "supervisor.entry": "supervisor/entry",
+    "supervisor.lives": "supervisor/lives",
+    "supervisor.loop": "supervisor/loop",
+    "supervisor.queue": "supervisor/queue",
+    "supervisor.restarts": "supervisor/restarts",
+    "supervisor.spec": "supervisor/spec",
+};
 
-/// Whether `require` knows a module of this name that is written in Lua.
+/// Whether `require` knows a module of this name that is written in Lua, or stands behind one.
 pub fn is_known(name: &[u8]) -> bool {
-    find(name).is_some()
+    find(name).is_some() || name == supervision::NAME.as_bytes()
 }
 
 fn find(name: &[u8]) -> Option<&'static Bundled> {
@@ -45,8 +59,13 @@ fn find(name: &[u8]) -> Option<&'static Bundled> {
 /// # Safety
 /// Called by Lua.
 pub unsafe extern "C-unwind" fn load_bundled(l: *mut lua_State) -> c_int {
-    let Some(module) = find(to_bytes(l, 1).unwrap_or_default()) else { return 0 };
-    luaL_checkstack(l, 4, std::ptr::null());
+    let name = to_bytes(l, 1).unwrap_or_default();
+    luaL_checkstack(l, 6, std::ptr::null());
+    if name == supervision::NAME.as_bytes() {
+        supervision::push_module(l);
+        return 1;
+    }
+    let Some(module) = find(name) else { return 0 };
     if load(l, module.source.as_bytes(), module.chunk, c"t") != LUA_OK {
         lua_error(l);
     }

@@ -40,6 +40,7 @@ mod send_wait;
 pub mod spawn;
 pub mod spawn_builder;
 pub mod stock;
+mod supervision;
 pub mod time;
 pub mod traceback;
 pub mod upgrade;

@@ -66,6 +66,13 @@ pub fn resolve<P: HasPid>(text: &[u8], find: impl FnOnce(ProcessId) -> Option<P>
     find(ProcessId::parse(text)?).filter(|found| found.pid().as_bytes() == text)
 }
 
+/// The host in a PID text.
+pub fn host_of(text: &[u8]) -> Option<&str> {
+    let inner = text.strip_prefix(b"{")?.strip_suffix(b"}")?;
+    let bar = inner.iter().rposition(|&byte| byte == b'|')?;
+    std::str::from_utf8(&inner[..bar]).ok()
+}
+
 /// As [`resolve`], takes it out of what is `known`.
 pub fn remove<P: HasPid>(known: &mut FxHashMap<ProcessId, P>, text: &[u8]) -> Option<P> {
     let id = ProcessId::parse(text)?;

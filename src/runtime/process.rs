@@ -121,6 +121,8 @@ pub struct Relations {
     pub trap_links: bool,
     /// Whether it has asked for its events: the end of the program gives it time then.
     pub reads_events: bool,
+    /// Whether it looks after its children itself when the program ends.
+    pub supervises: bool,
     /// Linked processes, on both sides.
     pub links: Processes,
     /// Processes that want an EXIT.
@@ -283,6 +285,11 @@ impl Process {
             // SAFETY: the thread takes itself away under the same lock before it ends.
             unsafe { os_signal::interrupt(thread) };
         }
+    }
+
+    /// Whether it lives and looks after its children.
+    pub fn is_supervisor(&self) -> bool {
+        self.with_relations(|relations| relations.supervises && relations.life.stage() == Stage::Alive)
     }
 
     /// How far the process has come.

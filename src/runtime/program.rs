@@ -4,7 +4,8 @@
 //!
 //! 1. The realm is closing: nothing can be spawned from it or registered in it any more, and it reports nothing.
 //! 2. The main process is gone; that counts as a normal exit.
-//! 3. Processes that have asked for their events get CANCEL and the exit grace; all others are ended at once.
+//! 3. Processes that have asked for their events get CANCEL and the exit grace; all others are ended at once. The children of a
+//!    supervisor have the grace too, but are left to it.
 //! 4. Those that overrun are ended too, and their threads get a last moment. What is still left is stuck in code that
 //!    cannot be stopped; the operating system ends it with the program.
 
@@ -60,14 +61,15 @@ pub fn close_main(main: &Arc<Process>) {
     let (at, now) = (Timestamp::now(), Instant::now());
     let mut end = now;
     for process in descendants(realm) {
-        let asked = process.with_relations(|relations| relations.reads_events)
-            && process.signal(Signal::Cancel(Box::new(CancelRequest {
-                from: main.pid.clone(),
-                reason: Some(b"main process ended".to_vec()),
-                deadline: Some(at.plus(process.host.settings.exit_grace)),
-                at,
-                charge: None,
-            })));
+        let asked = is_supervised(&process)
+            || process.with_relations(|relations| relations.reads_events)
+                && process.signal(Signal::Cancel(Box::new(CancelRequest {
+                    from: main.pid.clone(),
+                    reason: Some(b"main process ended".to_vec()),
+                    deadline: Some(at.plus(process.host.settings.exit_grace)),
+                    at,
+                    charge: None,
+                })));
         if asked {
             let own_end = now + process.host.settings.exit_grace;
             reaper::doom_at(&process, own_end, Failure::Terminated);
@@ -83,6 +85,11 @@ pub fn close_main(main: &Arc<Process>) {
     if let Some(last) = instant_after(LAST_MOMENT.as_nanos() as i64) {
         realm.wait_for_threads(last);
     }
+}
+
+/// Whether its supervisor, which is asked to end, asks it in its turn.
+fn is_supervised(process: &Process) -> bool {
+    process.parent.upgrade().is_some_and(|parent| parent.is_supervisor())
 }
 
 fn descendants(realm: &Arc<Realm>) -> Vec<Arc<Process>> {
