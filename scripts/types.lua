@@ -205,6 +205,7 @@ end
 local prefixes = {
   process = "processlib", ["process.registry"] = "process.registry", channel = "channellib", time = "timelib",
   errors = "errorslib", ch = "channel.Channel", server = "serverlib",
+  supervisor = "supervisorlib",
 }
 for page in assert(io.popen("ls docs/reference/*.md")):lines() do
   for line in assert(io.lines(page)) do

@@ -90,6 +90,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn host_in_a_text() {
+        assert_eq!(host_of(b"{app:a|b|1f}"), Some("app:a|b"));
+        for bad in ["", "{}", "{a:b}", "a:b|1"] {
+            assert_eq!(host_of(bad.as_bytes()), None, "{bad}");
+        }
+    }
+
+    #[test]
     fn text_and_back() {
         let id = ProcessId(0x1f);
         assert_eq!(&*id.text("app:processes"), "{app:processes|1f}");
