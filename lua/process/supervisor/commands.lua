@@ -39,7 +39,7 @@ end
 
 -- One more child like the template: what it shares with it is found there.
 local function like_template(self, request)
-  local args, given = { n = 0 }, self.template.args
+  local args, given = {}, self.template.args
   for place = 1, given.n do
     args[place] = given[place]
   end

@@ -89,23 +89,20 @@ local function duration(field, value)
   return length
 end
 
--- The arguments of a child, with their number.
+-- The arguments of a child, with their number. That is counted beside the table: code that LuaJIT 2.1.0-beta3 has
+-- compiled was seen to lose a field that is written in the same loop as the elements.
 local function arguments(field, given)
-  local list = { n = 0 }
+  local list, count = {}, 0
   for key, value in pairs(optional(field, given, "table") or list) do
     if key ~= "n" then
       if type(key) ~= "number" or key < 1 or key % 1 ~= 0 then
         wrong(field, "array expected, got the key " .. text_of(key))
       end
       list[key] = value
-      if key > list.n then
-        list.n = key
-      end
+      count = count < key and key or count
     end
   end
-  if given and given.n ~= nil then
-    list.n = whole(field .. ".n", given.n)
-  end
+  list.n = whole(field .. ".n", given and given.n, count)
   return list
 end
 
