@@ -145,6 +145,7 @@ mod entry_points {
         };
     }
 
+    bundled!(luaopen_process_pool, "pool");
     bundled!(luaopen_process_server, "server");
     bundled!(luaopen_process_supervision, "supervision");
     bundled!(luaopen_process_supervisor, "supervisor");

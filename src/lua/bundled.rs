@@ -28,6 +28,7 @@ macro_rules! bundled {
 }
 
 static BUNDLED: &[Bundled] = bundled! {
+    "pool": "pool",
     "server": "server",
     "supervisor": "supervisor",
     "supervisor.children": "supervisor/children",
