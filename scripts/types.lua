@@ -83,6 +83,7 @@ local live = {
   timelib = process.time,
   errorslib = process.errors,
   ctxlib = require("process.ctx"),
+  poollib = require("process.pool"),
   ["channel.Channel"] = process.channel.new(),
   ["time.Time"] = process.time.now(),
   ["time.Duration"] = process.time.parse_duration("1s"),
@@ -91,6 +92,7 @@ local live = {
   ["time.Ticker"] = process.time.ticker("1h"),
   ["errors.Error"] = process.errors.new("an error"),
   ["process.Spawner"] = process.with_context({}),
+  ["process.Pool"] = require("process.pool").new(function() end, { workers = 1 }),
   ["process.Message"] = message(),
   ["process.Payload"] = payload(),
 }
@@ -204,7 +206,7 @@ end
 
 local prefixes = {
   process = "processlib", ["process.registry"] = "process.registry", channel = "channellib", time = "timelib",
-  errors = "errorslib", ch = "channel.Channel", server = "serverlib",
+  errors = "errorslib", ch = "channel.Channel", pool = "poollib", p = "process.Pool", server = "serverlib",
   supervisor = "supervisorlib",
 }
 for page in assert(io.popen("ls docs/reference/*.md")):lines() do

@@ -4,7 +4,7 @@
 -- job after the other by `process.call`: so a worker has one job at a time, and what becomes of it is known. The
 -- workers run `fn`. The guard is linked to them and watches the owner: when that ends, it takes them with it, whatever
 -- they do.
-local process = require "process.core"
+local process = require "process" -- not its core: `coroutine.spawn` is needed
 local channel, errors, time = process.channel, process.errors, process.time
 
 local TOPIC = "process.pool"
@@ -441,7 +441,7 @@ local pool = {}
 local Pool = {}
 Pool.__index = Pool
 
--- Starts a pool with so many workers: all of them, or none.
+-- The state of a new pool with so many workers: all of them, or none.
 local function create(fn, place, options, name, count)
   local limit = options.queue or 0
   local new = {
@@ -480,14 +480,15 @@ local function create(fn, place, options, name, count)
         release(new, other)
       end
       end_guard(new)
-      return nil, moved(refusal, "%(argument 1, local fn", "(argument " .. place)
+      refusal = moved(refusal, "%(argument 1, local fn", "(argument 1")
+      return nil, moved(refusal, "%(argument 1", "(argument " .. place)
     end
     new.workers[number] = worker
   end
   for _, worker in ipairs(new.workers) do
     coroutine.spawn(feed, new, worker)
   end
-  return setmetatable(new, Pool)
+  return new
 end
 
 -- Calls fn(item, index) for each item, in several processes; returns the results in order and the errors by index.
@@ -525,20 +526,25 @@ function pool.new(fn, options)
     check(options, "table", 2, "new")
   end
   local read = read_options(options, true)
-  return create(fn, 1, read, "pool.new", read.workers or process.cpus())
+  local state, err = create(fn, 1, read, "pool.new", read.workers or process.cpus())
+  if not state then
+    return nil, err
+  end
+  return setmetatable({ __state = state }, Pool)
 end
 
-local function check_pool(self, name)
+local function state_of(self, name)
   if getmetatable(self) ~= Pool then
     error(("calling '%s' on bad self (pool expected, got %s)"):format(name, name_of_type(self)), 3)
   end
+  return self.__state
 end
 
 -- fn(...) in one of the workers: its result, or nil and an error.
 function Pool:call(...)
-  check_pool(self, "call")
+  local state = state_of(self, "call")
   local done = channel.new(1)
-  local accepted, err = enqueue(self, { done = done, arguments = { n = select("#", ...), ... } })
+  local accepted, err = enqueue(state, { done = done, arguments = { n = select("#", ...), ... } })
   if not accepted then
     return nil, err
   end
@@ -551,9 +557,9 @@ end
 
 -- The same without waiting for the result: a channel that yields { value = v } or { error = e }, and is closed.
 function Pool:submit(...)
-  check_pool(self, "submit")
+  local state = state_of(self, "submit")
   local job = { done = channel.new(1), arguments = { n = select("#", ...), ... } }
-  local accepted, err = enqueue(self, job)
+  local accepted, err = enqueue(state, job)
   if not accepted then
     finish(job, { error = err })
   end
@@ -562,14 +568,14 @@ end
 
 -- As `pool.map`, by the workers of this pool.
 function Pool:map(items)
-  check_pool(self, "map")
+  local state = state_of(self, "map")
   check(items, "table", 1, "map")
-  return map(self, items, count_items(items, 3))
+  return map(state, items, count_items(items, 3))
 end
 
 -- Takes no more jobs, waits for those it has, terminates the workers when the grace is over.
 function Pool:close(grace)
-  check_pool(self, "close")
+  local state = state_of(self, "close")
   local span, err
   if grace == nil then
     grace = "5s"
@@ -580,14 +586,14 @@ function Pool:close(grace)
       return nil, err
     end
   end
-  begin_close(self)
+  begin_close(state)
   if span then
-    local _, open = self.ended:receive(span)
+    local _, open = state.ended:receive(span)
     if open == nil then
-      abort(self)
+      abort(state)
     end
   end
-  self.ended:receive()
+  state.ended:receive()
   return true
 end
 
