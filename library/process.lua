@@ -16,6 +16,7 @@
 ---Isolated processes, messages by topic, monitors, links, names.
 ---@class processlib
 ---@field channel channellib
+---@field pg pglib
 ---@field time timelib
 ---@field errors errorslib
 ---@field event process.event

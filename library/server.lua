@@ -5,7 +5,7 @@
 ---@field cast table<string, fun(state: any, payload: any, msg: process.Message)>? other messages, by topic
 ---@field other fun(state: any, msg: process.Message)? every other message or request
 ---@field event fun(state: any, event: process.Event)? every event but CANCEL
----@field terminate fun(state: any, reason: string?): any the end of the loop
+---@field terminate? fun(state: any, reason: string?): any the end of the loop
 
 ---The receive loop: takes requests, messages and events one after the other.
 ---@class serverlib

@@ -74,6 +74,8 @@ local function payload()
   return value
 end
 
+local scope = process.pg.open("types:scope")
+
 -- An example of each class.
 local live = {
   processlib = process,
@@ -84,6 +86,7 @@ local live = {
   errorslib = process.errors,
   ctxlib = require("process.ctx"),
   poollib = require("process.pool"),
+  pglib = process.pg,
   ["channel.Channel"] = process.channel.new(),
   ["time.Time"] = process.time.now(),
   ["time.Duration"] = process.time.parse_duration("1s"),
@@ -94,6 +97,8 @@ local live = {
   ["process.Spawner"] = process.with_context({}),
   ["process.Pool"] = require("process.pool").new(function() end, { workers = 1 }),
   ["process.Message"] = message(),
+  ["pg.Scope"] = scope,
+  ["pg.Subscription"] = scope:events(),
   ["process.Payload"] = payload(),
 }
 
@@ -206,7 +211,8 @@ end
 
 local prefixes = {
   process = "processlib", ["process.registry"] = "process.registry", channel = "channellib", time = "timelib",
-  errors = "errorslib", ch = "channel.Channel", pool = "poollib", p = "process.Pool", server = "serverlib",
+  errors = "errorslib", ch = "channel.Channel", pg = "pglib", pool = "poollib", p = "process.Pool",
+  scope = "pg.Scope", server = "serverlib",
   supervisor = "supervisorlib",
 }
 for page in assert(io.popen("ls docs/reference/*.md")):lines() do

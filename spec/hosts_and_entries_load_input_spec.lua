@@ -79,6 +79,8 @@ describe("process.load of bad input", function()
     assert.equal(":3: not an entry reference (namespace:name): " .. namespace .. ":a b", problem_of(text))
     text, namespace = index "- {name: 'a:b', kind: process.host}\n"
     assert.equal(":3: not a host reference (namespace:name): " .. namespace .. ":a:b", problem_of(text))
+    text, namespace = index "- {name: 'a:b', kind: pg.scope}\n"
+    assert.equal(":3: not a scope reference (namespace:name): " .. namespace .. ":a:b", problem_of(text))
     assert.equal(":3: not an entry reference (namespace:name): ..:a",
       problem_of("namespace: ..\nentries:\n- {name: a, kind: process.lua, source: x}\n"))
     assert.equal(":3: not an entry reference (namespace:name): a:\\000\\010",

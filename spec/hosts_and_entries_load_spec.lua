@@ -182,6 +182,15 @@ describe("process.load", function()
     end)
   end)
 
+  it("G-1 H-10 opens scopes of process groups", function()
+    local text, namespace = index "- {name: rooms, kind: pg.scope}\n"
+    with_index(text, function(file)
+      local summary = assert(process.load(file))
+      assert.same({ 0, 0, {} }, { summary.entries, summary.hosts, summary.skipped })
+      assert.same({}, process.pg.open(namespace .. ":rooms"):which_groups())
+    end)
+  end)
+
   describe("of hosts", function()
     it("H-28 H-10 takes max_processes; the rest has its default", function()
       local text, namespace = index [[

@@ -95,7 +95,7 @@ describe("the libraries of a restricted host", function()
         for name, module in pairs({
           ["process"] = process, ["process.core"] = process, ["channel"] = channel, ["process.channel"] = channel,
           ["time"] = time, ["process.time"] = time, ["errors"] = errors, ["process.errors"] = errors,
-          ["process.ctx"] = process.ctx,
+          ["process.ctx"] = process.ctx, ["process.pg"] = process.pg,
         }) do
           same[name] = require(name) == module
         end

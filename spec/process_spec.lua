@@ -18,7 +18,7 @@ describe("the module", function()
         "get_options", "define", "define_host", "host_info", "load", "exec", "wait", "id", "upgrade", "with_context",
         "with_options", "call", "await", "send_wait", "cpus", "list", "info", "stats", "traceback",
       },
-      table = { "registry", "event", "channel", "time", "errors", "ctx" },
+      table = { "registry", "event", "channel", "time", "errors", "ctx", "pg" },
       string = { "_VERSION" },
     }
     local known = {}
@@ -38,7 +38,7 @@ describe("the module", function()
     for name in pairs(process) do
       names[#names + 1] = name
     end
-    for _, table in ipairs({ "registry", "event", "channel", "ctx" }) do
+    for _, table in ipairs({ "registry", "event", "channel", "ctx", "pg" }) do
       for name in pairs(process[table]) do
         names[#names + 1] = table .. "." .. name
       end

@@ -66,7 +66,7 @@ describe("functions and tables of the standard library and of this one", functio
     assert.is_true(#names > 130)
     local builder = process.with_context({}):with_message("list", list)
     assert.are.equal("", (builder:exec(code(function(all)
-      local roots = { registry = process.registry, ctx = require "process.ctx", event = process.event }
+      local roots = { registry = process.registry, ctx = require "process.ctx", pg = process.pg, event = process.event }
       local own, wrong = {}, {}
       for _, name in ipairs(all) do
         own[name] = _G

@@ -164,4 +164,5 @@ mod entry_points {
     submodule!(luaopen_process_time, c"time", "`require \"process.time\"`.");
     submodule!(luaopen_process_errors, c"errors", "`require \"process.errors\"`.");
     submodule!(luaopen_process_ctx, c"ctx", "`require \"process.ctx\"`.");
+    submodule!(luaopen_process_pg, c"pg", "`require \"process.pg\"`.");
 }

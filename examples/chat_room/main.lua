@@ -1,42 +1,58 @@
--- A chat room: the room and its guests are processes that find each other by name. The main process opens the room,
--- lets the guests in one after the other, and prints what is said.
+-- A chat room is a process group: guests join it, everybody hears what is said to it, and the host, who watches the
+-- group, sees who comes, leaves, or vanishes.
 --
 --   lua5.4 examples/chat_room/main.lua
-local here = (arg[0] or ""):match("^(.*)/") or "."
-package.path = here .. "/../?.lua;" .. package.path
-
 local process = require "process"
 
-local lines = process.listen("line")
+local rooms = assert(process.pg.open("chat:rooms"))
 
-local function print_until(last)
-  repeat
-    local line = lines:receive()
-    print(line)
-  until line == last
+-- A guest joins the room, answers every line it knows an answer to, and leaves after a good night.
+local function guest(name, answers)
+  local room = require("process.pg").open("chat:rooms")
+  local lines = process.listen("line")
+  room:join("tea room")
+  while true do
+    local answer = answers[lines:receive()]
+    if answer then
+      room:broadcast("tea room", "line", name .. ": " .. answer)
+      if answer == "good night" then
+        return
+      end
+    end
+  end
 end
 
--- `answers` has the guest's reply to each thing it hears.
+assert(rooms:join("tea room"))
+local watch = assert(rooms:monitor("tea room"))
+local heard, names = process.listen("line"), {}
+
+-- Prints the next one who comes or goes, and how many are there then, the host included.
+local function see(what)
+  local change = watch:channel():receive()
+  print(names[change.data.PIDs[1]] .. what, #rooms:get_members("tea room"))
+end
+
 local function let_in(name, answers)
-  assert(process.spawn("chat_room:guest", "app:processes", name, "tea room", answers))
+  names[assert(process.spawn_monitored(guest, "app:processes", name, answers))] = name
+  see(" comes in")
 end
 
--- The room gets its name here and not by itself, so that the name is there before the first guest asks for it.
-local room = assert(process.spawn_linked("chat_room:room", "app:processes", process.pid()))
-assert(process.registry.register("tea room", room))
+-- Says something to all, the host included, and prints it and the answers.
+local function say(line, answers)
+  print(line)
+  rooms:broadcast("tea room", "line", line)
+  for _ = 0, answers do
+    local said = heard:receive()
+    io.write(said ~= line and said .. "\n" or "")
+  end
+end
 
-let_in("ada", {
-  ["bob comes in"] = "hello Bob",
-  ["bob: hello Ada"] = "is there any tea left?",
-  ["eve has vanished"] = "good night",
-})
-print_until("ada comes in")
-
-let_in("bob", {
-  ["ada: hello Bob"] = "hello Ada",
-  ["ada: is there any tea left?"] = "yes, but it is cold. good night",
-})
-print_until("bob leaves")
-
-let_in("eve", nil) -- without a table of answers she fails as soon as she hears something
-print_until("the room closes")
+let_in("ada", { ["is there any tea left?"] = "yes, but it is cold", ["it is late"] = "good night" })
+let_in("bob", { ["who likes cold tea?"] = "I do" })
+say("is there any tea left?", 1)
+say("who likes cold tea?", 1)
+let_in("eve") -- without a table of answers she fails as soon as she hears something
+say("hello, Eve", 0)
+see(" has vanished")
+say("it is late", 1)
+see(" leaves")

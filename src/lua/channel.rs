@@ -35,7 +35,8 @@ impl Object for ChannelObject {
 
 impl Drop for ChannelObject {
     fn drop(&mut self) {
-        self.context.scheduler().drop_channel(self.id);
+        let left = self.context.scheduler().drop_channel(self.id);
+        self.context.forget_mail(left);
     }
 }
 

@@ -4,8 +4,7 @@ use super::time;
 use crate::codec::decode;
 use crate::codec::function::check_taken;
 use crate::runtime::error::ErrorData;
-use crate::runtime::signal::ExitRecord;
-use crate::runtime::signal::Signal;
+use crate::runtime::signal::{ExitRecord, Membership, Signal};
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::error::push as push_error;
@@ -42,9 +41,37 @@ pub unsafe fn push(l: *mut lua_State, context: &Context, place: usize) {
                 set_raw_field(l, -2, c"deadline");
             }
         }
+        Some(Signal::Membership(change)) => push_change(l, change),
         Some(Signal::Childless | Signal::Answer(_) | Signal::CallEnd(_)) | None => lua_pushnil(l),
     }
     context.take_kept(place);
+}
+
+/// Pushes the event of a change in a process group (G-6).
+///
+/// Stack: +1, room for 6
+/// Raises: memory
+///
+/// # Safety
+/// Own state; the change is kept by the context.
+unsafe fn push_change(l: *mut lua_State, change: &Membership) {
+    lua_createtable(l, 0, 4);
+    let kind = if change.joined { c"member.joined" } else { c"member.left" };
+    for (name, text) in [(c"system", c"pg"), (c"kind", kind)] {
+        lua_pushstring(l, text.as_ptr());
+        set_raw_field(l, -2, name);
+    }
+    push_bytes(l, &change.group);
+    lua_pushvalue(l, -1);
+    set_raw_field(l, -3, c"path");
+    lua_createtable(l, 0, 2);
+    lua_insert(l, -2);
+    set_raw_field(l, -2, c"Group");
+    lua_createtable(l, 1, 0);
+    push_bytes(l, change.pid.as_bytes());
+    lua_rawseti(l, -2, 1);
+    set_raw_field(l, -2, c"PIDs");
+    set_raw_field(l, -2, c"data");
 }
 
 /// Pushes the event of an end.

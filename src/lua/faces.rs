@@ -1,7 +1,7 @@
 //! What the layers below have of this one ([`crate::vm::faces`]).
 
 use super::{
-    birth, blocking, channel, coroutine, error_methods, message, modules, payload, spawn_builder, time,
+    birth, blocking, channel, coroutine, error_methods, message, modules, payload, pg, spawn_builder, time,
 };
 use crate::vm::api::*;
 use crate::vm::class::Class;
@@ -30,7 +30,7 @@ pub static FACES: Faces = Faces {
 };
 
 /// Every class of userdata that users can get hold of.
-static CLASSES: [&Class; 12] = [
+static CLASSES: [&Class; 14] = [
     &spawn_builder::SPAWNER,
     &channel::CHANNEL,
     &channel::CASE,
@@ -43,12 +43,14 @@ static CLASSES: [&Class; 12] = [
     &time::LOCATION,
     &time::TIMER,
     &time::TICKER,
+    &pg::SCOPE,
+    &pg::SUBSCRIPTION,
 ];
 
 /// The methods and operators of the classes, with what stands behind them: C functions that need no captured value. Those that
 /// may wait are not among them.
 fn methods() -> Vec<Method> {
-    const LISTS: [(&Class, Functions); 10] = [
+    const LISTS: [(&Class, Functions); 12] = [
         (&spawn_builder::SPAWNER, spawn_builder::METHODS),
         (&channel::CHANNEL, channel::METHODS),
         (&channel::CHANNEL, channel::OPERATORS),
@@ -59,6 +61,8 @@ fn methods() -> Vec<Method> {
         (&payload::PAYLOAD, payload::OPERATORS),
         (&ERROR, error_methods::METHODS),
         (&ERROR, error_methods::OPERATORS),
+        (&pg::SCOPE, pg::SCOPE_METHODS),
+        (&pg::SUBSCRIPTION, pg::SUBSCRIPTION_METHODS),
     ];
     let of = |(class, functions): (&'static Class, Functions)| {
         functions.iter().map(move |(name, function)| (class, *name, *function))

@@ -249,6 +249,7 @@ unsafe fn settings_at(l: *mut lua_State, index: c_int) -> Result<Settings, Failu
                 settings.libraries = libraries_at(l, &field)?;
                 settings.restricted = true;
             }
+            b"scopes" => settings.scopes = scopes_at(l, &field)?,
             b"init" => match to_bytes(l, -1) {
                 Some(module) => settings.init = Some(module.to_vec()),
                 None => return Err(bad_field(&field, format!("string expected, got {}", type_at(l, -1)))),
@@ -297,6 +298,36 @@ unsafe fn libraries_at(l: *mut lua_State, field: &[u8]) -> Result<Libraries, Fai
         return Err(bad_field(field, "base must be among them"));
     }
     Ok(granted)
+}
+
+/// The list of scope references on top.
+///
+/// Stack: 0, or more if it fails, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
+unsafe fn scopes_at(l: *mut lua_State, field: &[u8]) -> Result<Vec<Box<str>>, Failure> {
+    if lua_type(l, -1) != LUA_TTABLE {
+        return Err(bad_field(field, format!("table expected, got {}", type_at(l, -1))));
+    }
+    let mut scopes = Vec::new();
+    lua_pushnil(l);
+    while lua_next(l, -2) != 0 {
+        match to_bytes(l, -1).filter(|name| is_reference(name)).map(std::str::from_utf8) {
+            Some(Ok(name)) => scopes.push(name.into()),
+            _ => {
+                let problem =
+                    format!("not a scope reference (namespace:name): {}", shown(&shown_value(l, -1)));
+                return Err(bad_field(field, problem));
+            }
+        }
+        lua_pop(l, 1);
+    }
+    if scopes.len() != lua_rawlen(l, -1) {
+        return Err(bad_field(field, "must be a list of scope references"));
+    }
+    Ok(scopes)
 }
 
 /// The duration on top, at least 0.
@@ -376,6 +407,12 @@ pub unsafe extern "C-unwind" fn host_info(l: *mut lua_State) -> c_int {
         }
     }
     set_raw_field(l, -2, c"libs");
+    lua_createtable(l, settings.scopes.len() as c_int, 0);
+    for (place, scope) in settings.scopes.iter().enumerate() {
+        push_bytes(l, scope.as_bytes());
+        lua_rawseti(l, -2, place as lua_Integer + 1);
+    }
+    set_raw_field(l, -2, c"scopes");
     if let Some(module) = &settings.init {
         push_bytes(l, module);
         set_raw_field(l, -2, c"init");

@@ -23,7 +23,11 @@ use std::sync::Arc;
 ///
 /// # Safety
 /// Own state; the result is returned to Lua.
-unsafe fn return_plain(l: *mut lua_State, context: &Context, result: Result<Plain, Failure>) -> c_int {
+pub(super) unsafe fn return_plain(
+    l: *mut lua_State,
+    context: &Context,
+    result: Result<Plain, Failure>,
+) -> c_int {
     let encoded = match result.map(|value| plain::encode(&value)) {
         Ok(encoded) => encoded,
         Err(failure) => return return_failure(l, failure),

@@ -5,6 +5,7 @@ use crate::executor::code;
 use crate::platform::bytes_to_path;
 use crate::runtime::entry::{self, Definition, Source};
 use crate::runtime::failure::Failure;
+use crate::runtime::groups;
 use crate::runtime::host;
 use crate::runtime::index::{self, Code, Entry, Host, Place};
 use crate::vm::api::*;
@@ -67,6 +68,9 @@ unsafe fn define(l: *mut lua_State, path: &[u8]) -> Result<Summary, Failure> {
         place.failure(Failure::HostInUse(reference.clone()).to_string())
     })?;
     entry::define_all(definitions);
+    for scope in &index.scopes {
+        groups::open(scope);
+    }
     Ok(summary)
 }
 

@@ -81,12 +81,12 @@ const EVENTS: lua_Integer = 2;
 ///
 /// # Safety
 /// Own state.
-unsafe fn push_views(l: *mut lua_State) {
+pub(super) unsafe fn push_views(l: *mut lua_State) {
     static KEY: u8 = 0;
     push_own_table(l, &KEY);
 }
 
-fn place_of_listener(number: u64) -> lua_Integer {
+pub(super) fn place_of_listener(number: u64) -> lua_Integer {
     EVENTS + number as lua_Integer
 }
 
@@ -201,7 +201,7 @@ unsafe fn push_listener(l: *mut lua_State, listening: Result<Listening, Failure>
 ///
 /// # Safety
 /// Own state.
-unsafe fn forget_view(l: *mut lua_State, place: lua_Integer) {
+pub(super) unsafe fn forget_view(l: *mut lua_State, place: lua_Integer) {
     lua_pushnil(l);
     lua_rawseti(l, -2, place);
 }

@@ -31,6 +31,7 @@ pub mod modules;
 pub mod options;
 pub mod payload;
 pub mod permissions;
+pub mod pg;
 pub mod plan;
 pub mod registry;
 pub mod restricted;

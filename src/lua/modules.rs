@@ -2,8 +2,8 @@
 
 use super::guarded::or_failure;
 use super::{
-    channel, control, ctx, errors, event, hosts, inspection, mail, options, registry, spawn, spawn_builder,
-    time, upgrade,
+    channel, control, ctx, errors, event, hosts, inspection, mail, options, pg, registry, spawn,
+    spawn_builder, time, upgrade,
 };
 use crate::platform;
 use crate::vm::api::*;
@@ -66,6 +66,7 @@ pub fn module_functions() -> Vec<(&'static str, &'static CStr, Function)> {
         .chain(PROCESS.functions().map(|(name, function)| ("process.", name, function)))
         .chain(registry::functions().map(|(name, function)| ("process.registry.", name, function)))
         .chain(time::functions().map(|(name, function)| ("process.time.", name, function)))
+        .chain(pg::functions().map(|(name, function)| ("process.pg.", name, function)))
         .chain(errors::functions().map(|(name, function)| ("process.errors.", name, function)))
         .collect()
 }
@@ -73,11 +74,12 @@ pub fn module_functions() -> Vec<(&'static str, &'static CStr, Function)> {
 /// A module beside `process`: short name, long name, the function that pushes its table.
 pub type Module = (&'static CStr, &'static CStr, unsafe fn(*mut lua_State));
 
-pub const MODULES: [Module; 4] = [
+pub const MODULES: [Module; 5] = [
     (c"channel", c"process.channel", channel::push_module),
     (c"time", c"process.time", time::push_module),
     (c"errors", c"process.errors", errors::push_module),
     (c"ctx", c"process.ctx", ctx::push_module),
+    (c"pg", c"process.pg", pg::push_module),
 ];
 
 /// How many of them, from the first on, have a short name that `require` knows and a global (H-40, H-43).

@@ -8,6 +8,7 @@ use std::alloc::Layout;
 use std::any::Any;
 use std::borrow::Cow;
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
 
 /// An owned message or signal. Thin: one pointer.
 pub struct Envelope(NonNull<Header>);
@@ -28,6 +29,8 @@ enum Content {
     Message,
     /// A message with its payload elsewhere.
     Large(Vec<u8>),
+    /// A message with a payload that others have as well.
+    Shared(Arc<[u8]>),
     /// A message that asks for a reply, maybe with its payload elsewhere.
     Asking(Box<(Right, Option<Vec<u8>>)>),
     Signal(Signal),
@@ -63,6 +66,14 @@ impl Envelope {
                 Self::of_parts(sender.as_bytes(), topic, b"", large)
             }
         }
+    }
+
+    /// As [`Envelope::message`], with a payload that others have as well.
+    ///
+    /// # Errors
+    /// [`NoMemory`] if the allocation fails.
+    pub fn shared(sender: &str, topic: &[u8], payload: Arc<[u8]>) -> Result<Self, NoMemory> {
+        Self::of_parts(sender.as_bytes(), topic, b"", Content::Shared(payload))
     }
 
     /// As [`Envelope::message`], of a message that asks for a reply.
@@ -199,6 +210,7 @@ impl Envelope {
         let elsewhere = match &header.content {
             Content::Message => 0,
             Content::Large(payload) => payload.len(),
+            Content::Shared(payload) => payload.len(),
             Content::Asking(parts) => size_of_val(&**parts) + parts.1.as_ref().map_or(0, Vec::len),
             Content::Signal(signal) => signal.size(),
         };
@@ -246,7 +258,7 @@ impl Envelope {
     pub fn as_signal(&self) -> Option<&Signal> {
         match &self.header().content {
             Content::Signal(signal) => Some(signal),
-            Content::Message | Content::Large(_) | Content::Asking(_) => None,
+            Content::Message | Content::Large(_) | Content::Shared(_) | Content::Asking(_) => None,
         }
     }
 
@@ -271,6 +283,7 @@ impl Envelope {
         let header = self.header();
         match &header.content {
             Content::Large(payload) => payload,
+            Content::Shared(payload) => payload,
             Content::Asking(parts) if parts.1.is_some() => parts.1.as_deref().unwrap_or_default(),
             Content::Signal(Signal::CallEnd(CallEnd::LargeReply(reply))) => &reply.1,
             _ => self.part(header.sender_len as usize + header.topic_len as usize, header.payload_len),

@@ -31,6 +31,11 @@ impl Errand {
 }
 
 impl Asleep {
+    /// Adds one.
+    pub fn add(&mut self, process: &Arc<Process>) {
+        self.0.push(Arc::clone(process));
+    }
+
     /// Wakes them.
     pub fn wake(self) {
         for process in self.0 {

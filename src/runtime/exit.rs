@@ -2,8 +2,8 @@
 //!
 //! 1. [`begin`]: the process takes no more messages; the cause is settled.
 //! 2. The result is copied, the Lua state is closed, finalizers run (`vm`).
-//! 3. [`finish`], or [`give_up`] if that takes too long. First everything that the process held becomes free: its names, its
-//!    place on the host.
+//! 3. [`finish`], or [`give_up`] if that takes too long. First everything that the process held becomes free: its names and groups,
+//!    its place on the host.
 //! 4. Then the process is gone and others are told. Its parent has one child less, and nobody can end, watch or link it any more.
 //!    Watchers get EXIT, callers hear that no reply will come, and linked processes get LINK_DOWN or end themselves. Everything that the parent can see of this happens
 //!    under its lock, so all at once. Code that has heard of the end in any way finds that `wait` no longer counts the process.
@@ -20,7 +20,7 @@ use super::lifecycle::{Ended, Stage};
 use super::mailbox::Owner;
 use super::process::{Process, Relations};
 use super::signal::{ExitRecord, Outcome, Signal};
-use super::{call, directory, live, reaper, registry};
+use super::{call, directory, groups, live, reaper, registry};
 use crate::platform::reserve;
 use smallvec::SmallVec;
 use std::io;
@@ -107,9 +107,14 @@ fn tell(process: &Arc<Process>, Ended { outcome, was_closing }: Ended, was_start
         reaper::closed();
     }
     // No name can be added any more: the process is ending.
-    let (names, cause) = process
-        .with_relations(|relations| (std::mem::take(&mut relations.names), relations.life.cause().cloned()));
+    let (names, belonging, cause) = process.with_relations(|relations| {
+        let names = std::mem::take(&mut relations.names);
+        (names, relations.belonging.take(), relations.life.cause().cloned())
+    });
     registry::release(process, names);
+    if let Some(belonging) = belonging {
+        groups::release(process, *belonging);
+    }
     process.host.leave();
     if was_started {
         process.host.count_ended(outcome.is_err());

@@ -80,6 +80,14 @@ pub enum Failure {
     EntryReference(Vec<u8>),
     #[error("not a host reference (namespace:name): {}", shown(.0))]
     HostReference(Vec<u8>),
+    #[error("not a scope reference (namespace:name): {}", shown(.0))]
+    ScopeReference(Vec<u8>),
+    #[error("not a member of {}", shown(.0))]
+    NotAMember(Vec<u8>),
+    #[error("group name cannot be empty")]
+    EmptyGroup,
+    #[error("group name too long ({0} bytes, limit 65535)")]
+    GroupTooLong(usize),
     #[error("entry not found: {entry}")]
     EntryNotFound { entry: String, tried: Vec<Vec<u8>> },
     #[error("entry {entry}: cannot open {file}: {reason}")]

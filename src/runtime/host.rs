@@ -52,6 +52,8 @@ pub struct Settings {
     pub init: Option<Vec<u8>>,
     /// Whether its processes take functions in messages and arguments.
     pub functions: bool,
+    /// The scopes of process groups that its processes may open though they are restricted.
+    pub scopes: Vec<Box<str>>,
 }
 
 impl Default for Settings {
@@ -70,6 +72,7 @@ impl Default for Settings {
             restricted: false,
             init: None,
             functions: true,
+            scopes: Vec::new(),
         }
     }
 }

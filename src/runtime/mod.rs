@@ -5,6 +5,7 @@
 #![deny(unsafe_code)]
 
 pub mod account;
+pub mod belonging;
 pub mod call;
 pub mod clock;
 pub mod directory;
@@ -19,6 +20,7 @@ pub mod error;
 pub mod exit;
 pub mod failure;
 pub mod fork;
+pub mod groups;
 pub mod host;
 #[cfg(feature = "yaml")]
 pub mod index;

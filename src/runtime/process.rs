@@ -1,6 +1,7 @@
 //! A process as other processes see it.
 
 use super::account::{Account, Charge};
+use super::belonging::Belonging;
 use super::envelope::Envelope;
 use super::failure::Failure;
 use super::host::{Host, Limits};
@@ -135,6 +136,8 @@ pub struct Relations {
     pub monitored: FxHashMap<ProcessId, Box<str>>,
     /// Names it owns.
     pub names: HashSet<Vec<u8>>,
+    /// What it has in process groups.
+    pub belonging: Option<Box<Belonging>>,
     /// Live processes that it has spawned.
     pub children: usize,
     /// It wants to hear when it has no children left.

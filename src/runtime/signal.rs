@@ -1,6 +1,7 @@
 //! What the runtime tells a process: the events of its life, which travel in its mailbox between the messages.
 
 use super::account::Charge;
+use super::belonging::GroupName;
 use super::clock::Timestamp;
 use super::error::ErrorData;
 use super::pid::ProcessId;
@@ -30,6 +31,8 @@ pub enum Signal {
     Answer(Box<Answer>),
     /// A request of the receiver was answered, or never will be.
     CallEnd(CallEnd),
+    /// A process has come into a group that the receiver has subscribed to, or has left it.
+    Membership(Box<Membership>),
 }
 
 impl Signal {
@@ -42,6 +45,7 @@ impl Signal {
             }
             Signal::CallEnd(end) => end.size(),
             Signal::Childless => 0,
+            Signal::Membership(change) => size_of::<Membership>() + change.pid.len() + change.group.len(),
             Signal::Answer(answer) => {
                 let text = match &answer.news {
                     News::Place(Some(text)) => text.len(),
@@ -58,7 +62,11 @@ impl Signal {
             Signal::Exit(record) | Signal::LinkDown(record) | Signal::LinkFailed(record) => {
                 record.from.as_bytes()
             }
-            Signal::Cancel(_) | Signal::Childless | Signal::Answer(_) | Signal::CallEnd(_) => b"",
+            Signal::Cancel(_)
+            | Signal::Childless
+            | Signal::Answer(_)
+            | Signal::CallEnd(_)
+            | Signal::Membership(_) => b"",
         }
     }
 
@@ -118,6 +126,19 @@ impl CallEnd {
             CallEnd::Reply(_) | CallEnd::Dropped(_) | CallEnd::TakenAsPayload(_) => 0,
         }
     }
+}
+
+/// A change in a process group.
+#[derive(Debug)]
+pub struct Membership {
+    /// The channel of the subscription.
+    pub channel: u64,
+    /// The group.
+    pub group: GroupName,
+    /// PID of the process.
+    pub pid: Box<str>,
+    /// It has come; else it has left.
+    pub joined: bool,
 }
 
 /// The contents of a CANCEL event.

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod alarms;
+mod changes;
 mod channel;
 mod ids;
 mod lone;
@@ -18,6 +19,6 @@ mod waiting;
 pub use alarms::Stopped;
 pub use channel::{Received, Sending, Ticket};
 pub use ids::{ChannelId, TaskId, WaiterId};
-pub use mail::{Mail, Stamped};
+pub use mail::{Mail, Queue, Stamped};
 pub use scheduler::{Case, Cases, Completion, Event, Finish, Owner, Scheduler};
 pub use views::Listening;

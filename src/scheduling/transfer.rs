@@ -2,7 +2,7 @@
 
 use super::channel::{Channel, Plain, Received, Sending, Slot, Source, Ticket};
 use super::ids::{ChannelId, WaiterId};
-use super::mail::next_of;
+use super::mail::{Queue, next_of};
 use super::scheduler::{Finish, Scheduler};
 use std::time::Instant;
 
@@ -12,20 +12,26 @@ impl Scheduler {
         self.channels.insert(Channel::new(Source::Plain(Plain::new(capacity))))
     }
 
-    /// A channel of which nothing is left in Lua.
-    pub fn drop_channel(&mut self, id: ChannelId) {
+    /// A channel of which nothing is left in Lua. What nobody can take any more.
+    pub fn drop_channel(&mut self, id: ChannelId) -> Queue {
         self.unfold();
         // One whose object was never finished: the topic is not open after all.
         let _ = self.unlisten(id);
         let droppable = self.channels.get(id).is_some_and(|channel| match &channel.source {
             Source::Plain(_) => true,
-            Source::Listener { open, .. } => !open,
+            Source::Listener { open, .. } | Source::Changes { open, .. } => !open,
             Source::Inbox(_) | Source::Events(_) => false,
         });
-        if droppable
-            && let Some(Source::Plain(plain)) = self.channels.remove(id).map(|channel| channel.source)
-        {
-            self.pending -= u32::from(plain.arming.pending);
+        if !droppable {
+            return Queue::new();
+        }
+        match self.channels.remove(id).map(|channel| channel.source) {
+            Some(Source::Plain(plain)) => {
+                self.pending -= u32::from(plain.arming.pending);
+                Queue::new()
+            }
+            Some(Source::Changes { queue, .. }) => queue,
+            _ => Queue::new(),
         }
     }
 
@@ -120,6 +126,9 @@ impl Scheduler {
             }
             Source::Events(mail) => {
                 mail.pop().map_or(Received::Closed, |next| Received::Event(next.envelope))
+            }
+            Source::Changes { queue, .. } => {
+                next_of(queue).map_or(Received::Closed, |next| Received::Event(next.envelope))
             }
             Source::Listener { queue, message, .. } => match (next_of(queue), *message) {
                 (None, _) => Received::Closed,

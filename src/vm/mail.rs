@@ -6,8 +6,8 @@ use crate::runtime::envelope::Envelope;
 use crate::runtime::pid;
 use crate::runtime::shown::Shown;
 use crate::runtime::signal::{ExitRecord, Signal};
-use crate::runtime::{directory, relations};
-use crate::scheduling::{ChannelId, Event};
+use crate::runtime::{directory, groups, relations};
+use crate::scheduling::{ChannelId, Event, Queue};
 use std::sync::Arc;
 
 impl Context {
@@ -93,6 +93,13 @@ impl Context {
                     let number = envelope.call_number().unwrap_or_default();
                     self.tell_answer(number, envelope);
                 }
+                Some(Signal::Membership(change)) => {
+                    let channel = ChannelId::of_number(change.channel);
+                    let unwanted = self.scheduler().route_change(channel, envelope);
+                    if let Some(change) = unwanted {
+                        self.process().envelope_left(&change);
+                    }
+                }
                 Some(signal) if self.concerns_us(signal) => {
                     self.scheduler().route_event(envelope);
                 }
@@ -107,6 +114,13 @@ impl Context {
                     }
                 }
             }
+        }
+    }
+
+    /// Forgets mail that nobody takes any more.
+    pub fn forget_mail(&self, mail: Queue) {
+        for stamped in mail {
+            self.process().envelope_left(&stamped.envelope);
         }
     }
 
@@ -134,7 +148,7 @@ impl Context {
                 false
             }
             Signal::LinkDown(record) => self.take_link(record),
-            Signal::LinkFailed(_) | Signal::Answer(_) | Signal::CallEnd(_) => false,
+            Signal::LinkFailed(_) | Signal::Answer(_) | Signal::CallEnd(_) | Signal::Membership(_) => false,
         }
     }
 
@@ -145,10 +159,13 @@ impl Context {
     /// A context for the same process with other code: what has arrived and what it watches go over (P-57).
     pub fn renewed(&self) -> Context {
         self.forget_errands();
+        groups::unsubscribe_all(self.process());
         // Answers to calls of the old code mean nothing to the new one.
         self.sort_mail();
         let next = Context::new(Arc::clone(self.process()));
         next.set_wrapped(self.is_wrapped());
+        let changes = self.scheduler().flush_all_changes();
+        self.forget_mail(changes);
         let mail = self.scheduler().take_mail();
         self.process().with_shown(Shown::unlisten_all);
         self.process().vitals.empty();

@@ -68,6 +68,10 @@ impl Reader<'_> {
                 index.entries.push(self.code(node, reference)?);
             }
             "process.host" if well_formed => index.hosts.push(self.host(node, reference)?),
+            "pg.scope" if well_formed => index.scopes.push(reference),
+            "pg.scope" => {
+                return Err(Problem::new(node.line, Failure::ScopeReference(reference.into()).to_string()));
+            }
             "process.lua" | "function.lua" | "library.lua" => {
                 return Err(Problem::new(node.line, Failure::EntryReference(reference.into()).to_string()));
             }

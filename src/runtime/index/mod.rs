@@ -20,6 +20,8 @@ pub struct Index {
     pub entries: Vec<Entry>,
     /// Hosts: entries of the kind `process.host`.
     pub hosts: Vec<Host>,
+    /// Scopes of process groups: references of entries of the kind `pg.scope`.
+    pub scopes: Vec<String>,
     /// All others, as `namespace:name (kind)`.
     pub skipped: Vec<String>,
 }
