@@ -475,4 +475,21 @@ function Spawner:spawn_linked_monitored(entry, host, ...) end
 ---@return errors.Error? err
 function Spawner:exec(entry, host, ...) end
 
+---Notes what processes do, until `process.trace(nil)` writes it to the file in the Chrome trace format.
+---@param path string? nil: stops and writes
+---@param options? { events: integer? } how many of the newest events are kept
+---@return true? done
+---@return errors.Error? err
+function process.trace(path, options) end
+
+---@class process.Report
+---@field pid string
+---@field entry string
+---@field error errors.Error
+
+---In a main process: has a function get what else is written to standard error of failures that nobody hears of.
+---@param fn? fun(report: process.Report) nil: back again
+---@return true
+function process.on_report(fn) end
+
 return process

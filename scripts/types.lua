@@ -87,6 +87,7 @@ local live = {
   ctxlib = require("process.ctx"),
   poollib = require("process.pool"),
   pglib = process.pg,
+  toplib = require("process.top"),
   ["channel.Channel"] = process.channel.new(),
   ["time.Time"] = process.time.now(),
   ["time.Duration"] = process.time.parse_duration("1s"),
@@ -132,9 +133,12 @@ for name, object in pairs(live) do
   end
 end
 
+-- A name that nobody else has, also of a file.
+local scrap = os.tmpname()
+
 -- A value that fits, for each type that a parameter has; a thread fits none.
 local samples = {
-  string = "types.sample", ["errors.Error"] = "an error", ["errors.kind"] = "a kind",
+  string = scrap, ["errors.Error"] = "an error", ["errors.kind"] = "a kind",
   integer = 1, boolean = true, table = {}, ["function"] = function() end,
   ["process.entry"] = "types:none", ["process.duration"] = "1ms",
   ["time.Time"] = live["time.Time"], ["time.Location"] = live["time.Location"],
@@ -162,6 +166,9 @@ local function complaint(fn, arguments, count)
   end
   return second ~= nil and not first and tostring(second) or nil
 end
+
+-- Functions that do not return of themselves.
+local endless = { ["toplib.run"] = true }
 
 -- Functions that promise to take anything there.
 local lenient = { ["errorslib.is"] = true, ["errorslib.call_stack"] = true }
@@ -193,8 +200,8 @@ for name, class in pairs(classes) do
         if not text or not is_about(text, place) then
           problem("%s.%s takes a thread as %s: %s", name, member, param.name, tostring(text))
         end
-        -- Without its time-out a call may wait for ever.
-        if not (param.optional and param.kind:match("^process%.duration")) then
+        -- Without its time-out a call may wait for ever, and some run for ever.
+        if not (param.optional and (param.kind:match("^process%.duration") or endless[name .. "." .. member])) then
           text = probe(object, member, entry, place, nil)
           if param.optional and text and is_about(text, place) then
             problem("%s.%s does not do without %s: %s", name, member, param.name, text)
@@ -212,7 +219,7 @@ end
 local prefixes = {
   process = "processlib", ["process.registry"] = "process.registry", channel = "channellib", time = "timelib",
   errors = "errorslib", ch = "channel.Channel", pg = "pglib", pool = "poollib", p = "process.Pool",
-  scope = "pg.Scope", server = "serverlib",
+  scope = "pg.Scope", top = "toplib", server = "serverlib",
   supervisor = "supervisorlib",
 }
 for page in assert(io.popen("ls docs/reference/*.md")):lines() do
@@ -232,6 +239,8 @@ for page in assert(io.popen("ls docs/reference/*.md")):lines() do
   end
 end
 
+process.trace(nil)
+os.remove(scrap)
 table.sort(problems)
 for _, text in ipairs(problems) do
   print(text)

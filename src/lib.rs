@@ -32,7 +32,7 @@ static ALLOCATOR: platform::reserve::Allocator = platform::reserve::Allocator;
 /// What `require` calls.
 #[allow(unsafe_op_in_unsafe_fn)]
 mod entry_points {
-    use crate::lua::{bundled, faces, install, modules};
+    use crate::lua::{bundled, faces, install, modules, trace};
     use crate::platform;
     use crate::runtime::failure::Failure;
     use crate::runtime::{dump, fork, realm};
@@ -72,6 +72,9 @@ mod entry_points {
         if let Err(error) = main_state::open(l) {
             raise_failure(l, 1, Failure::CannotStart(error.to_string()));
         }
+        if !known && let Err(failure) = trace::start_if_wanted(Context::of_state(l)) {
+            raise_failure(l, 1, failure);
+        }
         if !known {
             install::mark_copy(l);
             standard::anchor(l, Context::of_state(l));
@@ -90,6 +93,7 @@ mod entry_points {
         open(l);
         install::into_main(l);
         modules::push_process(l);
+        modules::run_top_if_wanted(l);
         1
     }
 
@@ -104,6 +108,7 @@ mod entry_points {
     pub unsafe extern "C-unwind" fn luaopen_process_core(l: *mut lua_State) -> c_int {
         open(l);
         modules::push_process(l);
+        modules::run_top_if_wanted(l);
         1
     }
 
@@ -149,6 +154,7 @@ mod entry_points {
     bundled!(luaopen_process_server, "server");
     bundled!(luaopen_process_supervision, "supervision");
     bundled!(luaopen_process_supervisor, "supervisor");
+    bundled!(luaopen_process_top, "top");
     bundled!(luaopen_process_supervisor_children, "supervisor.children");
     bundled!(luaopen_process_supervisor_commands, "supervisor.commands");
     bundled!(luaopen_process_supervisor_deadlines, "supervisor.deadlines");

@@ -17,7 +17,9 @@ use crate::runtime::exit;
 use crate::runtime::failure::Failure;
 use crate::runtime::pool::Step;
 use crate::runtime::process::Process;
+use crate::runtime::report;
 use crate::runtime::shown::Shown;
+use crate::runtime::tracing;
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::faces;
@@ -138,7 +140,7 @@ impl Execution {
         let ended = context.ending().take();
         let (outcome, is_failure) =
             ended.unwrap_or_else(|| (Err(Arc::new(Failure::Terminated.into())), false));
-        let report = is_failure && (state == State::Broken || !process.is_doomed());
+        let reported = is_failure && (state == State::Broken || !process.is_doomed());
         exit::begin(&process, outcome);
         // A state in an unknown condition is left alone.
         if state == State::Broken {
@@ -153,9 +155,10 @@ impl Execution {
             process.with_shown(Shown::hide_memory);
             drop(context);
         }
-        if report {
-            outcome::write_report(&process);
+        if reported {
+            report::report_end(&process);
         }
+        tracing::run_ends(&process);
         exit::finish(&process);
     }
 }

@@ -1,4 +1,4 @@
-//! What the end of a coroutine means for its process: a result, a failure with its traceback, a report on standard error.
+//! What the end of a coroutine means for its process: a result, a failure with its traceback.
 // Calls Lua line by line, under the rules of `vm/mod.rs`.
 #![allow(unsafe_op_in_unsafe_fn)]
 
@@ -6,7 +6,6 @@ use crate::codec::sequence::Origin;
 use crate::platform::reserve;
 use crate::runtime::error::{ErrorData, Kind};
 use crate::runtime::failure::Failure;
-use crate::runtime::process::{Process, Relations};
 use crate::scheduling::TaskId;
 use crate::vm::api::*;
 use crate::vm::context::Context;
@@ -16,7 +15,6 @@ use crate::vm::state;
 use crate::vm::traceback;
 use std::borrow::Cow;
 use std::ffi::{CString, c_int};
-use std::io;
 use std::ptr;
 use std::sync::Arc;
 
@@ -235,31 +233,4 @@ unsafe fn push_description(l: *mut lua_State, index: c_int) {
 pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panic".into())
-}
-
-/// Tells standard error of a failure that nobody else hears of.
-pub fn write_report(process: &Process) {
-    let (alone, outcome) = process.with_relations(|relations| {
-        let Relations { watchers, awaiters, links, .. } = &*relations;
-        let alone = watchers.is_empty() && awaiters.is_empty() && links.is_empty();
-        (alone, relations.life.outcome().cloned())
-    });
-    let wanted = alone && process.host.settings.report && !process.realm.is_closing();
-    if let (true, Some(Err(error))) = (wanted, outcome) {
-        write_failure(&process.pid, &process.entry(), &error);
-    }
-}
-
-/// The form of such a report.
-pub fn write_failure(subject: &str, entry: &str, error: &ErrorData) {
-    use io::Write;
-    let mut text = format!("process {} ({}) failed: ", subject, entry).into_bytes();
-    let fits = reserve::has_room_for(2 * error.size());
-    text.extend_from_slice(&if fits { error.text() } else { b"not enough memory".to_vec() });
-    text.push(b'\n');
-    if fits && !error.stack.is_empty() {
-        text.extend_from_slice(&error.stack);
-        text.push(b'\n');
-    }
-    let _ = io::stderr().write_all(&text);
 }

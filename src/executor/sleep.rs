@@ -4,6 +4,7 @@
 
 use crate::codec::encode::Encoder;
 use crate::platform::magazines;
+use crate::runtime::tracing;
 use crate::runtime::vitals::Phase;
 use crate::vm::api::*;
 use crate::vm::context::Context;
@@ -15,6 +16,7 @@ pub fn sleep(context: &Context, deadline: Option<Instant>, signalled: impl Fn() 
     let process = context.process();
     // SAFETY: the calling thread runs the state, and none of its code.
     unsafe { tell(context) };
+    tracing::run_ends(process);
     process.vitals.set_phase(Phase::Asleep);
     let arrived = || process.mailbox.has_mail() || process.mailbox.is_closed();
     let sleep = || {
@@ -32,6 +34,7 @@ pub fn sleep(context: &Context, deadline: Option<Instant>, signalled: impl Fn() 
         false => sleep(),
     }
     process.vitals.set_phase(Phase::Running);
+    tracing::run_begins(process);
 }
 
 /// Tells others what they cannot count themselves: before the process sleeps, and when it looks at itself.

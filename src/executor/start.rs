@@ -8,6 +8,7 @@ use crate::runtime::exit;
 use crate::runtime::pool::{Step, Task};
 use crate::runtime::process::Process;
 use crate::runtime::spare_threads;
+use crate::runtime::tracing;
 use crate::runtime::vitals::Phase;
 use crate::vm::interrupt;
 use crate::vm::startup::Startup;
@@ -43,6 +44,7 @@ fn live(process: Arc<Process>, startup: Startup) {
     interrupt::adopt(execution.context());
     process.set_thread();
     process.vitals.set_phase(Phase::Running);
+    tracing::run_begins(&process);
     let mut rested = false;
     loop {
         match execution.step(usize::MAX) {
@@ -71,7 +73,9 @@ impl Task for Execution {
         interrupt::adopt(self.context());
         self.context().memory().wake();
         self.context().process().vitals.set_phase(Phase::Running);
+        tracing::run_begins(self.context().process());
         let step = Execution::step(self, turns);
+        tracing::run_ends(self.context().process());
         interrupt::release();
         if matches!(step, Step::Waiting(_)) {
             self.context().memory().sleep();
@@ -87,6 +91,7 @@ impl Task for Execution {
 
     fn end(self: Box<Self>) {
         let realm = Arc::clone(&self.context().process().realm);
+        tracing::run_begins(self.context().process());
         Execution::end(*self);
         realm.thread_ended();
     }

@@ -31,6 +31,7 @@ static BUNDLED: &[Bundled] = bundled! {
     "pool": "pool",
     "server": "server",
     "supervisor": "supervisor",
+    "top": "top",
     "supervisor.children": "supervisor/children",
     "supervisor.commands": "supervisor/commands",
     "supervisor.deadlines": "supervisor/deadlines",

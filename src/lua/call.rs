@@ -15,6 +15,7 @@ use crate::runtime::failure::Failure;
 use crate::runtime::needs::Needs;
 use crate::runtime::process::Process;
 use crate::runtime::signal::{CallEnd, ExitRecord, Signal};
+use crate::runtime::trace::{self, Kind};
 use crate::runtime::vitals::{Call, Waiting};
 use crate::scheduling::{Case, ChannelId};
 use crate::vm::api::*;
@@ -94,6 +95,9 @@ unsafe fn send_request(
         let own = context.process();
         let channel = context.begin_errand(Subject::Reply(Arc::clone(callee)), span);
         begun = Some(channel);
+        if trace::is_on() {
+            trace::note(Kind::Call, callee.id.number(), channel.number(), topic);
+        }
         let request = call::open(own, callee, channel.number())
             .ok_or_else(|| Failure::ProcessNotFound(callee.pid.as_bytes().to_vec()))?;
         let message = call::ask(request, &own.pid, topic, payload).map_err(|_| Failure::OutOfMemory)?;
@@ -108,6 +112,9 @@ unsafe fn send_request(
         Err(failure) => failure,
     };
     if let Some(channel) = begun {
+        if trace::is_on() {
+            trace::note(Kind::CallEnd, 0, channel.number(), b"");
+        }
         context.finish_errand(channel, false);
     }
     Err(refusal)
@@ -149,7 +156,11 @@ unsafe fn timeout_option(l: *mut lua_State) -> Result<Option<i64>, Failure> {
 /// # Safety
 /// As a second half: see `wait::SecondHalf`.
 unsafe fn answered(l: *mut lua_State, context: &Context, _: usize, done: Done) -> c_int {
-    let call = context.finish_errand(wait::waited_on(context), matches!(done, Done::Event(_)));
+    let channel = wait::waited_on(context);
+    if trace::is_on() {
+        trace::note(Kind::CallEnd, 0, channel.number(), b"");
+    }
+    let call = context.finish_errand(channel, matches!(done, Done::Event(_)));
     let place = match done {
         Done::Event(place) => place,
         Done::Elapsed => {

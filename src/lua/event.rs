@@ -4,7 +4,7 @@ use super::time;
 use crate::codec::decode;
 use crate::codec::function::check_taken;
 use crate::runtime::error::ErrorData;
-use crate::runtime::signal::{ExitRecord, Membership, Signal};
+use crate::runtime::signal::{ExitRecord, Membership, Report, Signal};
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::error::push as push_error;
@@ -42,6 +42,7 @@ pub unsafe fn push(l: *mut lua_State, context: &Context, place: usize) {
             }
         }
         Some(Signal::Membership(change)) => push_change(l, change),
+        Some(Signal::Report(told)) => push_report(l, &told.report),
         Some(Signal::Childless | Signal::Answer(_) | Signal::CallEnd(_)) | None => lua_pushnil(l),
     }
     context.take_kept(place);
@@ -72,6 +73,23 @@ unsafe fn push_change(l: *mut lua_State, change: &Membership) {
     lua_rawseti(l, -2, 1);
     set_raw_field(l, -2, c"PIDs");
     set_raw_field(l, -2, c"data");
+}
+
+/// Pushes a report (I-6).
+///
+/// Stack: +1, room for 6
+/// Raises: memory
+///
+/// # Safety
+/// Own state; the report is kept by the context.
+unsafe fn push_report(l: *mut lua_State, report: &Report) {
+    lua_createtable(l, 0, 3);
+    for (name, text) in [(c"pid", &report.subject), (c"entry", &report.entry)] {
+        push_bytes(l, text.as_bytes());
+        set_raw_field(l, -2, name);
+    }
+    push_error(l, Arc::clone(&report.error));
+    set_raw_field(l, -2, c"error");
 }
 
 /// Pushes the event of an end.

@@ -2,16 +2,17 @@
 
 use super::guarded::or_failure;
 use super::{
-    channel, control, ctx, errors, event, hosts, inspection, mail, options, pg, registry, spawn,
-    spawn_builder, time, upgrade,
+    channel, control, ctx, errors, event, hosts, inspection, mail, on_report, options, pg, registry, spawn,
+    spawn_builder, time, trace, upgrade,
 };
 use crate::platform;
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::fields::{self, Field, Fields};
-use crate::vm::headroom;
+use crate::vm::{headroom, lua_parts};
 use std::ffi::{CStr, c_int};
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 static PROCESS: Fields = Fields(&[FUNCTIONS, OTHERS]);
 
@@ -45,6 +46,8 @@ const FUNCTIONS: &[(&CStr, Field)] = &[
     (c"list", Field::Function(or_failure!(inspection::list))),
     (c"info", Field::Function(or_failure!(inspection::info))),
     (c"stats", Field::Function(or_failure!(inspection::stats))),
+    (c"on_report", Field::Function(or_failure!(on_report::on_report))),
+    (c"trace", Field::Function(or_failure!(trace::trace))),
     #[cfg(feature = "yaml")]
     (c"load", Field::Function(or_failure!(super::load::load))),
 ];
@@ -157,6 +160,23 @@ pub unsafe fn push_process(l: *mut lua_State) {
     }
     lua_pushvalue(l, -1);
     lua_rawsetp(l, LUA_REGISTRYINDEX, key);
+}
+
+/// Has a process write what runs, if the environment asks for it (I-8), once for the program.
+///
+/// Stack: 0, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state; the table `process` is on top.
+pub unsafe fn run_top_if_wanted(l: *mut lua_State) {
+    static DONE: AtomicBool = AtomicBool::new(false);
+    if !DONE.swap(true, Ordering::AcqRel) && std::env::var_os("PROCESS_TOP").is_some_and(|value| value == "1")
+    {
+        lua_parts::TOP.push(l);
+        lua_pushvalue(l, -2);
+        lua_call(l, 1, 0);
+    }
 }
 
 /// Pushes one of the tables beside `process`.

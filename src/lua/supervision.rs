@@ -3,10 +3,12 @@
 
 use super::arguments::string;
 use super::guarded::or_failure;
-use crate::executor::{code, outcome};
+use crate::executor::code;
 use crate::runtime::failure::shown;
 use crate::runtime::host;
 use crate::runtime::pid::{host_of, resolve};
+use crate::runtime::report;
+use crate::runtime::signal::Report;
 use crate::vm::api::*;
 use crate::vm::api::{Functions, set_functions};
 use crate::vm::context::Context;
@@ -14,6 +16,7 @@ use crate::vm::error::ErrorObject;
 use crate::vm::headroom;
 use crate::vm::object;
 use std::ffi::c_int;
+use std::sync::Arc;
 
 /// The name under which `require` knows it.
 pub const NAME: &str = "process.supervision";
@@ -114,7 +117,7 @@ unsafe extern "C-unwind" fn show(l: *mut lua_State) -> c_int {
     1
 }
 
-/// `report(host, subject, entry, error)`: tells standard error of a failure on this host as L-16 does, unless the host wants none,
+/// `report(host, subject, entry, error)`: reports a failure on this host as L-16 does, unless the host wants none,
 /// or a restricted caller speaks of another host. `subject` is a PID, or what stands for one.
 ///
 /// Stack: +0
@@ -129,16 +132,14 @@ unsafe extern "C-unwind" fn report(l: *mut lua_State) -> c_int {
     let wanted = host.is_some_and(|host| {
         host.settings.report && (!own.host.settings.restricted || host.name == own.host.name)
     });
-    if wanted
-        && !own.realm.is_closing()
-        && let Some(error) = object::get::<ErrorObject>(l, 4)
-    {
+    if wanted && let Some(error) = object::get::<ErrorObject>(l, 4) {
         let entry = match to_bytes(l, 3) {
             Some(reference) => shown(reference),
             None if lua_type(l, 3) == LUA_TFUNCTION => code::function_name(l, 3),
             None => String::new(),
         };
-        outcome::write_failure(&shown(subject), &entry, &error.0);
+        let (subject, entry) = (shown(subject).into(), entry.into());
+        report::tell(&own.realm, Report { subject, entry, error: Arc::clone(&error.0) });
     }
     0
 }

@@ -226,6 +226,11 @@ impl Envelope {
         unsafe { self.0.as_ref() }
     }
 
+    /// Where it is: a number that no other envelope has at the same time.
+    pub fn address(&self) -> usize {
+        self.0.addr().get()
+    }
+
     fn bytes(&self) -> *mut u8 {
         // SAFETY: the bytes begin one header behind the start of the same allocation.
         unsafe { self.0.as_ptr().add(1).cast() }

@@ -20,7 +20,8 @@ use super::lifecycle::{Ended, Stage};
 use super::mailbox::Owner;
 use super::process::{Process, Relations};
 use super::signal::{ExitRecord, Outcome, Signal};
-use super::{call, directory, groups, live, reaper, registry};
+use super::trace::Kind;
+use super::{call, directory, groups, live, reaper, registry, trace};
 use crate::platform::reserve;
 use smallvec::SmallVec;
 use std::io;
@@ -124,6 +125,10 @@ fn tell(process: &Arc<Process>, Ended { outcome, was_closing }: Ended, was_start
         (_, Err(error)) => (process.pid.to_string(), error.text()),
         _ => (process.pid.to_string(), Vec::new()),
     };
+    if trace::is_on() {
+        let how = outcome.as_ref().map_or_else(|error| &*error.kind, |_| b"ok");
+        trace::note_of(process.id.number(), Kind::Exit, 0, 0, how);
+    }
     let record = Arc::new(ExitRecord {
         from: process.pid.clone(),
         id: process.id,

@@ -197,6 +197,14 @@ pub enum Failure {
     NoTraceback { pid: String, known: Vec<(&'static str, Plain)> },
     #[error("PROCESS_DUMP: not a signal that can be used: {} (QUIT or 3, for instance)", shown(.0))]
     BadDump(Vec<u8>),
+    #[error("trace: {}: {reason}", shown(.file))]
+    TraceFile { file: Vec<u8>, reason: String },
+    #[error("trace: already tracing")]
+    AlreadyTracing,
+    #[error("trace: not tracing")]
+    NotTracing,
+    #[error("{function}: only in the main process")]
+    OnlyInMain { function: &'static str },
     #[error("not available after fork")]
     AfterFork,
     #[error("not enough memory")]
@@ -220,7 +228,7 @@ impl Failure {
             | ContextKeyNotFound(_)
             | NoSuchZone(_)
             | NameNotRegistered(_) => Kind::NotFound,
-            OtherMode { .. } | AlreadyReplied => Kind::Conflict,
+            OtherMode { .. } | AlreadyReplied | AlreadyTracing | NotTracing => Kind::Conflict,
             NotAllowed { .. } => Kind::PermissionDenied,
             MailboxFull(_) => Kind::RateLimited,
             HostFull { .. }

@@ -44,6 +44,7 @@ pub mod realm;
 pub mod reaper;
 pub mod registry;
 pub mod relations;
+pub mod report;
 pub mod senders;
 // Reads a counter of its owner's.
 #[allow(unsafe_code)]
@@ -54,5 +55,7 @@ pub mod spare_threads;
 pub mod spin;
 pub mod staff;
 pub mod timers;
+pub mod trace;
 pub mod traceback;
+pub mod tracing;
 pub mod vitals;

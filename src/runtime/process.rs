@@ -15,6 +15,7 @@ use super::realm::Realm;
 use super::shown::Shown;
 use super::signal::{REMEMBERED, Signal};
 use super::sleeper::Sleeper;
+use super::trace::{self, Kind};
 use super::vitals::Vitals;
 use rustc_hash::FxHashMap;
 use std::collections::HashSet;
@@ -457,6 +458,10 @@ impl Process {
     }
 
     pub(super) fn push(&self, envelope: Envelope) -> Result<(), Envelope> {
+        if trace::is_on() {
+            let address = envelope.address() as u64;
+            trace::note(Kind::Send, self.id.number(), address, envelope.topic());
+        }
         if self.mailbox.push(envelope)? == Owner::Parked {
             self.wake();
         }

@@ -22,6 +22,8 @@ use super::reaper;
 use super::shown::Shown;
 use super::signal::{CancelRequest, Signal};
 use super::sleeper::Sleeper;
+use super::trace;
+use super::tracing;
 use super::vitals::Phase;
 use crate::platform::Waker;
 use std::io;
@@ -84,6 +86,10 @@ pub fn close_main(main: &Arc<Process>) {
     }
     if let Some(last) = instant_after(LAST_MOMENT.as_nanos() as i64) {
         realm.wait_for_threads(last);
+    }
+    if trace::is_on() {
+        // Nobody is there any more who could be told that the file cannot be written.
+        let _ = tracing::stop();
     }
 }
 

@@ -1,5 +1,6 @@
 //! A *realm*: a main process with everything spawned from it, as far as its end needs to know of it.
 
+use super::pid::ProcessId;
 use parking_lot::{Condvar, Mutex};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
@@ -10,9 +11,20 @@ static THREADS: AtomicUsize = AtomicUsize::new(0);
 /// Set when the OS process exits by `exit`.
 static EXITING: AtomicBool = AtomicBool::new(false);
 
+/// Who wants the reports of a realm.
+#[derive(Clone, Copy, Debug)]
+pub struct Reporter {
+    /// The main process.
+    pub main: ProcessId,
+    /// The channel on which it expects them.
+    pub channel: u64,
+}
+
 /// A main process and everything spawned from it.
 #[derive(Default)]
 pub struct Realm {
+    /// Who wants its reports; nobody: they go to standard error.
+    pub reporter: Mutex<Option<Reporter>>,
     closing: AtomicBool,
     threads: Mutex<usize>,
     thread_ended: Condvar,

@@ -10,6 +10,7 @@ use super::lifecycle::Stage;
 use super::pid::looks_like_pid;
 use super::process::{Errand, Process};
 use super::signal::News;
+use super::trace::{self, Kind};
 use once_cell::sync::Lazy;
 use parking_lot::RwLock;
 use std::collections::{HashMap, HashSet};
@@ -72,6 +73,9 @@ pub fn register(name: &[u8], process: &Arc<Process>) -> Result<(), Failure> {
     // It belonged to one that is ending, whose own release passes it over.
     if names.owners.insert(name.to_vec(), Arc::clone(process)).is_some() {
         RELEASES.fetch_add(1, Ordering::Release);
+    }
+    if trace::is_on() {
+        trace::note_of(process.id.number(), Kind::Name, 0, 0, name);
     }
     let mut asleep = Asleep::default();
     for Awaited { errand, .. } in names.awaited.remove(name).into_iter().flatten() {
@@ -150,6 +154,9 @@ pub fn unregister(
     RELEASES.fetch_add(1, Ordering::Release);
     owner.with_relations(|relations| relations.names.remove(name));
     owner.discharge(cost(name));
+    if trace::is_on() {
+        trace::note_of(owner.id.number(), Kind::Unname, 0, 0, name);
+    }
     Ok(true)
 }
 
@@ -167,6 +174,9 @@ pub(super) fn release(process: &Process, owned: HashSet<Vec<u8>>) {
     for name in owned {
         if names.owners.get(&name).is_some_and(|owner| owner.id == process.id) {
             names.owners.remove(&name);
+            if trace::is_on() {
+                trace::note_of(process.id.number(), Kind::Unname, 0, 0, &name);
+            }
         }
     }
     RELEASES.fetch_add(1, Ordering::Release);

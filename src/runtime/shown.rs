@@ -17,6 +17,8 @@ pub struct Shown {
     clock: Option<(ThreadClock, Duration)>,
     /// Processor time of threads that it has left.
     used: Duration,
+    /// Since when its code runs, or when it ran last, in nanoseconds as [`super::trace`] counts.
+    pub run_since: u64,
 }
 
 // SAFETY: the pointer is used under the lock only, and its owner takes it away under the lock before it dangles.

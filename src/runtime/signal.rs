@@ -33,6 +33,8 @@ pub enum Signal {
     CallEnd(CallEnd),
     /// A process has come into a group that the receiver has subscribed to, or has left it.
     Membership(Box<Membership>),
+    /// A failure that the receiver reports.
+    Report(Box<Reported>),
 }
 
 impl Signal {
@@ -45,6 +47,7 @@ impl Signal {
             }
             Signal::CallEnd(end) => end.size(),
             Signal::Childless => 0,
+            Signal::Report(told) => size_of::<Reported>() + told.report.error.size(),
             Signal::Membership(change) => size_of::<Membership>() + change.pid.len() + change.group.len(),
             Signal::Answer(answer) => {
                 let text = match &answer.news {
@@ -66,7 +69,8 @@ impl Signal {
             | Signal::Childless
             | Signal::Answer(_)
             | Signal::CallEnd(_)
-            | Signal::Membership(_) => b"",
+            | Signal::Membership(_)
+            | Signal::Report(_) => b"",
         }
     }
 
@@ -139,6 +143,26 @@ pub struct Membership {
     pub pid: Box<str>,
     /// It has come; else it has left.
     pub joined: bool,
+}
+
+/// A failure of a process.
+#[derive(Debug)]
+pub struct Report {
+    /// The PID, or what stands for one.
+    pub subject: Box<str>,
+    /// What it ran.
+    pub entry: Box<str>,
+    /// The failure.
+    pub error: Arc<ErrorData>,
+}
+
+/// A report on its way to the main process.
+#[derive(Debug)]
+pub struct Reported {
+    /// The channel on which it is expected.
+    pub channel: u64,
+    /// The report.
+    pub report: Report,
 }
 
 /// The contents of a CANCEL event.

@@ -6,6 +6,7 @@ use super::channel::{Arming, Channel, Plain, Slot, Source};
 use super::ids::ChannelId;
 use super::scheduler::{Alarm, Finish, Scheduler};
 use crate::runtime::clock::Timestamp;
+use crate::runtime::trace::{self, Kind};
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
@@ -78,6 +79,9 @@ impl Scheduler {
         while let Some((at, alarm)) = self.timers.next_due(now) {
             if !alarm.is_wanted(&self.waiters, &self.channels) {
                 continue;
+            }
+            if trace::is_on() {
+                trace::note(Kind::Timer, 0, 0, b"");
             }
             match alarm {
                 Alarm::Waiter(waiter) => self.expire(waiter),

@@ -23,6 +23,12 @@ pub struct Part {
 /// How a process runs its entry.
 pub static BOOT: Part = Part::new(include_str!("boot.lua"), CHUNK);
 
+/// What gives reports to a function.
+pub static REPORTS: Part = Part::new(include_str!("reports.lua"), CHUNK);
+
+/// What has `process.top` run.
+pub static TOP: Part = Part::new(include_str!("top.lua"), CHUNK);
+
 /// The halves of blocking calls put together.
 #[cfg(feature = "luajit")]
 pub static BLOCKING: Part = Part::new(include_str!("blocking.lua"), CHUNK);

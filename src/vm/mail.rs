@@ -6,14 +6,27 @@ use crate::runtime::envelope::Envelope;
 use crate::runtime::pid;
 use crate::runtime::shown::Shown;
 use crate::runtime::signal::{ExitRecord, Signal};
-use crate::runtime::{directory, groups, relations};
+use crate::runtime::{directory, groups, relations, report, trace};
 use crate::scheduling::{ChannelId, Event, Queue};
 use std::sync::Arc;
+
+/// The number of the channel that a signal is meant for, 0 for none.
+fn signal_channel(envelope: &Envelope) -> u64 {
+    match envelope.as_signal() {
+        Some(Signal::Membership(change)) => change.channel,
+        Some(Signal::Report(told)) => told.channel,
+        _ => 0,
+    }
+}
 
 impl Context {
     /// Keeps an envelope that the code of the process gets, to be decoded: its place, for [`Context::kept_payload`],
     /// [`Context::kept_signal`] and [`Context::take_kept`].
     pub fn keep(&self, envelope: Envelope) -> usize {
+        if trace::is_on() {
+            let own = self.process().id.number();
+            trace::note_of(own, trace::Kind::Receive, 0, envelope.address() as u64, b"");
+        }
         self.process().envelope_left(&envelope);
         self.weigh_charges();
         self.keep_own(envelope)
@@ -93,8 +106,8 @@ impl Context {
                     let number = envelope.call_number().unwrap_or_default();
                     self.tell_answer(number, envelope);
                 }
-                Some(Signal::Membership(change)) => {
-                    let channel = ChannelId::of_number(change.channel);
+                Some(Signal::Membership(_) | Signal::Report(_)) => {
+                    let channel = ChannelId::of_number(signal_channel(&envelope));
                     let unwanted = self.scheduler().route_change(channel, envelope);
                     if let Some(change) = unwanted {
                         self.process().envelope_left(&change);
@@ -114,6 +127,21 @@ impl Context {
                     }
                 }
             }
+        }
+    }
+
+    /// The main state closes: writes the reports that nobody has taken, and has others write theirs themselves.
+    pub fn write_reports(&self) {
+        let reporter = self.process().realm.reporter.lock().take();
+        if reporter.is_some() {
+            self.sort_mail();
+            let left = self.scheduler().flush_all_changes();
+            for stamped in &left {
+                if let Some(Signal::Report(told)) = stamped.envelope.as_signal() {
+                    report::write(&told.report);
+                }
+            }
+            self.forget_mail(left);
         }
     }
 
@@ -148,7 +176,11 @@ impl Context {
                 false
             }
             Signal::LinkDown(record) => self.take_link(record),
-            Signal::LinkFailed(_) | Signal::Answer(_) | Signal::CallEnd(_) | Signal::Membership(_) => false,
+            Signal::LinkFailed(_)
+            | Signal::Answer(_)
+            | Signal::CallEnd(_)
+            | Signal::Membership(_)
+            | Signal::Report(_) => false,
         }
     }
 

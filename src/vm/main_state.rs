@@ -50,6 +50,7 @@ pub unsafe fn open(l: *mut lua_State) -> std::io::Result<()> {
 /// # Safety
 /// On the thread that closes the state.
 unsafe fn close(context: &Context) {
+    context.write_reports();
     context.forget_errands();
     context.forget_all_monitored();
     program::close_main(context.process());
