@@ -9,6 +9,9 @@ build:
 install:
 	@vm=$$(scripts/vm-of '$(LUA)') && scripts/strip build/$$vm/process.so '$(INST_LIBDIR)'
 	@mkdir -p '$(INST_LUADIR)/process' && install -m 644 lua/process/*.lua '$(INST_LUADIR)/process'
-	@mkdir -p '$(INST_LUADIR)/process/supervisor' && install -m 644 lua/process/supervisor/*.lua '$(INST_LUADIR)/process/supervisor'
+	@for part in pool supervisor; do \
+	  mkdir -p "$(INST_LUADIR)/process/$$part" && \
+	  install -m 644 lua/process/$$part/*.lua "$(INST_LUADIR)/process/$$part" || exit 1; \
+	done
 
 .PHONY: build install

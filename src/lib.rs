@@ -151,6 +151,11 @@ mod entry_points {
     }
 
     bundled!(luaopen_process_pool, "pool");
+    bundled!(luaopen_process_pool_arguments, "pool.arguments");
+    bundled!(luaopen_process_pool_failures, "pool.failures");
+    bundled!(luaopen_process_pool_guard, "pool.guard");
+    bundled!(luaopen_process_pool_owner, "pool.owner");
+    bundled!(luaopen_process_pool_worker, "pool.worker");
     bundled!(luaopen_process_server, "server");
     bundled!(luaopen_process_supervision, "supervision");
     bundled!(luaopen_process_supervisor, "supervisor");

@@ -29,6 +29,11 @@ macro_rules! bundled {
 
 static BUNDLED: &[Bundled] = bundled! {
     "pool": "pool",
+    "pool.arguments": "pool/arguments",
+    "pool.failures": "pool/failures",
+    "pool.guard": "pool/guard",
+    "pool.owner": "pool/owner",
+    "pool.worker": "pool/worker",
     "server": "server",
     "supervisor": "supervisor",
     "top": "top",

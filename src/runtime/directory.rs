@@ -1,11 +1,13 @@
 //! Every live process by its number. A process that is gone may still be found for a moment; its stage tells.
 
+use super::host::Host;
 use super::pid::{self, ProcessId};
 use super::process::Process;
 use super::process::Processes;
 use super::vitals::Traffic;
 use once_cell::sync::Lazy;
 use parking_lot::RwLock;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
 
 const SHARDS: usize = 16;
@@ -14,7 +16,14 @@ const SHARDS: usize = 16;
 #[derive(Default)]
 struct Part {
     live: Processes,
+    /// The numbers of the same processes by the addresses of their hosts, which live as long as they do; main ones under 0.
+    on_host: FxHashMap<usize, FxHashSet<ProcessId>>,
     departed: Traffic,
+}
+
+/// Where a process stands in `on_host`.
+fn place_of(process: &Process) -> usize {
+    if process.is_main() { 0 } else { Arc::as_ptr(&process.host).addr() }
 }
 
 type Shard = RwLock<Part>;
@@ -27,7 +36,9 @@ fn shard(id: ProcessId) -> &'static Shard {
 
 /// Makes a process known.
 pub fn insert(process: &Arc<Process>) {
-    shard(process.id).write().live.insert(process.id, Arc::clone(process));
+    let mut part = shard(process.id).write();
+    part.live.insert(process.id, Arc::clone(process));
+    part.on_host.entry(place_of(process)).or_default().insert(process.id);
 }
 
 /// Forgets a process that is gone.
@@ -36,6 +47,10 @@ pub fn remove(id: ProcessId) {
     let forgotten = part.live.remove(&id);
     if let Some(process) = &forgotten {
         part.departed += process.vitals.traffic();
+        // The set stays: a host has few, and its next process needs it again.
+        if let Some(others) = part.on_host.get_mut(&place_of(process)) {
+            others.remove(&id);
+        }
     }
     drop(part);
     drop(forgotten);
@@ -66,6 +81,18 @@ pub fn select(wanted: impl Fn(&Process) -> bool) -> Vec<Arc<Process>> {
     let mut found = Vec::new();
     for shard in PROCESSES.iter() {
         found.extend(shard.read().live.values().filter(|process| wanted(process)).cloned());
+    }
+    found
+}
+
+/// The live processes of a host, of all main ones if there is none. Others are not looked at.
+pub fn of_host(host: Option<&Arc<Host>>) -> Vec<Arc<Process>> {
+    let place = host.map_or(0, |host| Arc::as_ptr(host).addr());
+    let mut found = Vec::new();
+    for shard in PROCESSES.iter() {
+        let part = shard.read();
+        let numbers = part.on_host.get(&place).into_iter().flatten();
+        found.extend(numbers.filter_map(|number| part.live.get(number)).cloned());
     }
     found
 }

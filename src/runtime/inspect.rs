@@ -62,11 +62,8 @@ impl State {
 pub fn list(of_host: Option<&[u8]>) -> Result<Plain, Failure> {
     let found = match of_host {
         None => directory::select(|_| true),
-        Some(b"main") => directory::select(Process::is_main),
-        Some(reference) => {
-            let host = host::lookup(reference)?;
-            directory::select(|process| Arc::ptr_eq(&process.host, &host))
-        }
+        Some(b"main") => directory::of_host(None),
+        Some(reference) => directory::of_host(Some(&host::lookup(reference)?)),
     };
     Ok(pids(found))
 }
