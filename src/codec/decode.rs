@@ -415,6 +415,7 @@ impl<'a> Decoder<'a> {
     unsafe fn rare(&mut self, first: u8) -> Option<()> {
         let l = self.l;
         match first {
+            tag::NULL => lua_pushlightuserdata(l, std::ptr::null_mut()),
             tag::ERROR => {
                 let place = object::reserve::<ErrorObject>(l);
                 let size = self.reader.left();

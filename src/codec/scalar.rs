@@ -87,6 +87,10 @@ impl Encoder {
             },
             LUA_TFUNCTION => Err(Refusal::Again),
             LUA_TTHREAD => Err(Refusal::Type("thread")),
+            LUA_TLIGHTUSERDATA if lua_touserdata(l, index).is_null() => {
+                self.out.put([tag::NULL]);
+                Ok(())
+            }
             LUA_TLIGHTUSERDATA => Err(Refusal::Type("lightuserdata")),
             // The only type left is LuaJIT's own.
             _ => Err(Refusal::Type("cdata")),

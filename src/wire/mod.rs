@@ -67,6 +67,8 @@ pub mod tag {
     pub const FILL_FUNCTION: u8 = 19;
     /// Only in what a process keeps for itself.
     pub const KEPT_STRING: u8 = 20;
+    /// The null pointer as a light userdata, with which modules for JSON write `null`.
+    pub const NULL: u8 = 21;
 }
 
 /// Appends a number of any size, seven bits to a byte, the lowest first (LEB128).
