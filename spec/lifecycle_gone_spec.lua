@@ -125,7 +125,7 @@ describe("a process whose end is known", function()
     for _ = 1, 5 do
       local pid = support.keep(assert(process.spawn_monitored(code(function(main)
         process.send(main, "ready")
-        os.execute("sleep 0.3")
+        os.execute("sleep 1")
       end), stuck, process.pid())))
       support.receive(process.inbox())
       process.terminate(pid)

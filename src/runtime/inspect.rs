@@ -159,6 +159,9 @@ pub fn info(process: &Arc<Process>) -> Option<Vec<(&'static str, Plain)>> {
         (Plain::Text(a), Plain::Text(b)) => a.cmp(b),
         _ => std::cmp::Ordering::Equal,
     });
+    // On a pool what was sampled last may count for more than there was of it.
+    let age = process.born.elapsed();
+    let used = processor_time_of(process).min(age);
     let mut fields = vec![
         ("pid", pid(process)),
         ("entry", text(&process.entry())),
@@ -168,8 +171,8 @@ pub fn info(process: &Arc<Process>) -> Option<Vec<(&'static str, Plain)>> {
         ("mailbox", whole(mailbox_of(process))),
         ("memory", whole(memory_of(process))),
         ("memory_limit", whole(process.limits.memory)),
-        ("age", length(process.born.elapsed())),
-        ("processor_time", length(processor_time_of(process))),
+        ("age", length(age)),
+        ("processor_time", length(used)),
         ("resumed", count(process.vitals.resumed())),
         ("monitors", Plain::List(monitored.iter().map(|(_, pid)| text(pid)).collect())),
         ("monitored_by", pids(watchers.into_iter().filter(counts).collect())),
