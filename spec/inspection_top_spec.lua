@@ -89,7 +89,7 @@ describe("process.top", function()
   end)
 
   it("I-8 PROCESS_TOP has a process do that", function()
-    local output = support.run("local p = require 'process' p.time.sleep('100ms') print(#p.list())", 20,
+    local output = support.run("local p = require 'process' p.time.sleep('400ms') print(#p.list())", 20,
       "env PROCESS_TOP=1")
     assert.are.equal("2\n", output.out)
     assert.is_truthy(output.err:find("^2 processes .*\nPID +ENTRY .*{main|1}"), output.err)
