@@ -295,6 +295,15 @@ describe("pool.map", function()
     assert.is_true(finished <= 5, "finished " .. finished)
   end)
 
+  it("W-6 with stop_on_error the worker that failed starts nothing more either", function()
+    local results, failures = pool.map(numbers(10), code(function(n)
+      return n ~= 3 and n or nil, n == 3 and "broken" or nil
+    end), { workers = 1, stop_on_error = true })
+    assert.are.same({ 1, 2, n = 10 }, results)
+    assert.are.equal("broken", tostring(failures[3]))
+    assert.is_nil(next(failures, 3))
+  end)
+
   it("W-6 goes on after an error without stop_on_error", function()
     local results, failures = pool.map(numbers(4), code(function(n)
       return n ~= 2 and n or nil, n == 2 and "no two" or nil
@@ -438,6 +447,7 @@ describe("pool.map", function()
     fails('pool.map: 5 is 5 nanoseconds; write "5s", "5ms" or 5 * time.SECOND', "INVALID", with(5))
     fails("pool.map: duration must be greater than zero", "INVALID", with("0s"))
     fails("pool.map: duration must be greater than zero", "INVALID", with("-1s"))
+    fails("pool.map: invalid duration: soon", "INVALID", pool.map({}, double, { timeout = "soon" }))
     assert.are.equal(2, with(false)[1])
     assert.are.equal(2, with(process.time.parse_duration("20s"))[1])
   end)

@@ -19,7 +19,7 @@ local Pool = {}
 Pool.__index = Pool
 
 -- The state of a new pool with so many workers: all of them, or none.
-local function create(fn, place, options, name, count)
+local function create(fn, place, options, count)
   local limit = options.queue or 0
   local new = {
     host = options.host or "app:processes",
@@ -34,11 +34,7 @@ local function create(fn, place, options, name, count)
     workers = {},
   }
   if options.timeout then
-    local span, bad = arguments.span_of(options.timeout, name, 1)
-    if not span then
-      return nil, bad
-    end
-    new.timeout, new.call_options = tostring(span), { timeout = span }
+    new.timeout, new.call_options = tostring(options.timeout), { timeout = options.timeout }
   end
   new.worker_main = workers.main_of(fn)
   local err
@@ -76,11 +72,14 @@ function pool.map(items, fn, options)
     arguments.check(options, "table", 3, "map")
   end
   local read, count = arguments.read_options(options, false), arguments.count_items(items, 3)
-  if count == 0 then
+  local timed, bad = arguments.read_timeout(read, "pool.map")
+  if not timed then
+    return nil, bad
+  elseif count == 0 then
     return { n = 0 }
   end
   local wanted = read.workers or process.cpus()
-  local own, err = create(fn, 2, read, "pool.map", wanted < count and wanted or count)
+  local own, err = create(fn, 2, read, wanted < count and wanted or count)
   if not own then
     return nil, err
   end
@@ -103,7 +102,11 @@ function pool.new(fn, options)
     arguments.check(options, "table", 2, "new")
   end
   local read = arguments.read_options(options, true)
-  local state, err = create(fn, 1, read, "pool.new", read.workers or process.cpus())
+  local timed, bad = arguments.read_timeout(read, "pool.new")
+  if not timed then
+    return nil, bad
+  end
+  local state, err = create(fn, 1, read, read.workers or process.cpus())
   if not state then
     return nil, err
   end

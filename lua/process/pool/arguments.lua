@@ -77,7 +77,16 @@ local function read_options(given, queue)
   return options
 end
 
+-- Makes the time-out in the options a Duration: `true`, or nil and what is wrong with it.
+local function read_timeout(options, name)
+  local err
+  if options.timeout then
+    options.timeout, err = span_of(options.timeout, name, 1)
+  end
+  return not err, err
+end
+
 arguments.name_of_type, arguments.check, arguments.count_items = name_of_type, check, count_items
-arguments.span_of, arguments.read_options = span_of, read_options
+arguments.span_of, arguments.read_options, arguments.read_timeout = span_of, read_options, read_timeout
 
 return arguments

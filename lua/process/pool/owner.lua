@@ -99,9 +99,12 @@ local function run(pool, worker, job)
 end
 
 local function finish(job, answer)
-  if job.batch then
+  local batch = job.batch
+  if batch then
+    -- Said here, before this worker takes its next job: nothing more is to be started.
+    batch.stopped = batch.stopped or batch.stop_on_error and answer ~= nil and answer.error ~= nil
     job.answer = answer
-    job.batch.done:send(job)
+    batch.done:send(job)
   else
     job.done:send(answer)
     job.done:close()
@@ -186,14 +189,13 @@ end
 -- jobs of others get their turn.
 local function map(pool, items, count)
   local window = 2 * #pool.workers
-  local batch = { done = channel.new(window), stopped = false }
+  local batch = { done = channel.new(window), stop_on_error = pool.stop_on_error, stopped = false }
   local results, failed, given, taken, done = { n = count }, nil, 0, 0, 0
 
   local function note(index, answer)
     if answer.error then
       failed = failed or {}
       failed[index] = answer.error
-      batch.stopped = batch.stopped or pool.stop_on_error
     else
       results[index] = answer.value
     end
@@ -210,6 +212,7 @@ local function map(pool, items, count)
       local accepted, err = enqueue(pool, job)
       if not accepted then
         taken = taken + 1
+        batch.stopped = batch.stopped or batch.stop_on_error
         note(given, { error = err })
       end
     else
