@@ -47,6 +47,50 @@ describe("supervisor, commands:", function()
     assert.is_string(supervisor.start_child(sup, child("a")))
   end)
 
+  it("S-6 B-130 a child with more arguments than fit is refused, and ends nobody", function()
+    local sup = assert(supervised.spawn { children = { child("a") } })
+    local _, pid = born()
+    for _, args in ipairs { { n = 1001 }, { n = 1e9 }, { [1e9] = 1 } } do
+      support.fails("supervisor: args: more than 1000 arguments", "INVALID",
+        supervisor.start_child(sup, child("b", { args = args })))
+    end
+    assert.are.equal(pid, supervisor.children(sup)[1].pid)
+    assert.are.same({ specs = 1, running = 1, restarts = 0 }, supervisor.count(sup))
+    local parent = process.pid()
+    local counts = support.entry([[
+      process.send((...), "counted", select("#", ...))
+      process.events():receive()
+    ]])
+    assert.is_string(supervisor.start_child(sup, child("c", { entry = counts, args = { parent, n = 1000 } })))
+    assert.are.equal(1000, support.receive(process.listen("counted")))
+  end)
+
+  it("S-7 B-130 requests for a child like the template that nobody's start_child sends", function()
+    local sup = assert(supervised.spawn { template = {
+      entry = supervised.entry("steady"), host = support.host, args = { process.pid(), "a" },
+    } })
+    local function ask(payload)
+      return process.call(sup, "process.supervisor", payload, { timeout = "20s" })
+    end
+    local text = "supervisor: args.n: whole number of at least 0 expected, got "
+    support.fails(text .. "string", "INVALID", ask { "start_child", n = "x" })
+    support.fails(text .. "-5", "INVALID", ask { "start_child", n = -5 })
+    support.fails("supervisor: args: more than 1000 arguments", "INVALID", ask { "start_child", n = 1e9 })
+    assert.is_string(ask { "start_child" })
+    assert.is_string(ask { "start_child", n = 0 })
+    assert.are.same({ specs = 2, running = 2, restarts = 0 }, supervisor.count(sup))
+  end)
+
+  it("S-1 S-6 B-1 arguments of a wrong type are raised in the name of what was called", function()
+    assert.are.equal("#2 (string expected, got number)", support.bad_argument(supervisor.spawn, {}, 7))
+    for _, name in ipairs { "start_child", "restart_child", "stop_child", "delete_child", "children", "count" } do
+      assert.are.equal("#1 (string expected, got no value)", support.bad_argument(supervisor[name]))
+      local _, raised = pcall(supervisor[name], {})
+      local text = "bad argument #1 to '" .. name .. "' (string expected, got table)"
+      assert.are.equal(text, (tostring(raised):gsub("^.-: ", "", 1)))
+    end
+  end)
+
   it("B-132 an id that no child has", function()
     local sup = assert(supervised.spawn { children = { child("a") } })
     for _, name in ipairs { "restart_child", "stop_child", "delete_child" } do

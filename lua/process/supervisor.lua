@@ -18,6 +18,14 @@ local function main(spec, caller)
   return require("process.supervisor.entry").serve(spec, caller)
 end
 
+-- Raises what is wrong with an argument in the name of the function that the program has called.
+local function check_string(value, position, name)
+  if type(value) ~= "string" then
+    local given = value == nil and "no value" or type(value)
+    error(("bad argument #%d to '%s' (string expected, got %s)"):format(position, name, given), 3)
+  end
+end
+
 -- Makes the calling process a supervisor; returns when that has ended: `true`, or nil and why it failed.
 function supervisor.run(spec)
   local checked, err = specs.read(spec)
@@ -36,6 +44,7 @@ function supervisor.spawn(spec, host)
   if host == nil then
     host = specs.host
   end
+  check_string(host, 2, "spawn")
   local pid, started
   pid, err = process.spawn_linked(main, host, spec, process.pid())
   if not pid then
@@ -58,6 +67,7 @@ function supervisor.ready()
 end
 
 local function ask(destination, command, ...)
+  check_string(destination, 1, command)
   return process.call(destination, loop.topic, { command, n = select("#", ...) + 1, ... }, patience)
 end
 

@@ -39,14 +39,10 @@ end
 
 -- One more child like the template: what it shares with it is found there.
 local function like_template(self, request)
-  local args, given = {}, self.template.args
-  for place = 1, given.n do
-    args[place] = given[place]
+  local args, err = specs.read_arguments(self.template.args, request)
+  if not args then
+    return nil, err
   end
-  for place = 2, request.n do
-    args[given.n + place - 1] = request[place]
-  end
-  args.n = given.n + request.n - 1
   self.last_id = self.last_id + 1
   return setmetatable({ id = tostring(self.last_id), args = args, restarts = 0, tries = 0 }, self.kind)
 end
@@ -54,7 +50,7 @@ end
 function served.start_child(self, msg, request)
   local child, err
   if self.template then
-    child = like_template(self, request)
+    child, err = like_template(self, request)
   else
     child, err = specs.read_child(request[2])
     if child and self.children.by_id[child.id] then

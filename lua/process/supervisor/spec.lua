@@ -89,8 +89,18 @@ local function duration(field, value)
   return length
 end
 
--- The arguments of a child, with their number. That is counted beside the table: code that LuaJIT 2.1.0-beta3 has
--- compiled was seen to lose a field that is written in the same loop as the elements.
+-- So many arguments fit on the stack of either VM, whatever else is there.
+local most_arguments = 1000
+
+local function check_number(field, count)
+  if count > most_arguments then
+    wrong(field, "more than " .. tostring(most_arguments) .. " arguments")
+  end
+  return count
+end
+
+-- The arguments of a child, with their number. That is counted beside the table: LuaJIT 2.1.0-beta3 compiles loops
+-- that write elements and a field of one table wrongly: when the table grows, the field goes to its old place.
 local function arguments(field, given)
   local list, count = {}, 0
   for key, value in pairs(optional(field, given, "table") or list) do
@@ -102,7 +112,22 @@ local function arguments(field, given)
       count = count < key and key or count
     end
   end
-  list.n = whole(field .. ".n", given and given.n, count)
+  list.n = check_number(field, whole(field .. ".n", given and given.n, count))
+  return list
+end
+
+-- The arguments of one more child like a template: those of the template, then what follows the command in a request.
+local function more_arguments(own, request)
+  local more = whole("args.n", request.n, 1) - 1
+  local list, count = {}, check_number("args", more > 0 and own.n + more or own.n)
+  for place = 1, count do
+    if place <= own.n then
+      list[place] = own[place]
+    else
+      list[place] = request[place - own.n + 1]
+    end
+  end
+  list.n = count
   return list
 end
 
@@ -255,6 +280,11 @@ end
 -- Reads the spec of a supervisor: what it says, or nil and the error.
 function spec.read(given)
   return checked(read, given)
+end
+
+-- Reads the arguments that a request has for one more child like a template, which has these itself.
+function spec.read_arguments(own, request)
+  return checked(more_arguments, own, request)
 end
 
 -- Reads the spec of one more child.
