@@ -4,57 +4,11 @@ local channel = require "process.channel"
 local errors = require "process.errors"
 local pool = require "process.pool"
 local border = require "spec.support.border"
+local pools = require "spec.support.pools"
 local support = require "spec.support"
 local code, fails = support.code, support.fails
-
-local opened = {}
-
-local function open(fn, options)
-  local own = assert(pool.new(code(fn), options))
-  opened[#opened + 1] = own
-  return own
-end
-
--- Nothing of an earlier spec is left in the mailbox, whatever its workers have sent.
-local function reset()
-  for _, topic in ipairs({ "runs", "worker" }) do
-    process.unlisten(process.listen(topic))
-  end
-  support.reset()
-end
-
-local function finish()
-  for _, own in ipairs(opened) do
-    own:close("0s")
-  end
-  opened = {}
-  assert.is_true(process.wait("20s"))
-  assert.is_nil(support.waiting(process.events()))
-  support.finish()
-end
-
-local function is_gone(pid)
-  local _, err = process.terminate(pid)
-  return tostring(err) == "process not found: " .. pid
-end
-
--- A job that says that it runs, and runs until its worker gets a message: gated(parent, name).
-local function gated(parent, name)
-  process.send(parent, "runs", { pid = process.pid(), name = name })
-  process.inbox():receive()
-  return name
-end
-
--- The next such job that runs: its name and the PID of its worker.
-local function running()
-  local told = support.receive(process.listen("runs"))
-  return told.name, told.pid
-end
-
--- Lets everything else go on.
-local function pass()
-  process.time.sleep("20ms")
-end
+local open, reset, finish, is_gone = pools.open, pools.reset, pools.finish, pools.is_gone
+local gated, running, pass = pools.gated, pools.running, pools.pass
 
 describe("a pool", function()
   before_each(reset)
@@ -426,105 +380,5 @@ describe("a pool", function()
     own:close()
     assert.is_true(support.silent(process.events()))
     assert.is_true(support.silent(process.inbox()))
-  end)
-end)
-
--- A process that makes a pool of workers which compute, trap links, or have nothing to do any more.
-local owner = code(function(parent, how)
-  local own = assert(require("process.pool").new(function(to, what)
-    if what == "trap" then
-      process.set_options({ trap_links = true })
-    end
-    process.send(to, "worker", process.pid())
-    while what ~= "idle" do
-      pcall(function()
-        while true do end
-      end)
-    end
-  end, { workers = 3 }))
-  own:submit(parent, "compute")
-  own:submit(parent, "trap")
-  own:submit(parent, "idle"):receive()
-  process.inbox():receive()
-  if how == "fail" then
-    error("broken", 0)
-  elseif how == "compute" then
-    while true do end
-  end
-end)
-
-describe("the workers of a pool", function()
-  before_each(reset)
-  after_each(finish)
-
-  for _, how in ipairs({ "return", "fail", "compute", "terminate" }) do
-    it("W-9 end with their owner, which ends by: " .. how, function()
-      local pid = support.keep(assert(process.spawn_monitored(owner, support.host, process.pid(), how)))
-      local workers = {}
-      for n = 1, 3 do
-        workers[n] = support.receive(process.listen("worker"))
-      end
-      if how ~= "terminate" then
-        process.send(pid, "go")
-      end
-      if how == "terminate" or how == "compute" then
-        process.terminate(pid)
-      end
-      support.event_of(pid)
-      for n = 1, 3 do
-        support.eventually(function()
-          return is_gone(workers[n])
-        end)
-      end
-    end)
-  end
-
-  it("W-9 end with their owner at whatever moment that is terminated", function()
-    local function count()
-      return process.host_info(support.host).processes
-    end
-    local before = count()
-    for turn = 1, 60 do
-      local pid = assert(process.spawn(code(function()
-        local own = assert(require("process.pool").new(function()
-          while true do end
-        end, { workers = 2 }))
-        while true do
-          own:submit()
-        end
-      end), support.host))
-      process.time.sleep(turn % 20 * 200 .. "us")
-      process.terminate(pid)
-    end
-    support.eventually(function()
-      return count() <= before
-    end)
-  end)
-
-  it("W-9 end with the program", function()
-    local ran = support.run([[
-      local process = require "process"
-      local pool = require "process.pool"
-      local own = assert(pool.new(function(parent)
-        process.send(parent, "runs")
-        while true do end
-      end, { workers = 2 }))
-      own:submit(process.pid())
-      process.listen("runs"):receive()
-      print("end")
-    ]])
-    assert.are.equal("0 end\n ", ran.code .. " " .. ran.out .. " " .. ran.err)
-    assert.is_true(ran.seconds < 5, "took " .. ran.seconds)
-  end)
-
-  it("W-9 end with the program that failed in map", function()
-    local ran = support.run([[
-      local pool = require "process.pool"
-      pool.map({ 1, 2, 3 }, function(n) while n > 1 do end end, {
-        workers = 2, on_progress = function() error("no progress", 0) end,
-      })
-    ]])
-    assert.are.equal(1, ran.code)
-    assert.is_truthy(ran.err:find("no progress", 1, true), ran.err)
   end)
 end)

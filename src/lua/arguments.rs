@@ -138,6 +138,31 @@ pub unsafe fn only_field(l: *mut lua_State, level: c_int, index: c_int, name: &s
     }
 }
 
+/// The table of options at `index`, which counts as argument `number`, may have this field alone, a boolean: whether it is true.
+///
+/// Stack: 0, room for 4
+/// Raises: any
+///
+/// # Safety
+/// Own state. Nothing to drop.
+pub unsafe fn only_flag(l: *mut lua_State, index: c_int, number: c_int, name: &str, field: &CStr) -> bool {
+    if lua_type(l, index) <= LUA_TNIL {
+        return false;
+    }
+    if lua_type(l, index) != LUA_TTABLE {
+        wrong_type(l, index, number, name, "table");
+    }
+    only_field(l, 1, index, name, field);
+    raw_field(l, index, field);
+    if !matches!(lua_type(l, -1), LUA_TNIL | LUA_TBOOLEAN) {
+        let (field, got) = (field.to_string_lossy(), type_name(l, -1));
+        bad_argument(l, 1, number, name, format!("field '{field}': boolean expected, got {got}"));
+    }
+    let flag = lua_toboolean(l, -1) != 0;
+    lua_pop(l, 1);
+    flag
+}
+
 /// The string at `index`, which counts as argument `number`.
 ///
 /// Stack: 0

@@ -95,9 +95,7 @@ unsafe fn send_request(
         let own = context.process();
         let channel = context.begin_errand(Subject::Reply(Arc::clone(callee)), span);
         begun = Some(channel);
-        if trace::is_on() {
-            trace::note(Kind::Call, callee.id.number(), channel.number(), topic);
-        }
+        trace::note(Kind::Call, callee.id.number(), channel.number(), topic);
         let request = call::open(own, callee, channel.number())
             .ok_or_else(|| Failure::ProcessNotFound(callee.pid.as_bytes().to_vec()))?;
         let message = call::ask(request, &own.pid, topic, payload).map_err(|_| Failure::OutOfMemory)?;
@@ -112,9 +110,7 @@ unsafe fn send_request(
         Err(failure) => failure,
     };
     if let Some(channel) = begun {
-        if trace::is_on() {
-            trace::note(Kind::CallEnd, 0, channel.number(), b"");
-        }
+        trace::note(Kind::CallEnd, 0, channel.number(), b"");
         context.finish_errand(channel, false);
     }
     Err(refusal)
@@ -157,9 +153,7 @@ unsafe fn timeout_option(l: *mut lua_State) -> Result<Option<i64>, Failure> {
 /// As a second half: see `wait::SecondHalf`.
 unsafe fn answered(l: *mut lua_State, context: &Context, _: usize, done: Done) -> c_int {
     let channel = wait::waited_on(context);
-    if trace::is_on() {
-        trace::note(Kind::CallEnd, 0, channel.number(), b"");
-    }
+    trace::note(Kind::CallEnd, 0, channel.number(), b"");
     let call = context.finish_errand(channel, matches!(done, Done::Event(_)));
     let place = match done {
         Done::Event(place) => place,

@@ -4,7 +4,7 @@ use super::time;
 use crate::codec::decode;
 use crate::codec::function::check_taken;
 use crate::runtime::error::ErrorData;
-use crate::runtime::signal::{ExitRecord, Membership, Report, Signal};
+use crate::runtime::signal::{ExitRecord, Membership, Noticed, Report, Signal};
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::error::push as push_error;
@@ -41,8 +41,10 @@ pub unsafe fn push(l: *mut lua_State, context: &Context, place: usize) {
                 set_raw_field(l, -2, c"deadline");
             }
         }
-        Some(Signal::Membership(change)) => push_change(l, change),
-        Some(Signal::Report(told)) => push_report(l, &told.report),
+        Some(Signal::Notice(notice)) => match &notice.what {
+            Noticed::Membership(change) => push_change(l, change),
+            Noticed::Report(report) => push_report(l, report),
+        },
         Some(Signal::Childless | Signal::Answer(_) | Signal::CallEnd(_)) | None => lua_pushnil(l),
     }
     context.take_kept(place);

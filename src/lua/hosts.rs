@@ -269,6 +269,38 @@ unsafe fn settings_at(l: *mut lua_State, index: c_int) -> Result<Settings, Failu
     Ok(settings)
 }
 
+/// Gives each item of the list on top to `take`; nothing if it is no string. What `take` cannot take is shown behind `problem`.
+///
+/// Stack: 0, or more if it fails, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
+unsafe fn list_at(
+    l: *mut lua_State,
+    field: &[u8],
+    items: &str,
+    problem: &str,
+    mut take: impl FnMut(&[u8]) -> Option<()>,
+) -> Result<(), Failure> {
+    if lua_type(l, -1) != LUA_TTABLE {
+        return Err(bad_field(field, format!("table expected, got {}", type_at(l, -1))));
+    }
+    let mut count = 0;
+    lua_pushnil(l);
+    while lua_next(l, -2) != 0 {
+        count += 1;
+        if to_bytes(l, -1).and_then(&mut take).is_none() {
+            return Err(bad_field(field, format!("{problem}: {}", shown(&shown_value(l, -1)))));
+        }
+        lua_pop(l, 1);
+    }
+    if count != lua_rawlen(l, -1) {
+        return Err(bad_field(field, format!("must be a list of {items}")));
+    }
+    Ok(())
+}
+
 /// The list of library names on top.
 ///
 /// Stack: 0, or more if it fails, room for 4
@@ -277,23 +309,11 @@ unsafe fn settings_at(l: *mut lua_State, index: c_int) -> Result<Settings, Failu
 /// # Safety
 /// Own state.
 unsafe fn libraries_at(l: *mut lua_State, field: &[u8]) -> Result<Libraries, Failure> {
-    if lua_type(l, -1) != LUA_TTABLE {
-        return Err(bad_field(field, format!("table expected, got {}", type_at(l, -1))));
-    }
     let mut granted = Libraries::NONE;
-    let mut count = 0;
-    lua_pushnil(l);
-    while lua_next(l, -2) != 0 {
-        count += 1;
-        match to_bytes(l, -1).and_then(Libraries::named) {
-            Some(library) => granted = granted.and(library),
-            None => return Err(bad_field(field, format!("no such library: {}", shown(&shown_value(l, -1))))),
-        }
-        lua_pop(l, 1);
-    }
-    if count != lua_rawlen(l, -1) {
-        return Err(bad_field(field, "must be a list of names"));
-    }
+    list_at(l, field, "names", "no such library", |name| {
+        granted = granted.and(Libraries::named(name)?);
+        Some(())
+    })?;
     if !granted.contain(Libraries::named(b"base").unwrap_or(Libraries::NONE)) {
         return Err(bad_field(field, "base must be among them"));
     }
@@ -308,25 +328,13 @@ unsafe fn libraries_at(l: *mut lua_State, field: &[u8]) -> Result<Libraries, Fai
 /// # Safety
 /// Own state.
 unsafe fn scopes_at(l: *mut lua_State, field: &[u8]) -> Result<Vec<Box<str>>, Failure> {
-    if lua_type(l, -1) != LUA_TTABLE {
-        return Err(bad_field(field, format!("table expected, got {}", type_at(l, -1))));
-    }
     let mut scopes = Vec::new();
-    lua_pushnil(l);
-    while lua_next(l, -2) != 0 {
-        match to_bytes(l, -1).filter(|name| is_reference(name)).map(std::str::from_utf8) {
-            Some(Ok(name)) => scopes.push(name.into()),
-            _ => {
-                let problem =
-                    format!("not a scope reference (namespace:name): {}", shown(&shown_value(l, -1)));
-                return Err(bad_field(field, problem));
-            }
-        }
-        lua_pop(l, 1);
-    }
-    if scopes.len() != lua_rawlen(l, -1) {
-        return Err(bad_field(field, "must be a list of scope references"));
-    }
+    let problem = "not a scope reference (namespace:name)";
+    list_at(l, field, "scope references", problem, |name| {
+        let name = std::str::from_utf8(name).ok().filter(|name| is_reference(name.as_bytes()))?;
+        scopes.push(name.into());
+        Some(())
+    })?;
     Ok(scopes)
 }
 

@@ -1,6 +1,6 @@
 //! Sending and the views of the mailbox (P-20 to P-41).
 
-use super::arguments::{bad_argument, only_field, string, wrong_type};
+use super::arguments::{only_flag, string, wrong_type};
 use super::channel::{self, CHANNEL, ChannelObject};
 use crate::codec::sequence::Origin;
 use crate::runtime::envelope::Envelope;
@@ -81,12 +81,12 @@ const EVENTS: lua_Integer = 2;
 ///
 /// # Safety
 /// Own state.
-pub(super) unsafe fn push_views(l: *mut lua_State) {
+unsafe fn push_views(l: *mut lua_State) {
     static KEY: u8 = 0;
     push_own_table(l, &KEY);
 }
 
-pub(super) fn place_of_listener(number: u64) -> lua_Integer {
+fn place_of_listener(number: u64) -> lua_Integer {
     EVENTS + number as lua_Integer
 }
 
@@ -145,11 +145,7 @@ pub unsafe extern "C-unwind" fn events(l: *mut lua_State) -> c_int {
 /// Called by Lua.
 pub unsafe extern "C-unwind" fn listen(l: *mut lua_State) -> c_int {
     let topic = string(l, 1, "listen");
-    let message = match lua_type(l, 2) {
-        LUA_TNONE | LUA_TNIL => false,
-        LUA_TTABLE => message_option(l),
-        _ => wrong_type(l, 2, 2, "listen", "table"),
-    };
+    let message = only_flag(l, 2, 2, "listen", c"message");
     let context = Context::with_memory(l);
     // What has arrived so far belongs to the inbox; what of it is of this topic moves over.
     context.sort_mail();
@@ -201,31 +197,46 @@ unsafe fn push_listener(l: *mut lua_State, listening: Result<Listening, Failure>
 ///
 /// # Safety
 /// Own state.
-pub(super) unsafe fn forget_view(l: *mut lua_State, place: lua_Integer) {
+unsafe fn forget_view(l: *mut lua_State, place: lua_Integer) {
     lua_pushnil(l);
     lua_rawseti(l, -2, place);
 }
 
-/// The option `message` of `listen`.
+/// Pushes a new channel of notices, which stays until it is closed.
 ///
-/// Stack: 0, room for 4
-/// Raises: any
+/// Stack: +1, room for 8
+/// Raises: memory
 ///
 /// # Safety
-/// Own state; the table of options is at 2.
-unsafe fn message_option(l: *mut lua_State) -> bool {
-    only_field(l, 1, 2, "listen", c"message");
-    raw_field(l, 2, c"message");
-    let message = match lua_type(l, -1) {
-        LUA_TNIL => false,
-        LUA_TBOOLEAN => lua_toboolean(l, -1) != 0,
-        other => {
-            let got = std::ffi::CStr::from_ptr(lua_typename(l, other)).to_str().unwrap_or_default();
-            bad_argument(l, 1, 2, "listen", format!("field 'message': boolean expected, got {got}"))
-        }
-    };
+/// Own state; `context` is its context.
+pub(super) unsafe fn push_notices(l: *mut lua_State, context: &Context) -> ChannelId {
+    let channel = channel::push_unopened(l, context, 0);
+    push_views(l);
+    // As in `listen`: finalizers may have run until here, and nothing raises once the channel is open.
+    let place = place_of_listener(context.scheduler_ref().next_place());
+    lua_pushvalue(l, -2);
+    lua_rawseti(l, -2, place);
     lua_pop(l, 1);
-    message
+    (*channel).id = context.scheduler().open_notices();
+    (*channel).id
+}
+
+/// Closes a channel of notices; what it was sent until now can still be received. `false` if it was closed.
+///
+/// Stack: 0, room for 3
+/// Raises: memory
+///
+/// # Safety
+/// Own state; `context` is its context.
+pub(super) unsafe fn close_notices(l: *mut lua_State, context: &Context, id: ChannelId) -> bool {
+    context.sort_mail();
+    let closed = context.scheduler().close_notices(id);
+    if let Some(number) = closed {
+        push_views(l);
+        forget_view(l, place_of_listener(number));
+        lua_pop(l, 1);
+    }
+    closed.is_some()
 }
 
 /// `process.unlisten(channel)` (P-39).

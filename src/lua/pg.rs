@@ -1,10 +1,9 @@
 //! Process groups (groups.md): the module `process.pg`, its scopes and subscriptions.
 
-use super::arguments::{bad_argument, only_field, receiver, string, string_at, wrong_type};
-use super::channel;
+use super::arguments::{bad_argument, only_flag, receiver, string, string_at, wrong_type};
 use super::guarded::or_failure;
 use super::inspection::return_plain;
-use super::mail::{check_topic, forget_view, place_of_listener, push_views};
+use super::mail::{check_topic, close_notices, push_notices};
 use super::permissions::allowed;
 use crate::codec::sequence::Origin;
 use crate::runtime::belonging::GroupName;
@@ -395,26 +394,16 @@ unsafe fn subscribe(
     subscription.write(SubscriptionObject { scope: Arc::clone(scope), channel: Cell::default() });
     object::confirm::<SubscriptionObject>(l);
     lua_createtable(l, 1, 0);
-    let channel = channel::push_unopened(l, context, 0);
-    push_views(l);
-    // Finalizers may have run until here, and opened topics; not from here on.
-    let place = place_of_listener(context.scheduler_ref().next_place());
-    lua_pushvalue(l, -2);
-    lua_rawseti(l, -2, place);
-    lua_insert(l, -2);
-    lua_rawseti(l, -3, 1);
-    lua_insert(l, -2);
+    lua_pushvalue(l, -1);
     set_companion(l, -3);
-    // Nothing raises between here and the end of the subscribing.
-    let (id, _) = context.scheduler().open_changes();
-    (*channel).id = id;
+    let id = push_notices(l, context);
+    lua_rawseti(l, -2, 1);
+    lua_pop(l, 1);
     (*subscription).channel.set(id);
     let members = scope.subscribe(context.process(), group, id.number());
     if members.is_err() {
-        context.scheduler().close_changes(id);
-        forget_view(l, place);
+        close_notices(l, context, id);
     }
-    lua_pop(l, 1);
     raise_no_memory(l, &members);
     1 + return_plain(l, context, members.map(shown))
 }
@@ -442,33 +431,15 @@ unsafe extern "C-unwind" fn subscription_channel(l: *mut lua_State) -> c_int {
 /// Called by Lua.
 unsafe extern "C-unwind" fn close(l: *mut lua_State) -> c_int {
     let own = receiver::<SubscriptionObject>(l, 1, "close");
-    let flush = match lua_type(l, 2) {
-        LUA_TNONE | LUA_TNIL => false,
-        LUA_TTABLE => {
-            only_field(l, 1, 2, "close", c"flush");
-            raw_field(l, 2, c"flush");
-            if !matches!(lua_type(l, -1), LUA_TNIL | LUA_TBOOLEAN) {
-                let got = CStr::from_ptr(lua_typename(l, lua_type(l, -1))).to_str().unwrap_or_default();
-                bad_argument(l, 1, 1, "close", format!("field 'flush': boolean expected, got {got}"));
-            }
-            lua_toboolean(l, -1) != 0
-        }
-        _ => wrong_type(l, 2, 1, "close", "table"),
-    };
+    let flush = only_flag(l, 2, 1, "close", c"flush");
     let context = Context::of(l);
     let id = own.channel.get();
     own.scope.unsubscribe(context.process(), id.number());
-    // What it was told until now belongs into its channel.
-    context.sort_mail();
-    let place = context.scheduler().close_changes(id);
+    let was_open = close_notices(l, context, id);
     if flush {
-        let flushed = context.scheduler().flush_changes(id);
+        let flushed = context.scheduler().flush_notices(id);
         context.forget_mail(flushed);
     }
-    if let Some(place) = place {
-        push_views(l);
-        forget_view(l, place_of_listener(place));
-    }
-    lua_pushboolean(l, c_int::from(place.is_some()));
+    lua_pushboolean(l, c_int::from(was_open));
     1
 }

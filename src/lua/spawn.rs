@@ -13,7 +13,7 @@ use crate::runtime::host::Host;
 use crate::runtime::lifecycle::Stage;
 use crate::runtime::needs::Needs;
 use crate::runtime::process::{ContextValues, Process};
-use crate::runtime::{directory, entry, exit, host, live, registry, relations, trace, tracing};
+use crate::runtime::{directory, entry, exit, host, live, registry, relations, tracing};
 use crate::scheduling::ChannelId;
 use crate::vm::api::*;
 use crate::vm::context::Context;
@@ -271,9 +271,7 @@ impl Order {
         let fits = if context_fits { Ok(()) } else { Err(Failure::CannotStart(NO_MEMORY.into())) };
         let settled = fits.and_then(|()| send_first(parent, &child, plan)).and_then(|()| {
             directory::insert(&child);
-            if trace::is_on() {
-                tracing::spawned(&child);
-            }
+            tracing::spawned(&child);
             plan.name.as_deref().map_or(Ok(()), |name| registry::register(name, &child))
         });
         if let Err(failure) = settled {

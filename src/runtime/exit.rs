@@ -125,10 +125,8 @@ fn tell(process: &Arc<Process>, Ended { outcome, was_closing }: Ended, was_start
         (_, Err(error)) => (process.pid.to_string(), error.text()),
         _ => (process.pid.to_string(), Vec::new()),
     };
-    if trace::is_on() {
-        let how = outcome.as_ref().map_or_else(|error| &*error.kind, |_| b"ok");
-        trace::note_of(process.id.number(), Kind::Exit, 0, 0, how);
-    }
+    let how = outcome.as_ref().map_or_else(|error| &*error.kind, |_| b"ok");
+    trace::note_of(process.id.number(), Kind::Exit, 0, 0, how);
     let record = Arc::new(ExitRecord {
         from: process.pid.clone(),
         id: process.id,

@@ -23,7 +23,7 @@ use super::mailbox::Owner;
 use super::needs::Needs;
 use super::pid::ProcessId;
 use super::process::Process;
-use super::signal::{Membership, Signal};
+use super::signal::{Membership, Notice, Noticed, Signal};
 use crate::platform::reserve;
 use once_cell::sync::Lazy;
 use parking_lot::{Mutex, RwLock};
@@ -294,9 +294,9 @@ impl Inside {
     fn tell(&self, name: &GroupName, process: &Process, joined: bool, asleep: &mut Asleep) {
         let of_group = self.groups.get(name).map_or(&[][..], |group| &group.subscribers);
         for Subscriber { process: subscriber, channel } in of_group.iter().chain(&self.subscribers) {
-            let change =
-                Membership { channel: *channel, group: Arc::clone(name), pid: process.pid.clone(), joined };
-            if subscriber.put_signal(Signal::Membership(Box::new(change))) == Some(Owner::Parked) {
+            let change = Membership { group: Arc::clone(name), pid: process.pid.clone(), joined };
+            let notice = Notice { channel: *channel, what: Noticed::Membership(change) };
+            if subscriber.put_signal(Signal::Notice(Box::new(notice))) == Some(Owner::Parked) {
                 asleep.add(subscriber);
             }
         }

@@ -458,10 +458,8 @@ impl Process {
     }
 
     pub(super) fn push(&self, envelope: Envelope) -> Result<(), Envelope> {
-        if trace::is_on() {
-            let address = envelope.address() as u64;
-            trace::note(Kind::Send, self.id.number(), address, envelope.topic());
-        }
+        let address = envelope.address() as u64;
+        trace::note(Kind::Send, self.id.number(), address, envelope.topic());
         if self.mailbox.push(envelope)? == Owner::Parked {
             self.wake();
         }

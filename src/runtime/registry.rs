@@ -74,9 +74,7 @@ pub fn register(name: &[u8], process: &Arc<Process>) -> Result<(), Failure> {
     if names.owners.insert(name.to_vec(), Arc::clone(process)).is_some() {
         RELEASES.fetch_add(1, Ordering::Release);
     }
-    if trace::is_on() {
-        trace::note_of(process.id.number(), Kind::Name, 0, 0, name);
-    }
+    trace::note_of(process.id.number(), Kind::Name, 0, 0, name);
     let mut asleep = Asleep::default();
     for Awaited { errand, .. } in names.awaited.remove(name).into_iter().flatten() {
         errand.answer(News::Registered(process.pid.clone()), &mut asleep);
@@ -154,9 +152,7 @@ pub fn unregister(
     RELEASES.fetch_add(1, Ordering::Release);
     owner.with_relations(|relations| relations.names.remove(name));
     owner.discharge(cost(name));
-    if trace::is_on() {
-        trace::note_of(owner.id.number(), Kind::Unname, 0, 0, name);
-    }
+    trace::note_of(owner.id.number(), Kind::Unname, 0, 0, name);
     Ok(true)
 }
 
@@ -174,9 +170,7 @@ pub(super) fn release(process: &Process, owned: HashSet<Vec<u8>>) {
     for name in owned {
         if names.owners.get(&name).is_some_and(|owner| owner.id == process.id) {
             names.owners.remove(&name);
-            if trace::is_on() {
-                trace::note_of(process.id.number(), Kind::Unname, 0, 0, &name);
-            }
+            trace::note_of(process.id.number(), Kind::Unname, 0, 0, &name);
         }
     }
     RELEASES.fetch_add(1, Ordering::Release);

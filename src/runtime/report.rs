@@ -3,7 +3,7 @@
 use super::directory;
 use super::process::{Process, Relations};
 use super::realm::{Realm, Reporter};
-use super::signal::{Report, Reported, Signal};
+use super::signal::{Notice, Noticed, Report, Signal};
 use crate::platform::reserve;
 use std::io::{self, Write};
 
@@ -29,7 +29,7 @@ pub fn tell(realm: &Realm, report: Report) {
     let wanting = (*reporter).and_then(|Reporter { main, channel }| Some((directory::get(main)?, channel)));
     match wanting {
         Some((main, channel)) if !main.mailbox.is_closed() => {
-            main.signal(Signal::Report(Box::new(Reported { channel, report })));
+            main.signal(Signal::Notice(Box::new(Notice { channel, what: Noticed::Report(report) })));
         }
         _ => {
             drop(reporter);

@@ -31,10 +31,8 @@ pub enum Signal {
     Answer(Box<Answer>),
     /// A request of the receiver was answered, or never will be.
     CallEnd(CallEnd),
-    /// A process has come into a group that the receiver has subscribed to, or has left it.
-    Membership(Box<Membership>),
-    /// A failure that the receiver reports.
-    Report(Box<Reported>),
+    /// Something that is shown on a channel of its own.
+    Notice(Box<Notice>),
 }
 
 impl Signal {
@@ -47,8 +45,7 @@ impl Signal {
             }
             Signal::CallEnd(end) => end.size(),
             Signal::Childless => 0,
-            Signal::Report(told) => size_of::<Reported>() + told.report.error.size(),
-            Signal::Membership(change) => size_of::<Membership>() + change.pid.len() + change.group.len(),
+            Signal::Notice(notice) => size_of::<Notice>() + notice.what.size(),
             Signal::Answer(answer) => {
                 let text = match &answer.news {
                     News::Place(Some(text)) => text.len(),
@@ -69,8 +66,7 @@ impl Signal {
             | Signal::Childless
             | Signal::Answer(_)
             | Signal::CallEnd(_)
-            | Signal::Membership(_)
-            | Signal::Report(_) => b"",
+            | Signal::Notice(_) => b"",
         }
     }
 
@@ -132,11 +128,37 @@ impl CallEnd {
     }
 }
 
+/// What is shown on a channel of its own.
+#[derive(Debug)]
+pub struct Notice {
+    /// The channel.
+    pub channel: u64,
+    /// What is shown there.
+    pub what: Noticed,
+}
+
+/// What notices are about.
+#[derive(Debug)]
+pub enum Noticed {
+    /// A process has come into a group, or has left it.
+    Membership(Membership),
+    /// A process has failed, and nobody else hears of it.
+    Report(Report),
+}
+
+impl Noticed {
+    /// Bytes of memory that it refers to.
+    fn size(&self) -> usize {
+        match self {
+            Noticed::Membership(change) => change.pid.len() + change.group.len(),
+            Noticed::Report(report) => report.error.size(),
+        }
+    }
+}
+
 /// A change in a process group.
 #[derive(Debug)]
 pub struct Membership {
-    /// The channel of the subscription.
-    pub channel: u64,
     /// The group.
     pub group: GroupName,
     /// PID of the process.
@@ -154,15 +176,6 @@ pub struct Report {
     pub entry: Box<str>,
     /// The failure.
     pub error: Arc<ErrorData>,
-}
-
-/// A report on its way to the main process.
-#[derive(Debug)]
-pub struct Reported {
-    /// The channel on which it is expected.
-    pub channel: u64,
-    /// The report.
-    pub report: Report,
 }
 
 /// The contents of a CANCEL event.

@@ -150,17 +150,26 @@ pub fn ran(process: u64, since: u64) {
     with(|trace| trace.note_run(process, since));
 }
 
-/// Notes something about the process that the thread runs; what, see [`Kind`].
-#[cold]
-#[inline(never)]
+/// Notes something about the process that the thread runs, if a trace is on; what, see [`Kind`].
+#[inline(always)]
 pub fn note(kind: Kind, other: u64, span: u64, text: &[u8]) {
-    note_of(OWN.get(), kind, other, span, text);
+    if is_on() {
+        put(None, kind, other, span, text);
+    }
 }
 
-/// Notes something about this process.
+/// Notes something about this process, if a trace is on.
+#[inline(always)]
+pub fn note_of(process: u64, kind: Kind, other: u64, span: u64, text: &[u8]) {
+    if is_on() {
+        put(Some(process), kind, other, span, text);
+    }
+}
+
 #[cold]
 #[inline(never)]
-pub fn note_of(process: u64, kind: Kind, other: u64, span: u64, text: &[u8]) {
+fn put(process: Option<u64>, kind: Kind, other: u64, span: u64, text: &[u8]) {
+    let process = process.unwrap_or_else(|| OWN.get());
     if process != 0 {
         with(|trace| trace.ring.put(Event::new(ticks(), kind, process, other, span, text)));
     }

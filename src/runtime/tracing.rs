@@ -71,9 +71,16 @@ fn end(process: &Process) {
 }
 
 /// The process `child` was spawned.
+#[inline(always)]
+pub fn spawned(child: &Process) {
+    if trace::is_on() {
+        note_spawned(child);
+    }
+}
+
 #[cold]
 #[inline(never)]
-pub fn spawned(child: &Process) {
+fn note_spawned(child: &Process) {
     name(child);
     trace::note(Kind::Spawn, child.id.number(), 0, b"");
 }

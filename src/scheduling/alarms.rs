@@ -80,9 +80,7 @@ impl Scheduler {
             if !alarm.is_wanted(&self.waiters, &self.channels) {
                 continue;
             }
-            if trace::is_on() {
-                trace::note(Kind::Timer, 0, 0, b"");
-            }
+            trace::note(Kind::Timer, 0, 0, b"");
             match alarm {
                 Alarm::Waiter(waiter) => self.expire(waiter),
                 Alarm::Timer(id, _) => self.fire(id, at),

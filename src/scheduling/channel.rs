@@ -144,8 +144,8 @@ pub enum Source {
         /// Where `lua` keeps the channel.
         place: u64,
     },
-    /// What a subscription tells. Once it is closed, what waits can still be received.
-    Changes {
+    /// Notices. Once it is closed, what waits can still be received.
+    Notices {
         queue: Queue,
         open: bool,
         place: u64,
@@ -174,7 +174,7 @@ impl Channel {
                 plain.queue.len() + plain.senders.iter().filter(|send| Some(send.waiter) != own).count()
             }
             Source::Inbox(mail) | Source::Events(mail) => mail.len(),
-            Source::Listener { queue, .. } | Source::Changes { queue, .. } => queue.len(),
+            Source::Listener { queue, .. } | Source::Notices { queue, .. } => queue.len(),
         }
     }
 
@@ -183,7 +183,7 @@ impl Channel {
         match &self.source {
             Source::Plain(plain) => plain.closed && plain.queue.is_empty(),
             Source::Listener { open, .. } => !open,
-            Source::Changes { queue, open, .. } => !open && queue.is_empty(),
+            Source::Notices { queue, open, .. } => !open && queue.is_empty(),
             Source::Inbox(_) | Source::Events(_) => false,
         }
     }

@@ -6,11 +6,11 @@
 #![forbid(unsafe_code)]
 
 mod alarms;
-mod changes;
 mod channel;
 mod ids;
 mod lone;
 mod mail;
+mod notices;
 mod scheduler;
 mod transfer;
 mod views;

@@ -19,7 +19,7 @@ impl Scheduler {
         let _ = self.unlisten(id);
         let droppable = self.channels.get(id).is_some_and(|channel| match &channel.source {
             Source::Plain(_) => true,
-            Source::Listener { open, .. } | Source::Changes { open, .. } => !open,
+            Source::Listener { open, .. } | Source::Notices { open, .. } => !open,
             Source::Inbox(_) | Source::Events(_) => false,
         });
         if !droppable {
@@ -30,7 +30,7 @@ impl Scheduler {
                 self.pending -= u32::from(plain.arming.pending);
                 Queue::new()
             }
-            Some(Source::Changes { queue, .. }) => queue,
+            Some(Source::Notices { queue, .. }) => queue,
             _ => Queue::new(),
         }
     }
@@ -127,7 +127,7 @@ impl Scheduler {
             Source::Events(mail) => {
                 mail.pop().map_or(Received::Closed, |next| Received::Event(next.envelope))
             }
-            Source::Changes { queue, .. } => {
+            Source::Notices { queue, .. } => {
                 next_of(queue).map_or(Received::Closed, |next| Received::Event(next.envelope))
             }
             Source::Listener { queue, message, .. } => match (next_of(queue), *message) {

@@ -5,28 +5,17 @@ use super::context::Context;
 use crate::runtime::envelope::Envelope;
 use crate::runtime::pid;
 use crate::runtime::shown::Shown;
-use crate::runtime::signal::{ExitRecord, Signal};
+use crate::runtime::signal::{ExitRecord, Noticed, Signal};
 use crate::runtime::{directory, groups, relations, report, trace};
 use crate::scheduling::{ChannelId, Event, Queue};
 use std::sync::Arc;
-
-/// The number of the channel that a signal is meant for, 0 for none.
-fn signal_channel(envelope: &Envelope) -> u64 {
-    match envelope.as_signal() {
-        Some(Signal::Membership(change)) => change.channel,
-        Some(Signal::Report(told)) => told.channel,
-        _ => 0,
-    }
-}
 
 impl Context {
     /// Keeps an envelope that the code of the process gets, to be decoded: its place, for [`Context::kept_payload`],
     /// [`Context::kept_signal`] and [`Context::take_kept`].
     pub fn keep(&self, envelope: Envelope) -> usize {
-        if trace::is_on() {
-            let own = self.process().id.number();
-            trace::note_of(own, trace::Kind::Receive, 0, envelope.address() as u64, b"");
-        }
+        let own = self.process().id.number();
+        trace::note_of(own, trace::Kind::Receive, 0, envelope.address() as u64, b"");
         self.process().envelope_left(&envelope);
         self.weigh_charges();
         self.keep_own(envelope)
@@ -106,11 +95,11 @@ impl Context {
                     let number = envelope.call_number().unwrap_or_default();
                     self.tell_answer(number, envelope);
                 }
-                Some(Signal::Membership(_) | Signal::Report(_)) => {
-                    let channel = ChannelId::of_number(signal_channel(&envelope));
-                    let unwanted = self.scheduler().route_change(channel, envelope);
-                    if let Some(change) = unwanted {
-                        self.process().envelope_left(&change);
+                Some(Signal::Notice(notice)) => {
+                    let channel = ChannelId::of_number(notice.channel);
+                    let unwanted = self.scheduler().route_notice(channel, envelope);
+                    if let Some(notice) = unwanted {
+                        self.process().envelope_left(&notice);
                     }
                 }
                 Some(signal) if self.concerns_us(signal) => {
@@ -135,10 +124,12 @@ impl Context {
         let reporter = self.process().realm.reporter.lock().take();
         if reporter.is_some() {
             self.sort_mail();
-            let left = self.scheduler().flush_all_changes();
+            let left = self.scheduler().flush_all_notices();
             for stamped in &left {
-                if let Some(Signal::Report(told)) = stamped.envelope.as_signal() {
-                    report::write(&told.report);
+                if let Some(Signal::Notice(notice)) = stamped.envelope.as_signal()
+                    && let Noticed::Report(report) = &notice.what
+                {
+                    report::write(report);
                 }
             }
             self.forget_mail(left);
@@ -176,11 +167,7 @@ impl Context {
                 false
             }
             Signal::LinkDown(record) => self.take_link(record),
-            Signal::LinkFailed(_)
-            | Signal::Answer(_)
-            | Signal::CallEnd(_)
-            | Signal::Membership(_)
-            | Signal::Report(_) => false,
+            Signal::LinkFailed(_) | Signal::Answer(_) | Signal::CallEnd(_) | Signal::Notice(_) => false,
         }
     }
 
@@ -196,8 +183,8 @@ impl Context {
         self.sort_mail();
         let next = Context::new(Arc::clone(self.process()));
         next.set_wrapped(self.is_wrapped());
-        let changes = self.scheduler().flush_all_changes();
-        self.forget_mail(changes);
+        let notices = self.scheduler().flush_all_notices();
+        self.forget_mail(notices);
         let mail = self.scheduler().take_mail();
         self.process().with_shown(Shown::unlisten_all);
         self.process().vitals.empty();

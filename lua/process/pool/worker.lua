@@ -30,7 +30,7 @@ local function outcome(done, first, second)
       -- What fills the memory may outlive the job: a new worker begins without it.
       error(first, 0)
     end
-    return { error = is_error(first) and first or raised(first) }
+    return { error = raised(first) }
   elseif not first and type(second) == "string" then
     return { error = failure(errors.INTERNAL, second) }
   elseif not first and is_error(second) then

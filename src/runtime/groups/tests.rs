@@ -19,9 +19,12 @@ fn end(process: &Arc<Process>) {
 /// What the process was told: channel, group, PID, whether it joined.
 fn told(process: &Process) -> Vec<(u64, Vec<u8>, Box<str>, bool)> {
     let change = |envelope: Envelope| match envelope.as_signal() {
-        Some(Signal::Membership(change)) => {
-            Some((change.channel, change.group.to_vec(), change.pid.clone(), change.joined))
-        }
+        Some(Signal::Notice(notice)) => match &notice.what {
+            Noticed::Membership(change) => {
+                Some((notice.channel, change.group.to_vec(), change.pid.clone(), change.joined))
+            }
+            Noticed::Report(_) => None,
+        },
         _ => None,
     };
     process.mailbox.take().filter_map(change).collect()

@@ -1,5 +1,5 @@
-//! The channels of subscriptions: each shows the changes of what it is subscribed to. They are views of the mailbox, as listeners
-//! are, but what a closed one has not yielded stays there.
+//! The channels of notices: each shows the signals that were sent to it by number, as those of a subscription. They are views of the
+//! mailbox, as listeners are, but what a closed one has not yielded stays there.
 
 use super::channel::{Channel, Source};
 use super::ids::ChannelId;
@@ -8,19 +8,19 @@ use super::scheduler::Scheduler;
 use crate::runtime::envelope::Envelope;
 
 impl Scheduler {
-    /// Opens one: the channel, and where the caller keeps it.
-    pub fn open_changes(&mut self) -> (ChannelId, u64) {
+    /// Opens one. The caller keeps it at [`Scheduler::next_place`].
+    pub fn open_notices(&mut self) -> ChannelId {
         self.opened += 1;
         let place = self.opened;
-        let source = Source::Changes { queue: Queue::new(), open: true, place };
-        (self.channels.insert(Channel::new(source)), place)
+        let source = Source::Notices { queue: Queue::new(), open: true, place };
+        self.channels.insert(Channel::new(source))
     }
 
-    /// Gives a change to the channel that it is meant for; back if that is not open.
-    pub fn route_change(&mut self, id: ChannelId, change: Envelope) -> Option<Envelope> {
-        let stamped = self.stamp(change);
+    /// Gives a notice to the channel that it is meant for; back if that is not open.
+    pub fn route_notice(&mut self, id: ChannelId, notice: Envelope) -> Option<Envelope> {
+        let stamped = self.stamp(notice);
         match self.channels.get_mut(id).map(|channel| &mut channel.source) {
-            Some(Source::Changes { queue, open: true, .. }) => queue.push_back(stamped),
+            Some(Source::Notices { queue, open: true, .. }) => queue.push_back(stamped),
             _ => return Some(stamped.envelope),
         }
         self.rebalance(id);
@@ -28,8 +28,8 @@ impl Scheduler {
     }
 
     /// Closes one: the place that it had, `None` if it was not open.
-    pub fn close_changes(&mut self, id: ChannelId) -> Option<u64> {
-        let Some(Source::Changes { open, place, .. }) =
+    pub fn close_notices(&mut self, id: ChannelId) -> Option<u64> {
+        let Some(Source::Notices { open, place, .. }) =
             self.channels.get_mut(id).map(|channel| &mut channel.source)
         else {
             return None;
@@ -40,9 +40,9 @@ impl Scheduler {
     }
 
     /// What waits in one is to be forgotten.
-    pub fn flush_changes(&mut self, id: ChannelId) -> Queue {
+    pub fn flush_notices(&mut self, id: ChannelId) -> Queue {
         let flushed = match self.channels.get_mut(id).map(|channel| &mut channel.source) {
-            Some(Source::Changes { queue, .. }) => std::mem::take(queue),
+            Some(Source::Notices { queue, .. }) => std::mem::take(queue),
             _ => Queue::new(),
         };
         self.rebalance(id);
@@ -50,10 +50,10 @@ impl Scheduler {
     }
 
     /// What waits in all of them is to be forgotten.
-    pub fn flush_all_changes(&mut self) -> Queue {
+    pub fn flush_all_notices(&mut self) -> Queue {
         let mut flushed = Queue::new();
         for channel in self.channels.values_mut() {
-            if let Source::Changes { queue, .. } = &mut channel.source {
+            if let Source::Notices { queue, .. } = &mut channel.source {
                 flushed.append(queue);
             }
         }
