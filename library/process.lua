@@ -235,6 +235,7 @@ function process.unlink(dest) end
 
 ---@class process.Options
 ---@field trap_links boolean? failures of linked processes arrive as LINK_DOWN
+---@field blocking "wait"|"error"? whether a call that would block the thread raises
 ---@field wrapped boolean? events and payloads have the form with result records and Payload objects
 
 ---@return process.Options
@@ -491,5 +492,53 @@ function process.trace(path, options) end
 ---@param fn? fun(report: process.Report) nil: back again
 ---@return true
 function process.on_report(fn) end
+
+---A descriptor that is readable while something waits to be done for the calling process.
+---@return integer? fd
+---@return errors.Error? err
+function process.pollfd() end
+
+---Does what can be done without waiting: sorts mail, fires timers, resumes coroutines.
+---@param budget integer? resumptions at most, default 64
+---@return boolean? more it stopped because of the budget
+---@return number|errors.Error? timeout seconds until the next timer
+function process.step(budget) end
+
+---@class process.Handle
+local Handle = {}
+
+---@return boolean ran
+function Handle:stop() end
+
+---Calls a function with each value of a channel, in a coroutine, until the channel closes.
+---@param channel channel.Channel
+---@param fn fun(value: any, ok: boolean)
+---@return process.Handle
+function process.on(channel, fn) end
+
+---A channel that yields what a descriptor is ready for.
+---@param fd integer
+---@param mode "r"|"w"|"rw"
+---@return channel.Channel? channel
+---@return errors.Error? err
+function process.poll(fd, mode) end
+
+---Another number for the same descriptor, to be sent to another process.
+---@param fd integer
+---@return integer? fd
+---@return errors.Error? err
+function process.dup(fd) end
+
+---In the main process: signals of the operating system become values of a channel.
+---@param names ("INT"|"TERM"|"HUP"|"QUIT"|"USR1"|"USR2"|"WINCH")[]
+---@return channel.Channel? channel
+---@return errors.Error? err
+function process.signals(names) end
+
+---In the main process: ends everything that was spawned from it, and waits for that.
+---@param grace process.duration?
+---@return true? done
+---@return errors.Error? err
+function process.shutdown(grace) end
 
 return process

@@ -17,7 +17,7 @@ describe("the module", function()
         "inbox", "events", "monitor", "unmonitor", "link", "unlink", "terminate", "cancel", "set_options",
         "get_options", "define", "define_host", "host_info", "load", "exec", "wait", "id", "upgrade", "with_context",
         "with_options", "call", "await", "send_wait", "cpus", "list", "info", "stats", "trace", "on_report",
-        "traceback",
+        "traceback", "pollfd", "step", "on", "poll", "dup", "signals", "shutdown",
       },
       table = { "registry", "event", "channel", "time", "errors", "ctx", "pg" },
       string = { "_VERSION" },

@@ -150,6 +150,12 @@ mod entry_points {
         };
     }
 
+    bundled!(luaopen_process_copas, "copas");
+    bundled!(luaopen_process_cqueues, "cqueues");
+    bundled!(luaopen_process_guest, "guest");
+    bundled!(luaopen_process_luv, "luv");
+    bundled!(luaopen_process_nginx, "nginx");
+    bundled!(luaopen_process_nvim, "nvim");
     bundled!(luaopen_process_pool, "pool");
     bundled!(luaopen_process_pool_arguments, "pool.arguments");
     bundled!(luaopen_process_pool_failures, "pool.failures");

@@ -275,7 +275,7 @@ end
 
 -- Throws away everything that waits in the mailbox of the process that runs the specs.
 function support.reset()
-  process.set_options({ trap_links = false, wrapped = false })
+  process.set_options({ trap_links = false, wrapped = false, blocking = "wait" })
   for _, ch in ipairs({ process.inbox(), process.events() }) do
     repeat
       local _, ok = support.waiting(ch)
@@ -342,6 +342,16 @@ function support.with_folder(files, fn)
   if not ok then
     error(err, 0)
   end
+end
+
+-- Has fn called when the state of the specs closes: a value that is to be kept until then.
+function support.at_end(fn)
+  if not rawget(_G, "newproxy") then
+    return setmetatable({}, { __gc = fn })
+  end
+  local value = newproxy(true) -- luacheck: ignore
+  getmetatable(value).__gc = fn
+  return value
 end
 
 -- Lua source that defines `finalizer(fn)`: a value whose finalizer is fn.

@@ -1,8 +1,11 @@
 /* Services of the operating system that a spec needs and Lua does not offer. Each function is a lua_CFunction, loaded with
    package.loadlib; the declarations stand in for the headers of either VM. */
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -78,6 +81,53 @@ int native_at_exit(lua_State *L) {
   (void)L;
   atexit(tell);
   return 0;
+}
+
+/* pair() -> two descriptors, the ends of one stream; neither blocks */
+int native_pair(lua_State *L) {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends)) abort();
+  for (int end = 0; end < 2; end++) {
+    fcntl(ends[end], F_SETFL, O_NONBLOCK);
+    fcntl(ends[end], F_SETFD, FD_CLOEXEC);
+    lua_pushnumber(L, ends[end]);
+  }
+  return 2;
+}
+
+/* put(fd, count) -> how many bytes were written */
+int native_put(lua_State *L) {
+  static char bytes[65536];
+  size_t count = (size_t)number_at(L, 2);
+  lua_pushnumber(L, (double)write((int)number_at(L, 1), bytes, count < sizeof bytes ? count : sizeof bytes));
+  return 1;
+}
+
+/* take(fd, count) -> how many bytes were read; 0 at the end, -1 if there are none */
+int native_take(lua_State *L) {
+  char bytes[65536];
+  size_t count = (size_t)number_at(L, 2);
+  lua_pushnumber(L, (double)read((int)number_at(L, 1), bytes, count < sizeof bytes ? count : sizeof bytes));
+  return 1;
+}
+
+/* close(fd) -> 0 if it was open */
+int native_close(lua_State *L) {
+  lua_pushnumber(L, close((int)number_at(L, 1)));
+  return 1;
+}
+
+/* readable(fd, ms) -> 1 if it is within so many milliseconds */
+int native_readable(lua_State *L) {
+  struct pollfd poll_fd = {.fd = (int)number_at(L, 1), .events = POLLIN};
+  lua_pushnumber(L, poll(&poll_fd, 1, (int)number_at(L, 2)) == 1 && poll_fd.revents & POLLIN);
+  return 1;
+}
+
+/* on_exec(fd) -> 1 if a started program would not have it */
+int native_on_exec(lua_State *L) {
+  lua_pushnumber(L, fcntl((int)number_at(L, 1), F_GETFD) & FD_CLOEXEC);
+  return 1;
 }
 
 /* A scheduler of coroutines as in a C module (cqueues): a list of records on the C stack has the coroutines it resumes. If a

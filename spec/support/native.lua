@@ -16,6 +16,7 @@ function native.source(folder)
     local native = {}
     for _, name in ipairs({
       "fork", "wait", "close_others", "catch", "raise", "block", "at_exit", "scheduler", "resume", "torn",
+      "pair", "put", "take", "close", "readable", "on_exec",
     }) do
       native[name] = assert(package.loadlib("%s", "native_" .. name))
     end

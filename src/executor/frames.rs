@@ -7,21 +7,22 @@ use super::{ctrl_c, managed, sleep};
 use crate::platform;
 use crate::runtime::failure::Failure;
 use crate::runtime::signal::Signal;
-use crate::runtime::{exit, live};
+use crate::runtime::{exit, live, lookout};
 use crate::scheduling::WaiterId;
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::{inquiry, interrupt};
+use std::ffi::c_int;
 use std::time::{Duration, Instant};
 
-/// Raises, in the main script, the failure of a linked process or of a managed coroutine.
+/// Raises, in the main script, the failure of a linked process or of a managed coroutine; `level` is that of the caller.
 ///
 /// Stack: 0, room for 3
 /// Raises: any
 ///
 /// # Safety
 /// Own state; `context` is its context. Nothing to drop.
-pub unsafe fn raise_pending(l: *mut lua_State, context: &Context) {
+pub unsafe fn raise_pending(l: *mut lua_State, context: &Context, level: c_int) {
     let task_error = context.waits().pop_error();
     if let Some(reference) = task_error {
         lua_rawgeti(l, LUA_REGISTRYINDEX, lua_Integer::from(reference));
@@ -34,7 +35,7 @@ pub unsafe fn raise_pending(l: *mut lua_State, context: &Context) {
         _ => None,
     });
     if let Some(failure) = failure {
-        crate::vm::raise::raise_failure(l, BLOCKING_LEVEL, failure);
+        crate::vm::raise::raise_failure(l, level, failure);
     }
 }
 
@@ -66,7 +67,7 @@ pub unsafe fn run_others(l: *mut lua_State, context: &Context, waiter: WaiterId)
         }
         Pending::ForMainScript => {
             context.forget_wait(waiter);
-            raise_pending(l, context);
+            raise_pending(l, context, BLOCKING_LEVEL);
         }
         Pending::OnTop => {
             context.forget_wait(waiter);
@@ -116,6 +117,7 @@ unsafe fn run_until(l: *mut lua_State, context: &Context, waiter: WaiterId, mut 
         context.sort_mail();
         context.scheduler().fire_timers();
         if has_pending(context, current.is_none()) {
+            context.guest().ring();
             return Pending::ForMainScript;
         }
         if turns == 0 && context.scheduler_ref().can_complete(waiter) {
@@ -157,12 +159,12 @@ pub unsafe fn leave_if_over(l: *mut lua_State, context: &Context) {
 }
 
 /// Whether what the process does has to be left. Finalizers that run while the state closes are not.
-fn must_leave(context: &Context) -> bool {
+pub(super) fn must_leave(context: &Context) -> bool {
     !context.is_closing() && !context.leaving().stays() && context.is_over()
 }
 
 /// Only a main process has anything pending.
-fn has_pending(context: &Context, main_script: bool) -> bool {
+pub(super) fn has_pending(context: &Context, main_script: bool) -> bool {
     context.watched().has_link_failures() || (main_script && context.waits().has_errors())
 }
 
@@ -183,8 +185,14 @@ unsafe fn sleep_inside(context: &Context, waiter: WaiterId, hooks: &ctrl_c::Watc
         return;
     }
     let mut deadline = scheduler.next_deadline();
-    if context.process().is_main() && deadline.is_none() && live::is_alone() && !scheduler.has_timers() {
-        let silent = platform::is_silent();
+    let outside = context.guest().is_watched() || scheduler.has_watches();
+    if context.process().is_main()
+        && !outside
+        && deadline.is_none()
+        && live::is_alone()
+        && !scheduler.has_timers()
+    {
+        let silent = platform::is_silent() && !lookout::listens(context.process());
         // Last: what others have sent before they were gone is there now.
         if silent && !context.process().mailbox.has_mail() {
             scheduler.fail(waiter, Failure::MainDeadlock);

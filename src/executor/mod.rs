@@ -12,6 +12,7 @@ pub mod resume_lua54;
 pub mod resume_luajit;
 pub mod sleep;
 pub mod start;
+pub mod step;
 pub mod wait;
 #[cfg(feature = "luajit")]
 pub mod xpcall;

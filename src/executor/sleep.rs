@@ -20,12 +20,14 @@ pub fn sleep(context: &Context, deadline: Option<Instant>, signalled: impl Fn() 
     process.vitals.set_phase(Phase::Asleep);
     let arrived = || process.mailbox.has_mail() || process.mailbox.is_closed();
     let sleep = || {
-        if process.mailbox.park() {
+        if process.mailbox.stay_parked() {
             context.memory().sleep();
             magazines::rest();
             Encoder::rest();
             process.sleeper.sleep(deadline, signalled);
-            process.mailbox.unpark();
+            if !context.guest().is_watched() {
+                process.mailbox.unpark();
+            }
             context.memory().wake();
         }
     };

@@ -22,10 +22,11 @@
 
 use super::frames::{raise_pending, run_others};
 use super::managed;
+use crate::platform::poller::Directions;
 use crate::runtime::call;
 use crate::runtime::clock::Timestamp;
 use crate::runtime::failure::Failure;
-use crate::runtime::vitals::Waiting;
+use crate::runtime::vitals::{Call, Waiting};
 use crate::scheduling::{
     Case, Cases, ChannelId, Completion, Finish, Owner, Received, TaskId, Ticket, WaiterId,
 };
@@ -56,6 +57,8 @@ pub enum Done {
     Message(usize),
     /// An event.
     Event(usize),
+    /// A descriptor is ready for these.
+    Ready(Directions),
     /// The channel is closed.
     Closed,
     /// The value was sent.
@@ -96,6 +99,7 @@ pub fn settle(context: &Context, finish: Finish) -> Done {
         }
         Finish::Received(Received::Message(envelope)) => Done::Message(context.keep(envelope)),
         Finish::Received(Received::Event(envelope)) => Done::Event(context.keep(envelope)),
+        Finish::Received(Received::Ready(directions)) => Done::Ready(directions),
         Finish::Received(Received::Closed) => Done::Closed,
         Finish::Sent => Done::Sent,
         Finish::SendOnClosed => Done::SendOnClosed,
@@ -119,7 +123,7 @@ pub unsafe fn enter(l: *mut lua_State, context: &Context) {
     context.scheduler().fire_timers();
     if context.process().is_main() && context.scheduler_ref().current().is_none() {
         context.sort_mail();
-        raise_pending(l, context);
+        raise_pending(l, context, BLOCKING_LEVEL);
     }
 }
 
@@ -211,7 +215,7 @@ pub unsafe fn wait(
         }
         return suspend(l, context, waiter, next);
     }
-    let refusal = refuse_frame(l, context);
+    let refusal = refuse_frame(l, context).or_else(|| refuse_to_block(context, waiting.call(), turn));
     let waiter = context.scheduler().wait(Owner::Frame, cases, deadline);
     if let Some(failure) = refusal {
         context.scheduler().fail(waiter, failure);
@@ -244,16 +248,21 @@ unsafe fn yielding_task(l: *mut lua_State, context: &Context) -> Option<TaskId> 
     current.filter(|_| managed::may_yield_to_library(l, context))
 }
 
-/// Raises if a wait could not even begin here: for calls that do something before they wait.
+/// Why a wait that keeps the thread is not wanted here (M-6), `None` if it is. One that only gives others their turn blocks nobody.
+fn refuse_to_block(context: &Context, call: Call, turn: bool) -> Option<Failure> {
+    (context.guest().never_blocks() && !turn).then(|| Failure::WouldBlock { function: call.name() })
+}
+
+/// Raises if a wait in this call could not even begin here: for calls that do something before they wait.
 ///
 /// Stack: 0
 /// Raises: any
 ///
 /// # Safety
 /// Own state; `l` runs.
-pub unsafe fn check(l: *mut lua_State, context: &Context) {
+pub unsafe fn check(l: *mut lua_State, context: &Context, call: Call) {
     if yielding_task(l, context).is_none()
-        && let Some(failure) = refuse_frame(l, context)
+        && let Some(failure) = refuse_frame(l, context).or_else(|| refuse_to_block(context, call, false))
     {
         crate::vm::raise::raise_failure(l, BLOCKING_LEVEL, failure);
     }
@@ -340,7 +349,14 @@ pub unsafe fn go_on(
     next: Continuation,
     second_half: SecondHalf,
 ) -> c_int {
-    let completion = context.scheduler().complete(waiter);
+    let completion = loop {
+        let completion = context.scheduler().complete(waiter);
+        if completion.is_some() || !context.scheduler_ref().is_frame(waiter) {
+            break completion;
+        }
+        // A descriptor that was ready a moment ago is not any more: somebody else has read from it.
+        run_others(l, context, waiter);
+    };
     let Some(Completion { case, finish, cases }) = completion else {
         return suspend(l, context, waiter, next);
     };

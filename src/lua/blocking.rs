@@ -1,7 +1,9 @@
 //! The functions that may wait, by name. On Lua 5.4 each is a C function with a continuation. LuaJIT has no continuations: there
 //! each is put together from two halves by `blocking.lua`, once for each state.
 
-use super::{call, exec, registry, select, send_receive, send_wait, spawn_builder, time, traceback};
+use super::{
+    call, exec, on, registry, select, send_receive, send_wait, shutdown, spawn_builder, time, traceback,
+};
 use crate::vm::api::*;
 #[cfg(feature = "luajit")]
 use crate::vm::{headroom, lua_parts};
@@ -25,6 +27,8 @@ pub fn blocking_function(name: &CStr) -> Function {
         b"send_wait" => send_wait::send_wait,
         b"next" => send_receive::next,
         b"traceback" => traceback::traceback,
+        b"shutdown" => shutdown::shutdown,
+        b"take" => on::take,
         _ => time::sleep,
     }
 }
@@ -56,7 +60,7 @@ static MADE: u8 = 0;
 pub unsafe fn push_blocking(l: *mut lua_State, name: &CStr) {
     if lua_rawgetp(l, LUA_REGISTRYINDEX, (&raw const MADE).cast()) != LUA_TTABLE {
         lua_pop(l, 1);
-        luaL_checkstack(l, 28, c"no room for the library".as_ptr());
+        luaL_checkstack(l, 32, c"no room for the library".as_ptr());
         headroom::unlimited(l, || {
             let (hook, mask, count) = (lua_gethook(l), lua_gethookmask(l), lua_gethookcount(l));
             lua_sethook(l, None, 0, 0);
@@ -101,7 +105,7 @@ pub unsafe fn blocking_at(l: *mut lua_State, index: c_int) -> Option<&'static CS
 }
 
 #[cfg(feature = "luajit")]
-const BLOCKING: [&CStr; 13] = [
+const BLOCKING: [&CStr; 15] = [
     c"receive",
     c"send",
     c"select",
@@ -115,11 +119,13 @@ const BLOCKING: [&CStr; 13] = [
     c"next",
     c"call",
     c"traceback",
+    c"shutdown",
+    c"take",
 ];
 
 /// Pushes a table of the functions that may wait.
 ///
-/// Stack: +1, room for 28
+/// Stack: +1, room for 32
 /// Raises: any
 ///
 /// # Safety
@@ -159,6 +165,10 @@ unsafe fn make_blocking(l: *mut lua_State) {
             (c"call_again", call::call_again),
             (c"traceback", traceback::traceback),
             (c"traceback_again", traceback::traceback_again),
+            (c"shutdown", shutdown::shutdown),
+            (c"shutdown_again", shutdown::shutdown_again),
+            (c"take", on::take),
+            (c"take_again", on::take_again),
         ],
     );
     lua_call(l, 2, BLOCKING.len() as c_int);

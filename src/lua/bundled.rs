@@ -28,6 +28,12 @@ macro_rules! bundled {
 }
 
 static BUNDLED: &[Bundled] = bundled! {
+    "copas": "copas",
+    "cqueues": "cqueues",
+    "guest": "guest",
+    "luv": "luv",
+    "nginx": "nginx",
+    "nvim": "nvim",
     "pool": "pool",
     "pool.arguments": "pool/arguments",
     "pool.failures": "pool/failures",

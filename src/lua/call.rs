@@ -50,7 +50,7 @@ pub unsafe extern "C-unwind" fn call(l: *mut lua_State) -> c_int {
     let context = Context::with_memory(l);
     wait::enter(l, context);
     // What would keep the call from waiting is told before anything is sent.
-    wait::check(l, context);
+    wait::check(l, context, Call::Call);
     let result = check_topic(topic)
         .and(span)
         .and_then(|span| send_request(l, context, destination, topic, c_int::from(given > 2), span));

@@ -1,6 +1,7 @@
 //! Channels (C-1 to C-10, P-36): their objects and cases. What may wait is in `send_receive.rs` and `select.rs`.
 
 use super::arguments::{bad_argument, bad_self, wrong_type};
+use crate::runtime::lookout;
 use crate::scheduling::{ChannelId, Scheduler, Ticket};
 use crate::vm::api::*;
 use crate::vm::class::{Class, Crossing};
@@ -246,6 +247,49 @@ unsafe extern "C-unwind" fn to_string(l: *mut lua_State) -> c_int {
     1
 }
 
+/// Pushes the table of channels that are kept as long as they are open.
+///
+/// Stack: +1, room for 2
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
+unsafe fn push_kept(l: *mut lua_State) {
+    static KEY: u8 = 0;
+    push_own_table(l, &KEY);
+}
+
+/// Keeps the channel on top until it is closed.
+///
+/// Stack: 0, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
+pub unsafe fn keep_open(l: *mut lua_State) {
+    push_kept(l);
+    lua_pushvalue(l, -2);
+    lua_pushboolean(l, 1);
+    lua_rawset(l, -3);
+    lua_pop(l, 1);
+}
+
+/// Undoes [`keep_open`] for the channel at `index`.
+///
+/// Stack: 0, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
+pub unsafe fn release(l: *mut lua_State, index: c_int) {
+    let index = lua_absindex(l, index);
+    push_kept(l);
+    lua_pushvalue(l, index);
+    lua_pushnil(l);
+    lua_rawset(l, -3);
+    lua_pop(l, 1);
+}
+
 /// `ch:close()` (C-9).
 ///
 /// Stack: +0
@@ -256,6 +300,21 @@ unsafe extern "C-unwind" fn to_string(l: *mut lua_State) -> c_int {
 unsafe extern "C-unwind" fn close(l: *mut lua_State) -> c_int {
     let context = Context::of(l);
     let channel = own(l, 1, "close");
+    let (watch, notices) = {
+        let scheduler = context.scheduler_ref();
+        (scheduler.is_watch(channel.id), scheduler.may_be_closed(channel.id))
+    };
+    if watch {
+        context.scheduler().close_watch(channel.id);
+        return 0;
+    }
+    if notices {
+        lookout::unlisten(context.process(), channel.id.number());
+        context.sort_mail();
+        context.scheduler().close_notices(channel.id);
+        release(l, 1);
+        return 0;
+    }
     refuse_mailbox(l, context, 1, channel, "close");
     context.scheduler().close_channel(channel.id);
     0

@@ -44,8 +44,11 @@ pub unsafe fn push(l: *mut lua_State, context: &Context, place: usize) {
         Some(Signal::Notice(notice)) => match &notice.what {
             Noticed::Membership(change) => push_change(l, change),
             Noticed::Report(report) => push_report(l, report),
+            Noticed::OsSignal(name) => push_bytes(l, name.as_bytes()),
         },
-        Some(Signal::Childless | Signal::Answer(_) | Signal::CallEnd(_)) | None => lua_pushnil(l),
+        Some(Signal::Childless | Signal::Answer(_) | Signal::CallEnd(_) | Signal::Ready(_)) | None => {
+            lua_pushnil(l)
+        }
     }
     context.take_kept(place);
 }

@@ -49,7 +49,7 @@ pub unsafe fn exec_with(l: *mut lua_State, receiver: c_int, plan: &Plan) -> c_in
     let context = Context::of(l);
     wait::enter(l, context);
     // What would keep the call from waiting is told before anything is started.
-    wait::check(l, context);
+    wait::check(l, context, Call::Exec);
     let spawned = match spawn::begin(l, EXEC, receiver, plan) {
         Ok(spawned) => spawned,
         Err(failure) => return return_failure(l, failure),
@@ -154,7 +154,7 @@ pub unsafe extern "C-unwind" fn await_end(l: *mut lua_State) -> c_int {
     let context = Context::with_memory(l);
     let destination = waiting_string(l, 1, "await");
     wait::enter(l, context);
-    wait::check(l, context);
+    wait::check(l, context, Call::Await);
     let within = match time::optional_time_out(l, 2, "process.await") {
         Ok(within) => within,
         Err(failure) => return return_failure(l, failure),

@@ -217,7 +217,7 @@ pub(super) unsafe fn push_notices(l: *mut lua_State, context: &Context) -> Chann
     lua_pushvalue(l, -2);
     lua_rawseti(l, -2, place);
     lua_pop(l, 1);
-    (*channel).id = context.scheduler().open_notices();
+    (*channel).id = context.scheduler().open_notices(false);
     (*channel).id
 }
 

@@ -2,8 +2,8 @@
 
 use super::guarded::or_failure;
 use super::{
-    channel, control, ctx, errors, event, hosts, inspection, mail, on_report, options, pg, registry, spawn,
-    spawn_builder, time, trace, upgrade,
+    channel, control, ctx, descriptors, errors, event, guest, hosts, inspection, mail, on, on_report,
+    options, os_signals, pg, registry, spawn, spawn_builder, time, trace, upgrade,
 };
 use crate::platform;
 use crate::vm::api::*;
@@ -48,6 +48,12 @@ const FUNCTIONS: &[(&CStr, Field)] = &[
     (c"stats", Field::Function(or_failure!(inspection::stats))),
     (c"on_report", Field::Function(or_failure!(on_report::on_report))),
     (c"trace", Field::Function(or_failure!(trace::trace))),
+    (c"pollfd", Field::Function(or_failure!(guest::pollfd))),
+    (c"step", Field::Function(guest::step)),
+    (c"on", Field::Function(or_failure!(on::on))),
+    (c"poll", Field::Function(or_failure!(descriptors::poll))),
+    (c"dup", Field::Function(or_failure!(descriptors::dup))),
+    (c"signals", Field::Function(or_failure!(os_signals::signals))),
     #[cfg(feature = "yaml")]
     (c"load", Field::Function(or_failure!(super::load::load))),
 ];
@@ -59,6 +65,7 @@ const OTHERS: &[(&CStr, Field)] = &[
     (c"await", Field::Blocking),
     (c"send_wait", Field::Blocking),
     (c"traceback", Field::Blocking),
+    (c"shutdown", Field::Blocking),
     (c"_VERSION", Field::Text(env!("CARGO_PKG_VERSION"))),
 ];
 

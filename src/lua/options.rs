@@ -16,13 +16,18 @@ use std::ffi::c_int;
 pub unsafe extern "C-unwind" fn get_options(l: *mut lua_State) -> c_int {
     let context = Context::of(l);
     let traps = context.process().with_relations(|relations| relations.trap_links);
-    lua_createtable(l, 0, 2);
+    lua_createtable(l, 0, 3);
     lua_pushboolean(l, c_int::from(traps));
     set_raw_field(l, -2, c"trap_links");
     lua_pushboolean(l, c_int::from(context.is_wrapped()));
     set_raw_field(l, -2, c"wrapped");
+    push_bytes(l, if context.guest().never_blocks() { b"error" } else { b"wait" });
+    set_raw_field(l, -2, c"blocking");
     1
 }
+
+/// What `blocking` may be.
+const WAYS: &str = "string, \"wait\" or \"error\"";
 
 /// `process.set_options(options)` (P-61 to P-64): all or nothing.
 ///
@@ -35,13 +40,24 @@ pub unsafe extern "C-unwind" fn set_options(l: *mut lua_State) -> c_int {
     if lua_type(l, 1) != LUA_TTABLE {
         return return_false(l, Failure::OptionsNotATable);
     }
-    let (mut trap_links, mut wrapped) = (None, None);
+    let (mut trap_links, mut wrapped, mut never_blocks) = (None, None, None);
     lua_settop(l, 1);
     lua_pushnil(l);
     while lua_next(l, 1) != 0 {
         let option = match to_bytes(l, 2) {
             Some(b"trap_links") => &mut trap_links,
             Some(b"wrapped") => &mut wrapped,
+            Some(b"blocking") => {
+                never_blocks = match to_bytes(l, 3) {
+                    Some(b"error") => Some(true),
+                    Some(b"wait") => Some(false),
+                    _ => {
+                        return return_false(l, Failure::BadOption { name: "blocking".into(), wanted: WAYS });
+                    }
+                };
+                lua_pop(l, 1);
+                continue;
+            }
             _ => {
                 let name = super::arguments::shown_value(l, 2);
                 return return_false(l, Failure::UnknownOption(name));
@@ -57,6 +73,9 @@ pub unsafe extern "C-unwind" fn set_options(l: *mut lua_State) -> c_int {
     let context = Context::of(l);
     if let Some(trap) = trap_links {
         context.process().with_relations(|relations| relations.trap_links = trap);
+    }
+    if let Some(never) = never_blocks {
+        context.guest().set_never_blocks(never);
     }
     if let Some(wrapped) = wrapped {
         context.set_wrapped(wrapped);

@@ -177,7 +177,7 @@ pub unsafe extern "C-unwind" fn await_name(l: *mut lua_State) -> c_int {
     let context = Context::with_memory(l);
     let name = waiting_string(l, 1, "await");
     wait::enter(l, context);
-    wait::check(l, context);
+    wait::check(l, context, Call::Await);
     let forever = lua_type(l, 2) == LUA_TBOOLEAN && lua_toboolean(l, 2) == 0;
     let time_out = if forever { Ok(None) } else { optional_time_out(l, 2, "process.registry.await") };
     let within = match time_out {

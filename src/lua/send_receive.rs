@@ -38,6 +38,7 @@ pub unsafe fn push_received(l: *mut lua_State, context: &Context, index: c_int, 
             context.take_kept(place);
         }
         Done::Event(place) => event::push(l, context, place),
+        Done::Ready(directions) => push_bytes(l, directions.name().as_bytes()),
         _ => {
             lua_pushnil(l);
             return false;

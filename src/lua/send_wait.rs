@@ -51,7 +51,7 @@ pub unsafe extern "C-unwind" fn send_wait(l: *mut lua_State) -> c_int {
     let topic = waiting_string(l, 2, "send_wait");
     let context = Context::with_memory(l);
     wait::enter(l, context);
-    wait::check(l, context);
+    wait::check(l, context, Call::Send);
     let within = match optional_time_out(l, 4, "process.send_wait") {
         Ok(within) => within,
         Err(failure) => return return_failure(l, failure),

@@ -246,6 +246,10 @@ impl Order {
         if parent.realm.is_closing() {
             return Err(Failure::CannotStart("the program is ending".into()));
         }
+        let leave = parent.realm.may_spawn();
+        if leave.is_none() {
+            return Err(Failure::CannotStart("shutting down".into()));
+        }
         let owner = plan.name.as_deref().and_then(registry::find);
         if let Some(owner) = owner.filter(|owner| owner.stage() == Stage::Alive) {
             match send_first(parent, &owner, plan) {
@@ -257,6 +261,7 @@ impl Order {
         live::one_more();
         self.host.count_spawned();
         let realm = Arc::clone(&parent.realm);
+        realm.one_more();
         let sleeper = self.host.sleeper();
         let mut child = Process::new(&self.entry, Arc::clone(&self.host), realm, sleeper);
         child.parent = Arc::downgrade(parent);

@@ -62,7 +62,7 @@ pub unsafe extern "C-unwind" fn traceback(l: *mut lua_State) -> c_int {
     // A raise does not drop the process.
     drop(process);
     wait::enter(l, context);
-    wait::check(l, context);
+    wait::check(l, context, Call::Traceback);
     let Ok(process) = destinations::resolve(destination) else {
         return return_failure(l, Failure::ProcessNotFound(destination.to_vec()));
     };

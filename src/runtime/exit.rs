@@ -21,7 +21,7 @@ use super::mailbox::Owner;
 use super::process::{Process, Relations};
 use super::signal::{ExitRecord, Outcome, Signal};
 use super::trace::Kind;
-use super::{call, directory, groups, live, reaper, registry, trace};
+use super::{call, directory, emptiness, groups, live, reaper, registry, trace};
 use crate::platform::reserve;
 use smallvec::SmallVec;
 use std::io;
@@ -154,6 +154,9 @@ fn tell(process: &Arc<Process>, Ended { outcome, was_closing }: Ended, was_start
         }
     }
     live::one_less();
+    if !process.is_main() {
+        emptiness::count_out(&process.realm);
+    }
 }
 
 /// What is left to do when no lock is held.
@@ -265,6 +268,7 @@ mod tests {
     use super::*;
     use crate::runtime::error::{ErrorData, Kind};
     use crate::runtime::host;
+    use crate::runtime::realm::Realm;
     use crate::runtime::relations::{link, monitor, unlink};
     use crate::runtime::sleeper::Sleeper;
     use once_cell::sync::OnceCell;
@@ -276,7 +280,9 @@ mod tests {
         let host = host::find(&name).unwrap();
         host.enter().unwrap();
         live::one_more();
-        let process = Process::new("t:t", host, Arc::default(), Sleeper::Thread(OnceCell::new()));
+        let realm: Arc<Realm> = Arc::default();
+        realm.one_more();
+        let process = Process::new("t:t", host, realm, Sleeper::Thread(OnceCell::new()));
         let process = Arc::new(process);
         directory::insert(&process);
         process

@@ -122,6 +122,24 @@ pub enum Failure {
     NoSuchZone(Vec<u8>),
     #[error("deadlock: nothing can wake the main process")]
     MainDeadlock,
+    #[error("{function} would block the event loop")]
+    WouldBlock { function: &'static str },
+    #[error("not available on a pool host: {function}")]
+    OnPoolHost { function: &'static str },
+    #[error("{function}: {reason}: {fd}")]
+    BadDescriptor { function: &'static str, reason: String, fd: i64 },
+    #[error("poll: unknown mode: {}", shown(.0))]
+    UnknownPollMode(Vec<u8>),
+    #[error("pollfd: {0}")]
+    NoPollfd(String),
+    #[error("signals: {0}")]
+    CannotCatch(String),
+    #[error("signals: no names")]
+    NoSignals,
+    #[error("signals: unknown signal {}", shown(.0))]
+    UnknownSignal(Vec<u8>),
+    #[error("signals: used by the library: {0}")]
+    OwnSignal(&'static str),
     #[error("cannot wait in a finalizer")]
     WaitInFinalizer,
     #[error("cannot wait in a debug hook while there are other coroutines")]
@@ -234,6 +252,10 @@ impl Failure {
             HostFull { .. }
             | CannotStart(_)
             | ScopeNotAvailable(_)
+            | OnPoolHost { .. }
+            | NoPollfd(_)
+            | CannotCatch(_)
+            | OnlyInMain { .. }
             | AfterFork
             | CalleeEnded { .. }
             | RequestDropped(_) => Kind::Unavailable,
@@ -250,6 +272,7 @@ impl Failure {
             | MainDeadlock
             | WaitInFinalizer
             | WaitInHook
+            | WouldBlock { .. }
             | TooManyWaits
             | HeldUp => Kind::Internal,
             _ => Kind::Invalid,

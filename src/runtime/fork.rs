@@ -5,7 +5,7 @@
 //! when it needs them. So nobody is inside the library while the OS process is copied, and nothing in it is locked or half done.
 //! Otherwise the child is severed ([`crate::platform::fork`]).
 
-use super::{directory, dump, host, live, pool, reaper, spare_threads, staff};
+use super::{directory, dump, host, live, lookout, pool, reaper, spare_threads, staff};
 use crate::platform::bell;
 use crate::platform::fork::Around;
 
@@ -20,6 +20,7 @@ fn before() -> bool {
     if !alone {
         // It may have been dismissed in vain.
         dump::open();
+        lookout::open_again();
     }
     alone
 }
@@ -27,6 +28,7 @@ fn before() -> bool {
 fn in_parent() {
     staff::recall();
     dump::open();
+    lookout::open_again();
 }
 
 fn rouse() {
@@ -34,11 +36,14 @@ fn rouse() {
     pool::rouse();
     reaper::rouse();
     bell::ring();
+    lookout::rouse();
 }
 
 fn in_child() -> bool {
     staff::recall();
     bell::part_from_parent();
     dump::open();
+    lookout::part_from_parent();
+    lookout::open_again();
     live::part_from_parent().is_ok()
 }

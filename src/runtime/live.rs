@@ -53,5 +53,5 @@ pub fn mains_of_this_thread() -> Option<usize> {
 /// # Errors
 /// Those of the operating system.
 pub fn part_from_parent() -> io::Result<()> {
-    MAINS.lock().iter().try_for_each(|main| main.sleeper.part_from_parent())
+    MAINS.lock().iter().try_for_each(|main| main.part_from_parent())
 }

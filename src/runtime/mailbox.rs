@@ -129,6 +129,11 @@ impl Mailbox {
         self.head.compare_exchange(EMPTY, PARKED, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
+    /// As [`Mailbox::park`], for an owner that may have announced it before.
+    pub fn stay_parked(&self) -> bool {
+        self.head.load(Ordering::Acquire) == PARKED || self.park()
+    }
+
     /// Takes the announcement back, if nobody has answered it.
     pub fn unpark(&self) {
         if self.head.load(Ordering::Relaxed) != PARKED {

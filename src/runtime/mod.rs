@@ -11,6 +11,7 @@ pub mod clock;
 pub mod directory;
 pub mod dump;
 pub mod duration;
+pub mod emptiness;
 pub mod entry;
 // One allocation of varying size.
 #[allow(unsafe_code)]
@@ -28,6 +29,7 @@ pub mod inspect;
 pub mod libraries;
 pub mod lifecycle;
 pub mod live;
+pub mod lookout;
 // A lock-free list of envelopes.
 #[allow(unsafe_code)]
 pub mod mailbox;

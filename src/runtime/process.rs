@@ -21,6 +21,7 @@ use rustc_hash::FxHashMap;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
+use crate::platform::Pollfd;
 use crate::platform::os_signal::{self, Target};
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, VecDeque};
@@ -61,6 +62,8 @@ pub struct Process {
     questions: Mutex<Questions>,
     /// Where it sleeps.
     pub sleeper: Sleeper,
+    /// What tells an event loop that something is to be done, once it was asked for ([`WATCHED`]).
+    pollfd: Mutex<Option<Arc<Pollfd>>>,
     /// What others keep for the process: its mail, its names. Only on restricted hosts.
     account: Option<Arc<Account>>,
     /// Messages in the mailbox, counted only if there is a limit, and the mark [`WAITED_FOR`] (see [`super::senders`]).
@@ -154,6 +157,9 @@ const ASKED: u8 = 4;
 /// The process was given up: it can do nothing any more that others would notice.
 const ABANDONED: u8 = 2;
 
+/// An event loop may watch its descriptor.
+const WATCHED: u8 = 8;
+
 const _: () = assert!(size_of::<Process>() <= REMEMBERED);
 
 /// Why a message was not delivered.
@@ -186,6 +192,7 @@ impl Process {
             shown: Mutex::default(),
             questions: Mutex::default(),
             sleeper,
+            pollfd: Mutex::new(None),
             account,
             waiting: AtomicUsize::new(0),
             senders: Senders::default(),
@@ -255,9 +262,41 @@ impl Process {
         self.marks.fetch_or(ABANDONED, Ordering::Release);
     }
 
-    /// Wakes the process from its present or next sleep.
+    /// Wakes the process from its present or next sleep, or the event loop in which it waits.
     pub fn wake(&self) {
         self.sleeper.wake();
+        if self.marks.load(Ordering::Acquire) & WATCHED != 0 {
+            self.ring();
+        }
+    }
+
+    #[cold]
+    fn ring(&self) {
+        if let Some(pollfd) = &*self.pollfd.lock() {
+            pollfd.ring();
+        }
+    }
+
+    /// What tells an event loop that something is to be done, if it was asked for.
+    pub fn pollfd(&self) -> Option<Arc<Pollfd>> {
+        self.pollfd.lock().clone()
+    }
+
+    /// From now on this tells an event loop that something is to be done. For the owner.
+    pub fn set_pollfd(&self, pollfd: Arc<Pollfd>) {
+        *self.pollfd.lock() = Some(pollfd);
+        self.marks.fetch_or(WATCHED, Ordering::AcqRel);
+    }
+
+    /// In the child of a fork, for a main process: what it waits at is no longer shared with the parent.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub(super) fn part_from_parent(&self) -> std::io::Result<()> {
+        if let Some(pollfd) = &*self.pollfd.lock() {
+            pollfd.part_from_parent();
+        }
+        self.sleeper.part_from_parent()
     }
 
     /// What its pool knows of it, if it is on one.

@@ -19,6 +19,7 @@ use super::live;
 use super::process::Process;
 use super::realm::Realm;
 use super::reaper;
+use super::relations;
 use super::shown::Shown;
 use super::signal::{CancelRequest, Signal};
 use super::sleeper::Sleeper;
@@ -60,26 +61,7 @@ pub fn close_main(main: &Arc<Process>) {
     live::remove_main(main);
     exit::begin(main, Ok(Vec::new()));
     exit::finish(main);
-    let (at, now) = (Timestamp::now(), Instant::now());
-    let mut end = now;
-    for process in descendants(realm) {
-        let asked = is_supervised(&process)
-            || process.with_relations(|relations| relations.reads_events)
-                && process.signal(Signal::Cancel(Box::new(CancelRequest {
-                    from: main.pid.clone(),
-                    reason: Some(b"main process ended".to_vec()),
-                    deadline: Some(at.plus(process.host.settings.exit_grace)),
-                    at,
-                    charge: None,
-                })));
-        if asked {
-            let own_end = now + process.host.settings.exit_grace;
-            reaper::doom_at(&process, own_end, Failure::Terminated);
-            end = end.max(own_end);
-        } else {
-            doom(&process, Failure::Terminated);
-        }
-    }
+    let end = end_all(main, b"main process ended", None);
     realm.wait_for_threads(end);
     for process in descendants(realm) {
         doom(&process, Failure::Terminated);
@@ -93,11 +75,50 @@ pub fn close_main(main: &Arc<Process>) {
     }
 }
 
+/// Has everything that was spawned from a main process end (M-31), while that lives on: nothing is spawned from it until
+/// [`Realm::end_shutdown`]. Its links to what ends so mean nothing any more.
+///
+/// [`Realm::end_shutdown`]: super::realm::Realm::end_shutdown
+pub fn begin_shutdown(main: &Arc<Process>, grace: Option<Duration>) {
+    main.realm.begin_shutdown();
+    for process in descendants(&main.realm) {
+        relations::unlink(main, &process);
+    }
+    end_all(main, b"shutdown", grace);
+}
+
+/// Asks those to end that have asked for their events, and ends all others. When the last of those is ended that were asked;
+/// `grace` is how long they have, each as long as its host says if there is none.
+fn end_all(main: &Arc<Process>, reason: &[u8], grace: Option<Duration>) -> Instant {
+    let (at, now) = (Timestamp::now(), Instant::now());
+    let mut end = now;
+    for process in descendants(&main.realm) {
+        let grace = grace.unwrap_or(process.host.settings.exit_grace);
+        let own_end = now.checked_add(grace).unwrap_or(end);
+        let asked = is_supervised(&process)
+            || process.with_relations(|relations| relations.reads_events)
+                && process.signal(Signal::Cancel(Box::new(CancelRequest {
+                    from: main.pid.clone(),
+                    reason: Some(reason.to_vec()),
+                    deadline: Some(at.plus(grace)),
+                    at,
+                    charge: None,
+                })));
+        if asked {
+            reaper::doom_at(&process, own_end, Failure::Terminated);
+            end = end.max(own_end);
+        } else {
+            doom(&process, Failure::Terminated);
+        }
+    }
+    end
+}
+
 /// Whether its supervisor, which is asked to end, asks it in its turn.
 fn is_supervised(process: &Process) -> bool {
     process.parent.upgrade().is_some_and(|parent| parent.is_supervisor())
 }
 
 fn descendants(realm: &Arc<Realm>) -> Vec<Arc<Process>> {
-    directory::select(|process| Arc::ptr_eq(&process.realm, realm))
+    directory::select(|process| !process.is_main() && Arc::ptr_eq(&process.realm, realm))
 }

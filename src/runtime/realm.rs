@@ -1,7 +1,7 @@
 //! A *realm*: a main process with everything spawned from it, as far as its end needs to know of it.
 
 use super::pid::ProcessId;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -26,6 +26,10 @@ pub struct Realm {
     /// Who wants its reports; nobody: they go to standard error.
     pub reporter: Mutex<Option<Reporter>>,
     closing: AtomicBool,
+    /// How many shutdowns are under way; nothing is spawned meanwhile.
+    shutdowns: RwLock<usize>,
+    /// Processes that were spawned in it and are not gone.
+    population: AtomicUsize,
     threads: Mutex<usize>,
     thread_ended: Condvar,
 }
@@ -39,6 +43,36 @@ impl Realm {
     /// Its main process closes: nothing can be started in it any more. `false` if it was closing already.
     pub fn close(&self) -> bool {
         !self.closing.swap(true, Ordering::AcqRel)
+    }
+
+    /// Leave to spawn in it as long as the result is held, `None` while it shuts down.
+    pub fn may_spawn(&self) -> Option<RwLockReadGuard<'_, usize>> {
+        Some(self.shutdowns.read()).filter(|shutdowns| **shutdowns == 0)
+    }
+
+    /// Nothing is spawned in it from now on until [`Realm::end_shutdown`]. Whoever was spawning has done so.
+    pub fn begin_shutdown(&self) {
+        *self.shutdowns.write() += 1;
+    }
+
+    /// Undoes one [`Realm::begin_shutdown`].
+    pub fn end_shutdown(&self) {
+        *self.shutdowns.write() -= 1;
+    }
+
+    /// Counts a spawned process in.
+    pub fn one_more(&self) {
+        self.population.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Counts a spawned process out: whether it was the last one.
+    pub fn one_less(&self) -> bool {
+        self.population.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+
+    /// True if no spawned process is left.
+    pub fn is_empty(&self) -> bool {
+        self.population.load(Ordering::Acquire) == 0
     }
 
     /// Counts a thread in.

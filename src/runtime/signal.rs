@@ -33,6 +33,8 @@ pub enum Signal {
     CallEnd(CallEnd),
     /// Something that is shown on a channel of its own.
     Notice(Box<Notice>),
+    /// The descriptor that this channel shows may be ready.
+    Ready(u64),
 }
 
 impl Signal {
@@ -44,7 +46,7 @@ impl Signal {
                 size_of::<CancelRequest>() + request.from.len() + request.reason.as_ref().map_or(0, Vec::len)
             }
             Signal::CallEnd(end) => end.size(),
-            Signal::Childless => 0,
+            Signal::Childless | Signal::Ready(_) => 0,
             Signal::Notice(notice) => size_of::<Notice>() + notice.what.size(),
             Signal::Answer(answer) => {
                 let text = match &answer.news {
@@ -66,7 +68,8 @@ impl Signal {
             | Signal::Childless
             | Signal::Answer(_)
             | Signal::CallEnd(_)
-            | Signal::Notice(_) => b"",
+            | Signal::Notice(_)
+            | Signal::Ready(_) => b"",
         }
     }
 
@@ -85,6 +88,8 @@ pub enum News {
     Delivered,
     /// The receiver takes nothing any more.
     Gone,
+    /// Everything that was spawned is gone.
+    AllGone,
     /// Where the process is that was asked; none from one that is gone.
     Place(AnswerText),
 }
@@ -144,6 +149,8 @@ pub enum Noticed {
     Membership(Membership),
     /// A process has failed, and nobody else hears of it.
     Report(Report),
+    /// An OS signal has come: its name.
+    OsSignal(&'static str),
 }
 
 impl Noticed {
@@ -152,6 +159,7 @@ impl Noticed {
         match self {
             Noticed::Membership(change) => change.pid.len() + change.group.len(),
             Noticed::Report(report) => report.error.size(),
+            Noticed::OsSignal(_) => 0,
         }
     }
 }

@@ -19,10 +19,11 @@ pub enum Call {
     Await,
     Wait,
     Traceback,
+    Shutdown,
 }
 
 impl Call {
-    const ALL: [(Call, &'static str); 9] = [
+    const ALL: [(Call, &'static str); 10] = [
         (Call::Receive, "receive"),
         (Call::Send, "send"),
         (Call::Select, "select"),
@@ -32,6 +33,7 @@ impl Call {
         (Call::Await, "await"),
         (Call::Wait, "wait"),
         (Call::Traceback, "traceback"),
+        (Call::Shutdown, "shutdown"),
     ];
 
     /// Its name.

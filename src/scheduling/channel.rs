@@ -4,8 +4,10 @@
 //! and holds a *claim* until it runs again; others take only what is not claimed. So `available_to() - claims` values can be
 //! taken right now.
 
+use super::descriptor::Descriptor;
 use super::ids::WaiterId;
 use super::mail::{Mail, Queue};
+use crate::platform::poller::Directions;
 use crate::runtime::clock::Timestamp;
 use crate::runtime::envelope::Envelope;
 use std::collections::VecDeque;
@@ -27,6 +29,8 @@ pub enum Received {
     Message(Envelope),
     /// A signal, to be shown as an event table.
     Event(Envelope),
+    /// A descriptor is ready for these.
+    Ready(Directions),
     /// The channel is closed and empty.
     Closed,
 }
@@ -148,8 +152,12 @@ pub enum Source {
     Notices {
         queue: Queue,
         open: bool,
+        /// Whoever has it may close it.
+        closable: bool,
         place: u64,
     },
+    /// The readiness of a descriptor.
+    Descriptor(Descriptor),
 }
 
 /// One channel.
@@ -175,6 +183,7 @@ impl Channel {
             }
             Source::Inbox(mail) | Source::Events(mail) => mail.len(),
             Source::Listener { queue, .. } | Source::Notices { queue, .. } => queue.len(),
+            Source::Descriptor(descriptor) => descriptor.available(),
         }
     }
 
@@ -184,6 +193,7 @@ impl Channel {
             Source::Plain(plain) => plain.closed && plain.queue.is_empty(),
             Source::Listener { open, .. } => !open,
             Source::Notices { queue, open, .. } => !open && queue.is_empty(),
+            Source::Descriptor(descriptor) => !descriptor.is_open(),
             Source::Inbox(_) | Source::Events(_) => false,
         }
     }
@@ -193,7 +203,7 @@ impl Channel {
         self.available_to(own) > self.claims - claimed || self.is_finished()
     }
 
-    /// True for the views of the mailbox.
+    /// True for the views of the mailbox, and others that can only be received from.
     pub fn is_mailbox(&self) -> bool {
         !matches!(self.source, Source::Plain(_))
     }

@@ -6,11 +6,15 @@
 #![forbid(unsafe_code)]
 
 mod alarms;
+mod attending;
 mod channel;
+mod descriptor;
+mod descriptors;
 mod ids;
 mod lone;
 mod mail;
 mod notices;
+mod ready;
 mod scheduler;
 mod transfer;
 mod views;

@@ -9,10 +9,10 @@ use crate::runtime::envelope::Envelope;
 
 impl Scheduler {
     /// Opens one. The caller keeps it at [`Scheduler::next_place`].
-    pub fn open_notices(&mut self) -> ChannelId {
+    pub fn open_notices(&mut self, closable: bool) -> ChannelId {
         self.opened += 1;
         let place = self.opened;
-        let source = Source::Notices { queue: Queue::new(), open: true, place };
+        let source = Source::Notices { queue: Queue::new(), open: true, closable, place };
         self.channels.insert(Channel::new(source))
     }
 
@@ -37,6 +37,12 @@ impl Scheduler {
         let place = std::mem::replace(open, false).then_some(*place);
         self.rebalance(id);
         place
+    }
+
+    /// True for one that whoever has it may close.
+    pub fn may_be_closed(&self, id: ChannelId) -> bool {
+        let source = self.channels.get(id).map(|channel| &channel.source);
+        matches!(source, Some(Source::Notices { closable: true, .. }))
     }
 
     /// What waits in one is to be forgotten.

@@ -3,12 +3,12 @@
 use super::channel::{Channel, Received, Source, Ticket};
 use super::ids::{ChannelId, TaskId, WaiterId};
 use super::mail::{Mail, Stamped};
+use super::ready::Ready;
 use crate::runtime::failure::Failure;
 use crate::runtime::timers::Timers;
 use rustc_hash::FxHashMap;
 use slotmap::SlotMap;
 use smallvec::SmallVec;
-use std::collections::VecDeque;
 
 /// The kinds of event that another relation can remove again.
 #[derive(Clone, Copy, PartialEq)]
@@ -114,7 +114,7 @@ impl Alarm {
 /// The coroutines, channels, timers and waits of one process.
 pub struct Scheduler {
     pub(super) tasks: SlotMap<TaskId, Option<WaiterId>>,
-    pub(super) ready: VecDeque<TaskId>,
+    pub(super) ready: Ready,
     pub(super) current: Option<TaskId>,
     pub(super) channels: SlotMap<ChannelId, Channel>,
     pub(super) waiters: SlotMap<WaiterId, Waiter>,
@@ -134,6 +134,8 @@ pub struct Scheduler {
     pub(super) selects: u64,
     /// The wait of the only coroutine, if it is a simple one.
     pub(super) lone: Option<Lone>,
+    /// Open channels of descriptors.
+    pub(super) watches: usize,
 }
 
 impl Default for Scheduler {
@@ -144,7 +146,7 @@ impl Default for Scheduler {
         let events = channels.insert(Channel::new(Source::Events(Mail::default())));
         Scheduler {
             tasks: SlotMap::with_key(),
-            ready: VecDeque::new(),
+            ready: Ready::default(),
             current: None,
             channels,
             waiters: SlotMap::with_key(),
@@ -159,6 +161,7 @@ impl Default for Scheduler {
             opened: 0,
             selects: 0,
             lone: None,
+            watches: 0,
         }
     }
 }

@@ -20,6 +20,7 @@ impl Scheduler {
         let droppable = self.channels.get(id).is_some_and(|channel| match &channel.source {
             Source::Plain(_) => true,
             Source::Listener { open, .. } | Source::Notices { open, .. } => !open,
+            Source::Descriptor(_) => true,
             Source::Inbox(_) | Source::Events(_) => false,
         });
         if !droppable {
@@ -31,6 +32,10 @@ impl Scheduler {
                 Queue::new()
             }
             Some(Source::Notices { queue, .. }) => queue,
+            Some(Source::Descriptor(descriptor)) => {
+                self.watches -= usize::from(descriptor.is_open());
+                Queue::new()
+            }
             _ => Queue::new(),
         }
     }
@@ -68,6 +73,7 @@ impl Scheduler {
     /// Takes a value if that needs no wait.
     pub fn try_receive(&mut self, id: ChannelId) -> Option<Received> {
         self.unfold();
+        self.look_at(id);
         match self.channels.get(id) {
             Some(channel) if !channel.can_receive(None, 0) => None,
             _ => Some(self.take(id, None)),
@@ -135,6 +141,7 @@ impl Scheduler {
                 (Some(next), true) => Received::Message(next.envelope),
                 (Some(next), false) => Received::Payload(next.envelope),
             },
+            Source::Descriptor(descriptor) => descriptor.take().map_or(Received::Closed, Received::Ready),
             Source::Plain(plain) => {
                 let slot = plain.queue.pop_front();
                 let room = plain.queue.len() < plain.capacity;

@@ -38,7 +38,7 @@ impl Scheduler {
         match &mut channel.source {
             Source::Inbox(mail) => mail.push(stamped),
             Source::Listener { queue, .. } => queue.push_back(stamped),
-            Source::Events(_) | Source::Plain(_) | Source::Notices { .. } => {}
+            Source::Events(_) | Source::Plain(_) | Source::Notices { .. } | Source::Descriptor(_) => {}
         }
         if !channel.receivers.is_empty() {
             self.rebalance(id);
@@ -82,7 +82,7 @@ impl Scheduler {
             Some(Source::Listener { place, .. }) => Subject::Listener(*place),
             Some(Source::Inbox(_)) => Subject::Inbox,
             Some(Source::Events(_)) => Subject::Events,
-            Some(Source::Plain(_) | Source::Notices { .. }) => Subject::Channel,
+            Some(Source::Plain(_) | Source::Notices { .. } | Source::Descriptor(_)) => Subject::Channel,
             None => Subject::None,
         }
     }
@@ -98,7 +98,7 @@ impl Scheduler {
     fn mail(&mut self, id: ChannelId) -> Option<&mut Mail> {
         match &mut self.channels.get_mut(id)?.source {
             Source::Inbox(mail) | Source::Events(mail) => Some(mail),
-            Source::Listener { .. } | Source::Plain(_) | Source::Notices { .. } => None,
+            _ => None,
         }
     }
 
@@ -113,7 +113,7 @@ impl Scheduler {
                 Source::Inbox(mail) => mail.move_all(&mut messages),
                 Source::Listener { queue, .. } => messages.extend(queue.drain(..)),
                 Source::Events(mail) if id == self.events => mail.move_all(&mut events),
-                Source::Events(_) | Source::Plain(_) | Source::Notices { .. } => {}
+                Source::Events(_) | Source::Plain(_) | Source::Notices { .. } | Source::Descriptor(_) => {}
             }
         }
         messages.sort_unstable_by_key(|message| message.arrival);

@@ -1,7 +1,7 @@
 //! Waiting for one of several cases: which coroutine stands in which row, which one is marked, and how a wait ends.
 
 use super::channel::{Sending, Source, WaitingSend};
-use super::ids::{ChannelId, WaiterId};
+use super::ids::{ChannelId, TaskId, WaiterId};
 use super::scheduler::{Alarm, Case, Cases, Completion, Finish, Owner, Scheduler, Waiter};
 use crate::runtime::failure::Failure;
 use slotmap::Key;
@@ -21,6 +21,9 @@ impl Scheduler {
         own: Option<WaiterId>,
         claim: Option<ChannelId>,
     ) -> Option<(usize, Finish)> {
+        if self.watches > 0 {
+            self.look_at_all(cases);
+        }
         let mut best: Option<(u64, usize)> = None;
         let mut ties = 0;
         for (position, case) in cases.iter().enumerate() {
@@ -115,6 +118,9 @@ impl Scheduler {
         if let Some(at) = deadline {
             self.start_alarm(at, Alarm::Waiter(id));
         }
+        if self.watches > 0 {
+            self.arm_all(id);
+        }
         match owner {
             Owner::Task(task) => {
                 if let Some(wait) = self.tasks.get_mut(task) {
@@ -136,7 +142,7 @@ impl Scheduler {
             return;
         };
         if let Owner::Task(task) = std::mem::replace(&mut waiter.owner, Owner::Frame) {
-            self.ready.retain(|ready| *ready != task);
+            self.ready.remove(task);
         }
         self.enter_frame(id);
     }
@@ -153,6 +159,11 @@ impl Scheduler {
     /// The wait that holds the OS thread now.
     pub fn innermost_frame(&self) -> WaiterId {
         self.frames.last().copied().unwrap_or_default()
+    }
+
+    /// True for a wait that holds the OS thread.
+    pub fn is_frame(&self, id: WaiterId) -> bool {
+        self.frames.contains(&id)
     }
 
     /// How many waits hold the OS thread.
@@ -193,6 +204,7 @@ impl Scheduler {
 
     /// As [`Scheduler::complete`], for a wait that receives from one channel only and holds a claim there.
     fn complete_claimed(&mut self, id: WaiterId, channel: ChannelId) -> Option<Completion> {
+        self.look_at(channel);
         if !self.channels.get(channel)?.can_receive(Some(id), 1) {
             self.unmark(id);
             return None;
@@ -246,11 +258,22 @@ impl Scheduler {
             waiter.marked = false;
         }
         self.drop_claim(id);
+        if self.watches > 0 {
+            self.arm_all(id);
+        }
     }
 
     /// Ends a wait when the other coroutines that are ready have had their turn.
     pub fn elapse(&mut self, id: WaiterId) {
         self.settle(id, 0, Finish::Elapsed);
+    }
+
+    /// The wait of a suspended coroutine ends without anything.
+    pub fn give_up_wait(&mut self, task: TaskId) {
+        self.unfold();
+        if let Some(waiter) = self.wait_of(task) {
+            self.elapse(waiter);
+        }
     }
 
     /// As [`Scheduler::elapse`], for a call that begins only then.

@@ -14,7 +14,7 @@ use crate::runtime::envelope::Envelope;
 use crate::runtime::pid::ProcessId;
 use crate::runtime::process::{Errand, Process};
 use crate::runtime::signal::{ExitRecord, Signal};
-use crate::runtime::{call, directory, registry, relations, vitals};
+use crate::runtime::{call, directory, emptiness, registry, relations, vitals};
 use crate::scheduling::{Case, ChannelId, WaiterId};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -39,7 +39,7 @@ impl Context {
             Some(Subject::Room(process) | Subject::Reply(process) | Subject::Place(process)) => {
                 vitals::Subject::Process(process.id.number())
             }
-            Some(Subject::Name(_)) | None => vitals::Subject::None,
+            Some(Subject::Name(_) | Subject::Emptiness(_)) | None => vitals::Subject::None,
         }
     }
 
@@ -102,6 +102,10 @@ impl Context {
             }
             // The question is dropped when nobody can wait for its answer any more.
             Subject::Place(_) => {}
+            Subject::Emptiness(main) => {
+                emptiness::give_up(main, channel.number());
+                main.realm.end_shutdown();
+            }
             Subject::Reply(callee) => call::give_up(self.process(), callee, channel.number()),
         }
         let unread = self.scheduler().close_private(channel);

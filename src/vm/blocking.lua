@@ -61,4 +61,6 @@ return of_two(halves.receive, halves.receive_again),
   of_any(halves.send_wait, halves.send_wait_again),
   of_two(halves.next, halves.next_again),
   of_any(halves.call, halves.call_again),
-  of_any(halves.traceback, halves.traceback_again)
+  of_any(halves.traceback, halves.traceback_again),
+  of_any(halves.shutdown, halves.shutdown_again),
+  of_two(halves.take, halves.take_again)

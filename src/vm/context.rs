@@ -13,6 +13,7 @@ use super::decoding::Decoding;
 use super::destinations::Destinations;
 use super::ending::Ending;
 use super::errands::Errands;
+use super::guest::Guest;
 use super::leaving::Leaving;
 use super::own_names::OwnNames;
 use super::pause::Pause;
@@ -61,6 +62,7 @@ pub struct Context {
     traces: Traces,
     watched: Watched,
     errands: Errands,
+    guest: Guest,
     decoding: Decoding,
     destinations: Destinations,
     /// The coroutines of the state.
@@ -128,6 +130,7 @@ impl Context {
             traces: Traces::default(),
             watched: Watched::default(),
             errands: Errands::default(),
+            guest: Guest::default(),
             decoding: Decoding::default(),
             destinations: Destinations::default(),
             #[cfg(feature = "lua54")]
@@ -231,6 +234,12 @@ impl Context {
     /// What its calls wait for elsewhere.
     pub(super) fn errands(&self) -> &Errands {
         &self.errands
+    }
+
+    /// How the process lives in an event loop that is not the library's.
+    #[inline(always)]
+    pub fn guest(&self) -> &Guest {
+        &self.guest
     }
 
     /// Envelopes that are being decoded.

@@ -32,6 +32,8 @@ pub enum Subject {
     Reply(Arc<Process>),
     /// That this process says where it is.
     Place(Arc<Process>),
+    /// That nothing is left of what was spawned from this main process.
+    Emptiness(Arc<Process>),
 }
 
 /// A call that waits.

@@ -26,6 +26,9 @@ pub static BOOT: Part = Part::new(include_str!("boot.lua"), CHUNK);
 /// What gives reports to a function.
 pub static REPORTS: Part = Part::new(include_str!("reports.lua"), CHUNK);
 
+/// What serves a channel by a function.
+pub static ON: Part = Part::new(include_str!("on.lua"), CHUNK);
+
 /// What has `process.top` run.
 pub static TOP: Part = Part::new(include_str!("top.lua"), CHUNK);
 

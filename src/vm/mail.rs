@@ -83,6 +83,7 @@ impl Context {
             return;
         }
         let batch = self.process().mailbox.take();
+        self.guest().listen_on(self.process());
         self.process().vitals.sort(batch.count_taken());
         for envelope in batch {
             match envelope.as_signal() {
@@ -101,6 +102,10 @@ impl Context {
                     if let Some(notice) = unwanted {
                         self.process().envelope_left(&notice);
                     }
+                }
+                Some(&Signal::Ready(channel)) => {
+                    self.process().envelope_left(&envelope);
+                    self.scheduler().note_ready(ChannelId::of_number(channel));
                 }
                 Some(signal) if self.concerns_us(signal) => {
                     self.scheduler().route_event(envelope);
@@ -167,7 +172,11 @@ impl Context {
                 false
             }
             Signal::LinkDown(record) => self.take_link(record),
-            Signal::LinkFailed(_) | Signal::Answer(_) | Signal::CallEnd(_) | Signal::Notice(_) => false,
+            Signal::LinkFailed(_)
+            | Signal::Answer(_)
+            | Signal::CallEnd(_)
+            | Signal::Notice(_)
+            | Signal::Ready(_) => false,
         }
     }
 

@@ -14,7 +14,7 @@ use super::api::*;
 use super::context::Context;
 use super::context_field::{context_of, set_context};
 use crate::platform;
-use crate::runtime::program;
+use crate::runtime::{lookout, program};
 use std::ffi::c_int;
 use std::ptr;
 
@@ -51,6 +51,7 @@ pub unsafe fn open(l: *mut lua_State) -> std::io::Result<()> {
 /// On the thread that closes the state.
 unsafe fn close(context: &Context) {
     context.write_reports();
+    lookout::forget(context.process());
     context.forget_errands();
     context.forget_all_monitored();
     program::close_main(context.process());

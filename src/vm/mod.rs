@@ -47,6 +47,7 @@ pub mod faces;
 pub mod fields;
 mod finalizer;
 pub mod frame;
+pub mod guest;
 pub mod headroom;
 pub mod inquiry;
 pub mod interrupt;

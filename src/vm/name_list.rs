@@ -33,7 +33,7 @@ const OWN_TABLES: [&str; 7] = [
 const PRELOAD: &[u8] = b"package.preload";
 
 /// Functions of this library that may wait, with the names of their blocking parts.
-const BLOCKING: [(&str, &CStr); 13] = [
+const BLOCKING: [(&str, &CStr); 14] = [
     ("process.channel.select", c"select"),
     ("process.time.sleep", c"sleep"),
     ("process.exec", c"exec"),
@@ -42,6 +42,7 @@ const BLOCKING: [(&str, &CStr); 13] = [
     ("process.traceback", c"traceback"),
     ("process.await", c"await"),
     ("process.send_wait", c"send_wait"),
+    ("process.shutdown", c"shutdown"),
     ("process.registry.await", c"await_name"),
     ("@channel.next", c"next"),
     ("@channel.receive", c"receive"),

@@ -23,7 +23,7 @@ fn told(process: &Process) -> Vec<(u64, Vec<u8>, Box<str>, bool)> {
             Noticed::Membership(change) => {
                 Some((notice.channel, change.group.to_vec(), change.pid.clone(), change.joined))
             }
-            Noticed::Report(_) => None,
+            Noticed::Report(_) | Noticed::OsSignal(_) => None,
         },
         _ => None,
     };
