@@ -28,8 +28,9 @@ local process = {}
 ---@field EXIT "pid.exit"
 ---@field LINK_DOWN "pid.link.down"
 ---@field CANCEL "pid.cancel"
+---@field OUTDATED "pid.outdated"
 
----An EXIT, LINK_DOWN or CANCEL.
+---An EXIT, LINK_DOWN, CANCEL or OUTDATED.
 ---@class process.Event
 ---@field kind "pid.exit"|"pid.link.down"|"pid.cancel"
 ---@field from string PID of the process that ended, failed or called `cancel`
@@ -236,6 +237,8 @@ function process.unlink(dest) end
 ---@class process.Options
 ---@field trap_links boolean? failures of linked processes arrive as LINK_DOWN
 ---@field blocking "wait"|"error"? whether a call that would block the thread raises
+---@field strict_values boolean? tables with a metatable are refused in messages
+---@field upgradable boolean? OUTDATED tells of redefined code
 ---@field wrapped boolean? events and payloads have the form with result records and Payload objects
 
 ---@return process.Options
@@ -285,6 +288,7 @@ function process.load(path) end
 ---@field jit boolean?
 ---@field libs string[]?
 ---@field init string?
+---@field preload (boolean|string[])?
 ---@field functions boolean?
 
 ---@class process.HostInfo : process.HostOptions

@@ -78,8 +78,9 @@ describe("the module", function()
     end
   end)
 
-  it("P-2 names the three kinds of events", function()
-    assert.are.same({ EXIT = "pid.exit", LINK_DOWN = "pid.link.down", CANCEL = "pid.cancel" }, process.event)
+  it("P-2 W-7 names the kinds of events", function()
+    local kinds = { EXIT = "pid.exit", LINK_DOWN = "pid.link.down", CANCEL = "pid.cancel", OUTDATED = "pid.outdated" }
+    assert.are.same(kinds, process.event)
   end)
 
   it("P-9 shows a field of time and errors in pairs once it was used", function()

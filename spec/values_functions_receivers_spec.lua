@@ -7,7 +7,8 @@ local support = require "spec.support"
 local border = require "spec.support.border"
 local fails, code = support.fails, support.code
 
-local libraries = "string table math utf8 coroutine io os debug package bit jit ffi"
+local libraries = "string table math coroutine io os debug package "
+  .. (support.jit and "bit jit ffi" or "utf8")
 local with_package = { dofile = true, loadfile = true, module = true }
 
 -- Whether this is a function of the interpreter, or a table.

@@ -273,9 +273,20 @@ function support.child()
   return msg:payload()
 end
 
+-- What get_options() gives if these options were set.
+function support.options(changes)
+  local options = {
+    trap_links = false, wrapped = false, strict_values = false, upgradable = false, blocking = "wait",
+  }
+  for name, value in pairs(changes) do
+    options[name] = value
+  end
+  return options
+end
+
 -- Throws away everything that waits in the mailbox of the process that runs the specs.
 function support.reset()
-  process.set_options({ trap_links = false, wrapped = false, blocking = "wait" })
+  process.set_options(support.options {})
   for _, ch in ipairs({ process.inbox(), process.events() }) do
     repeat
       local _, ok = support.waiting(ch)

@@ -4,7 +4,7 @@
 // Calls Lua line by line, under the rules of `vm/mod.rs`.
 #![allow(unsafe_op_in_unsafe_fn)]
 
-use super::encode::Encoder;
+use super::encode::{Aside, Encoder};
 use super::place::Place;
 use crate::runtime::failure::Failure;
 use crate::vm::api::*;
@@ -48,7 +48,7 @@ impl Encoder {
         let context = Context::of_state(l);
         let limit = context.budget().set_limit(0);
         lua_checkstack(l, 4);
-        self.aside.push((id, place));
+        self.aside.push(Aside { id, place, of_entry: self.of_entry });
         standard::push_kept(l);
         lua_pushvalue(l, index);
         lua_rawseti(l, -2, position(context, self.aside.len()));
@@ -67,7 +67,9 @@ impl Encoder {
         let mut done = 0;
         let mut result = Ok(());
         while result.is_ok() && done < self.aside.len() {
-            let (id, place) = (self.aside[done].0, self.aside[done].1.clone());
+            let Aside { id, place, of_entry } = &self.aside[done];
+            let (id, place) = (*id, place.clone());
+            self.of_entry = *of_entry;
             done += 1;
             lua_settop(l, top);
             standard::push_kept(l);

@@ -429,6 +429,8 @@ impl<'a> Decoder<'a> {
             tag::FUNCTION => self.function()?,
             tag::NAMED => self.named()?,
             tag::GLOBALS => push_globals(l),
+            tag::MODULE => self.module()?,
+            tag::ENVIRONMENT => self.environment()?,
             tag::KEPT_STRING => kept_strings::push(l, self.reader.u32()?),
             tag => return self.object(tag),
         }

@@ -11,8 +11,9 @@ use crate::wire::strings::Strings;
 use crate::wire::tables::Tables;
 use crossbeam::queue::ArrayQueue;
 use once_cell::sync::Lazy;
+use rustc_hash::FxHashMap;
 use std::cell::Cell;
-use std::ffi::c_void;
+use std::ffi::{c_int, c_void};
 use std::ptr;
 
 /// The buffers of encoding, kept from one use to the next. A thread has one for all processes that it runs, and leaves it to
@@ -26,8 +27,22 @@ pub struct Encoder {
     pub(super) tables: Tables,
     pub(super) shared: u32,
     pub(super) strings: Strings,
-    /// Tables and functions put aside: id and where they stand (see [`super::aside`]).
-    pub(super) aside: Vec<(u32, String)>,
+    /// Tables and functions put aside (see [`super::aside`]).
+    pub(super) aside: Vec<Aside>,
+    /// How many of the values are entries, the first ones.
+    pub(super) entries: c_int,
+    /// What is walked through belongs to an entry.
+    pub(super) of_entry: bool,
+    /// The function of an entry itself begins: it is no module, even if one is that function.
+    pub(super) at_entry: bool,
+    /// The environment of a function begins.
+    pub(super) at_environment: bool,
+    /// Tables with a metatable are refused (option `strict_values`).
+    pub(super) strict: bool,
+    /// The modules of the state by their addresses, once one was looked for (see [`super::modules`]).
+    pub(super) required: Option<FxHashMap<usize, Vec<u8>>>,
+    /// What was refused stands inside a module.
+    pub(super) in_module: bool,
     /// Functions may be met: everything is looked up for having a name. Only from the first function on, since without one
     /// there is nothing of the standard library either.
     pub(super) functions: bool,
@@ -41,6 +56,16 @@ pub struct Encoder {
     pub(super) receiver: Option<Taker>,
     /// How many strings were kept by number, if they are to be (see [`super::again`]).
     pub(super) kept_strings: Option<u32>,
+}
+
+/// What was put aside.
+pub(super) struct Aside {
+    /// Its id.
+    pub id: u32,
+    /// Where it stands.
+    pub place: String,
+    /// It belongs to an entry.
+    pub of_entry: bool,
 }
 
 /// How many that belong to no thread are kept for the next ones.
@@ -103,6 +128,8 @@ impl Encoder {
         // An encoding that the VM has left by a raise may have left it behind.
         own.receiver = None;
         own.kept_strings = None;
+        own.entries = 0;
+        own.strict = context.is_strict();
         own
     }
 
@@ -114,6 +141,11 @@ impl Encoder {
         self.strings.clear();
         self.shared = 0;
         self.aside.clear();
+        self.of_entry = false;
+        self.at_environment = false;
+        self.at_entry = false;
+        self.required = None;
+        self.in_module = false;
         self.needs = Needs::default();
         self.modules = None;
     }

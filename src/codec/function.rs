@@ -7,6 +7,7 @@
 
 use super::decode::Decoder;
 use super::encode::Encoder;
+use super::environment::is_environment;
 use super::place::{self, Place};
 use super::scalar::Refusal;
 use crate::runtime::failure::{Failure, shown};
@@ -38,10 +39,12 @@ impl Encoder {
         place: impl Fn() -> String,
     ) -> Result<(), Failure> {
         let index = lua_absindex(l, index);
-        if self.named(l, index, &place)? {
+        let is_entry = std::mem::take(&mut self.at_entry);
+        if self.named(l, index, &place)? || !is_entry && self.is_module(l, lua_topointer(l, index)) {
             return Ok(());
         }
         if lua_iscfunction(l, index) != 0 || standard::is_ours(l, index) {
+            self.note_module(l, lua_topointer(l, index));
             return Err(Refusal::Type("function").failure(place()));
         }
         if self.reference(lua_topointer(l, index)) {
@@ -190,6 +193,9 @@ impl Encoder {
             if known.is_none() {
                 let name = CStr::from_ptr(name).to_string_lossy();
                 let name = if name.is_empty() || name.starts_with('(') { "?".into() } else { name };
+                if is_environment(name.as_bytes()) {
+                    self.begin_environment(l);
+                }
                 self.value_inside(l, lua_gettop(l), &|| {
                     Place::begun(place::inside(place, &format!("local {}", shown(name.as_bytes()))))
                 })?;
@@ -206,6 +212,7 @@ impl Encoder {
             lua_pop(l, 1);
             self.out.put([u8::from(!usual)]);
             if !usual {
+                self.begin_environment(l);
                 let environment = || Place::begun(place::inside(place, "environment"));
                 self.value_inside(l, lua_gettop(l), &environment)?;
             }

@@ -18,8 +18,19 @@ pub enum Origin {
     Details,
     /// A function that is the entry of a process, and the arguments after it.
     Entry,
+    /// The function that a process goes on with, and its arguments.
+    OwnEntry,
+    /// A function that an entry is defined by.
+    Definition,
     /// Context values.
     Context,
+}
+
+impl Origin {
+    /// How many of the values, from the first one on, are entries: what these capture crosses by other rules (V-25, V-26).
+    pub fn entries(self) -> c_int {
+        c_int::from(matches!(self, Origin::Entry | Origin::OwnEntry | Origin::Definition))
+    }
 }
 
 /// The beginning of a place.
@@ -28,7 +39,8 @@ pub fn start(origin: Origin) -> String {
         Origin::Argument(number) => format!("argument {number}"),
         Origin::Result => "result".into(),
         Origin::Details => "details".into(),
-        Origin::Entry => "argument 1".into(),
+        Origin::Entry | Origin::OwnEntry => "argument 1".into(),
+        Origin::Definition => "argument 2".into(),
         Origin::Context => "context".into(),
     }
 }

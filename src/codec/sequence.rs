@@ -40,10 +40,14 @@ impl Encoder {
                 // The host stands between a function as an entry and its arguments.
                 Origin::Entry if index == first => Origin::Argument(1),
                 Origin::Entry => Origin::Argument(2 + index - first),
+                Origin::OwnEntry => Origin::Argument(1 + index - first),
                 other => other,
             }))
         };
-        self.encode_from(l, first, count, &start)
+        self.entries = origin.entries();
+        let encoded = self.encode_from(l, first, count, &start);
+        self.entries = 0;
+        encoded.map(|()| self.out.finished())
     }
 
     /// Encodes the one value at `index`, which stands under the key below it in a table that is itself no value.
@@ -64,7 +68,8 @@ impl Encoder {
     ) -> Result<Cow<'_, [u8]>, Failure> {
         let mut text = place::start(origin) + ", ";
         place::step(&mut text, l, index - 1);
-        self.encode_from(l, index, 1, &|_| Place { text: text.clone(), under_way: true })
+        self.encode_from(l, index, 1, &|_| Place { text: text.clone(), under_way: true })?;
+        Ok(self.out.finished())
     }
 
     /// As [`Encoder::encode`], with what says where a value stands.
@@ -80,13 +85,13 @@ impl Encoder {
         first: c_int,
         count: c_int,
         start: &dyn Fn(c_int) -> Place,
-    ) -> Result<Cow<'_, [u8]>, Failure> {
+    ) -> Result<(), Failure> {
         self.functions = self.receiver.is_some();
         match self.encode_once(l, first, count, start) {
             // What cannot cross by itself may stand in a table that crosses by its name.
             Err(Failure::CannotSend { .. }) if !self.functions => {}
-            Err(failure) => return Err(failure),
-            Ok(()) => return Ok(self.out.finished()),
+            Err(failure) => return Err(self.with_advice(failure)),
+            Ok(()) => return Ok(()),
         }
         // A limit of the process's memory must not raise while functions are looked at. The collector need not be held: nothing
         // that runs it is called.
@@ -95,7 +100,17 @@ impl Encoder {
         let limit = budget.set_limit(0);
         let result = self.encode_once(l, first, count, start);
         budget.set_limit(limit);
-        result.map(|()| self.out.finished())
+        result.map_err(|failure| self.with_advice(failure))
+    }
+
+    /// A refusal inside a module says what to do.
+    fn with_advice(&self, failure: Failure) -> Failure {
+        match failure {
+            Failure::CannotSend { what, place } if self.in_module => {
+                Failure::CannotSendModule { what, place }
+            }
+            other => other,
+        }
     }
 
     /// Why `taker` does not take these values, which can be encoded as such.
@@ -139,6 +154,8 @@ impl Encoder {
         self.out.patch_u32(5, count as u32);
         let top = lua_gettop(l);
         for index in first..first + count {
+            self.of_entry = index - first < self.entries;
+            self.at_entry = self.of_entry;
             if let Err(failure) = self.value(l, index, || start(index)) {
                 lua_settop(l, top);
                 self.forget_aside(l);

@@ -76,7 +76,10 @@ impl Encoder {
         place: &impl Fn() -> String,
     ) -> Result<bool, Failure> {
         if self.functions {
-            return self.named(l, index, place);
+            return Ok(self.named(l, index, place)? || self.is_required(l, index, address, place)?);
+        }
+        if self.strict {
+            self.refuse_metatable(l, index, place)?;
         }
         let plain = match self.plain_tables {
             Some(tables) => tables,
@@ -182,8 +185,10 @@ impl Encoder {
             }
             if kind != LUA_TTABLE {
                 if self.functions && kind == LUA_TFUNCTION {
-                    self.function(l, -1, || place::path(l, base, depth, start()))?;
+                    self.function(l, -1, || place::path(l, base, depth, start()))
+                        .inspect_err(|_| self.note_modules(l, base, depth))?;
                 } else if let Err(refusal) = self.scalar(l, -1, kind) {
+                    self.note_modules(l, base, depth);
                     return Err(refusal.failure(place::path(l, base, depth, start())));
                 }
                 lua_settop(l, -2);

@@ -57,6 +57,7 @@ impl Execution {
         let context = Box::new(Context::new(Arc::clone(process)));
         // SAFETY: `renew` and `end` hide it before the context goes.
         process.with_shown(|shown| unsafe { shown.show_memory(context.budget().counter()) });
+        process.with_relations(|relations| relations.set_imports(startup.code.imported()));
         context.start().begin(startup);
         Execution { context, state: State::Unborn }
     }
@@ -125,6 +126,7 @@ impl Execution {
         // SAFETY: no code of the state runs any more.
         unsafe { state::close(&self.context) };
         let next = Box::new(self.context.renewed());
+        next.process().with_relations(|relations| relations.set_imports(startup.code.imported()));
         next.start().begin(startup);
         // SAFETY: as in `new`.
         next.process().with_shown(|shown| unsafe { shown.show_memory(next.budget().counter()) });

@@ -48,7 +48,8 @@ impl Run {
             method: "main".into(),
             imports: Vec::new(),
         };
-        let startup = Startup { code, path: None, cpath: None, arguments: NO_ARGUMENTS.to_vec() };
+        let startup =
+            Startup { code, path: None, cpath: None, preload: Vec::new(), arguments: NO_ARGUMENTS.to_vec() };
         let execution = Execution::new(&process, startup);
         interrupt::adopt(execution.context());
         process.set_thread();

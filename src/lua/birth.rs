@@ -3,7 +3,7 @@
 //! states are copied ([`crate::vm::newborn`]).
 
 use super::{install, restricted};
-use crate::codec::{again, decode};
+use crate::codec::{again, decode, modules};
 use crate::executor::managed;
 use crate::vm::api::*;
 use crate::vm::collector::{CollectorHeld, grant_first_bytes};
@@ -17,8 +17,9 @@ use std::ffi::c_int;
 use std::ptr;
 use std::sync::Arc;
 
-/// Where the two functions of `boot.lua` are until the process begins: that for chunks, and that for functions.
-static BOOT_FUNCTIONS: [u8; 2] = [0; 2];
+/// Where the functions of `boot.lua` are until the process begins: that for chunks, that for functions, that for functions with
+/// modules.
+static BOOT_FUNCTIONS: [u8; 3] = [0; 3];
 
 /// Fills the new state with what all processes of its host have in common; called by Lua, may raise.
 ///
@@ -70,7 +71,9 @@ pub unsafe extern "C-unwind" fn begin(l: *mut lua_State) -> c_int {
     let base = lua_gettop(l);
     // The code lives in the context while Lua may raise.
     let Some(Startup { code, .. }) = context.start().startup() else { return 0 };
-    push_boot(l, matches!(code.program, Program::Chunk(_)));
+    // The place of the boot function, which depends on what is decoded.
+    lua_pushnil(l);
+    let for_chunk = matches!(code.program, Program::Chunk(_));
     match &code.program {
         Program::Chunk(chunk) => push_chunk(l, code, chunk),
         Program::Function(function) => {
@@ -92,6 +95,12 @@ pub unsafe extern "C-unwind" fn begin(l: *mut lua_State) -> c_int {
     } else {
         drop(arguments);
     }
+    let requires = modules::take_pending(l);
+    if requires {
+        lua_insert(l, base + 2);
+    }
+    push_boot(l, if requires { 2 } else { usize::from(!for_chunk) });
+    lua_replace(l, base + 1);
     let task = managed::spawn(l, context, lua_gettop(l) - base);
     context.ending().set_main(task);
     context.start().end();
@@ -112,7 +121,7 @@ unsafe fn begin_collecting(l: *mut lua_State) {
     let _ = l;
 }
 
-/// Keeps the two functions of `boot.lua` until the process begins.
+/// Keeps the functions of `boot.lua` until the process begins.
 ///
 /// Stack: 0, room for 6
 /// Raises: any
@@ -129,21 +138,22 @@ unsafe fn keep_boot(l: *mut lua_State, context: &Context) {
         Some(module) => push_bytes(l, module),
         None => lua_pushnil(l),
     }
-    lua_call(l, 3, 2);
+    lua_pushcclosure(l, modules::fill, 0);
+    lua_call(l, 4, 3);
     for kept in BOOT_FUNCTIONS.iter().rev() {
         lua_rawsetp(l, LUA_REGISTRYINDEX, ptr::from_ref(kept).cast());
     }
 }
 
-/// Pushes the function of `boot.lua` for chunks, or that for functions. Neither is kept any longer.
+/// Pushes one of the functions of `boot.lua`. None is kept any longer.
 ///
 /// Stack: +1, room for 2
 /// Raises: never
 ///
 /// # Safety
 /// Own state, which is filled.
-unsafe fn push_boot(l: *mut lua_State, for_chunk: bool) {
-    lua_rawgetp(l, LUA_REGISTRYINDEX, ptr::from_ref(&BOOT_FUNCTIONS[usize::from(!for_chunk)]).cast());
+unsafe fn push_boot(l: *mut lua_State, which: usize) {
+    lua_rawgetp(l, LUA_REGISTRYINDEX, ptr::from_ref(&BOOT_FUNCTIONS[which]).cast());
     for kept in &BOOT_FUNCTIONS {
         lua_pushnil(l);
         lua_rawsetp(l, LUA_REGISTRYINDEX, ptr::from_ref(kept).cast());

@@ -4,16 +4,22 @@ use super::time;
 use crate::codec::decode;
 use crate::codec::function::check_taken;
 use crate::runtime::error::ErrorData;
-use crate::runtime::signal::{ExitRecord, Membership, Noticed, Report, Signal};
+use crate::runtime::outdated;
+use crate::runtime::signal::{ExitRecord, Membership, Noticed, Outdated, Report, Signal};
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::error::push as push_error;
+use crate::vm::headroom;
 use std::ffi::{CStr, c_int};
 use std::sync::Arc;
 
 /// The kinds of events with the names of their constants in `process.event`.
-pub const KINDS: [(&CStr, &CStr); 3] =
-    [(c"EXIT", c"pid.exit"), (c"LINK_DOWN", c"pid.link.down"), (c"CANCEL", c"pid.cancel")];
+pub const KINDS: [(&CStr, &CStr); 4] = [
+    (c"EXIT", c"pid.exit"),
+    (c"LINK_DOWN", c"pid.link.down"),
+    (c"CANCEL", c"pid.cancel"),
+    (c"OUTDATED", c"pid.outdated"),
+];
 
 /// Pushes the signal that the context keeps at `place` as an event table.
 ///
@@ -41,6 +47,13 @@ pub unsafe fn push(l: *mut lua_State, context: &Context, place: usize) {
                 set_raw_field(l, -2, c"deadline");
             }
         }
+        Some(Signal::Outdated(outdated)) => {
+            begin(l, KINDS[3].1, &outdated.from, 4);
+            time::push(l, outdated.at);
+            set_raw_field(l, -2, c"at");
+            push_sources(l, context, outdated);
+            set_raw_field(l, -2, c"sources");
+        }
         Some(Signal::Notice(notice)) => match &notice.what {
             Noticed::Membership(change) => push_change(l, change),
             Noticed::Report(report) => push_report(l, report),
@@ -51,6 +64,23 @@ pub unsafe fn push(l: *mut lua_State, context: &Context, place: usize) {
         }
     }
     context.take_kept(place);
+}
+
+/// Pushes the entries that were redefined (W-7). Until the table is there the event counts as untaken.
+///
+/// Stack: +1, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state; the event is kept by the context.
+unsafe fn push_sources(l: *mut lua_State, context: &Context, outdated: &Outdated) {
+    lua_createtable(l, 0, 0);
+    let sources = Box::into_raw(Box::new(outdated::take(context.process(), outdated)));
+    for (source, position) in (*sources).iter().zip(1..) {
+        headroom::unlimited(l, || push_bytes(l, source.as_bytes()));
+        lua_rawseti(l, -2, position);
+    }
+    drop(Box::from_raw(sources));
 }
 
 /// Pushes the event of a change in a process group (G-6).

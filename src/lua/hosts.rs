@@ -8,8 +8,9 @@ use crate::executor::code;
 use crate::platform::reserve;
 use crate::runtime::entry::{self, DEFAULT_METHOD, Definition, Source, is_reference};
 use crate::runtime::failure::{Failure, bare_number, shown};
-use crate::runtime::host::{self, LEAST_STACK, Settings};
+use crate::runtime::host::{self, LEAST_STACK, Preload, Settings};
 use crate::runtime::libraries::{self, Libraries};
+use crate::runtime::outdated;
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::error::{return_done, return_failure};
@@ -64,6 +65,7 @@ pub unsafe extern "C-unwind" fn define(l: *mut lua_State) -> c_int {
             None => definition_at(l, 2, reference)?,
         };
         entry::define(reference, definition);
+        outdated::tell(Context::of(l).process(), &[reference.to_owned()]);
         Ok(())
     });
     raise_no_memory(l, &result);
@@ -81,7 +83,7 @@ unsafe fn encoded_function(l: *mut lua_State, index: c_int) -> Result<Source, Fa
     if standard::is_native(l, Context::of(l), index) {
         return Err(Failure::CFunctionEntry);
     }
-    let bytes = Context::of(l).encoder().encode(l, index, 1, Origin::Argument(2))?;
+    let bytes = Context::of(l).encoder().encode(l, index, 1, Origin::Definition)?;
     Ok(Source::Function(reserve::shared(&bytes).ok_or(Failure::OutOfMemory)?))
 }
 
@@ -249,6 +251,7 @@ unsafe fn settings_at(l: *mut lua_State, index: c_int) -> Result<Settings, Failu
                 settings.libraries = libraries_at(l, &field)?;
                 settings.restricted = true;
             }
+            b"preload" => settings.preload = preload_at(l, &field)?,
             b"scopes" => settings.scopes = scopes_at(l, &field)?,
             b"init" => match to_bytes(l, -1) {
                 Some(module) => settings.init = Some(module.to_vec()),
@@ -320,6 +323,25 @@ unsafe fn libraries_at(l: *mut lua_State, field: &[u8]) -> Result<Libraries, Fai
     Ok(granted)
 }
 
+/// Which openers the value on top names: all if it is true.
+///
+/// Stack: 0, or more if it fails, room for 4
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
+unsafe fn preload_at(l: *mut lua_State, field: &[u8]) -> Result<Preload, Failure> {
+    if lua_type(l, -1) == LUA_TBOOLEAN {
+        return Ok(if lua_toboolean(l, -1) != 0 { Preload::All } else { Preload::None });
+    }
+    let mut names = Vec::new();
+    list_at(l, field, "names", "not a name", |name| {
+        names.push(name.to_vec());
+        Some(())
+    })?;
+    Ok(Preload::Named(names))
+}
+
 /// The list of scope references on top.
 ///
 /// Stack: 0, or more if it fails, room for 4
@@ -385,7 +407,7 @@ pub unsafe extern "C-unwind" fn host_info(l: *mut lua_State) -> c_int {
     // Hosts stay, so that a raise from here on leaves nothing behind.
     let settings = &host.settings;
     let (processes, abandoned) = (host.processes(), host.abandoned());
-    lua_createtable(l, 0, 11);
+    lua_createtable(l, 0, 15);
     let numbers = [
         (c"workers", settings.workers),
         (c"max_processes", settings.max_processes),
@@ -421,6 +443,17 @@ pub unsafe extern "C-unwind" fn host_info(l: *mut lua_State) -> c_int {
         lua_rawseti(l, -2, place as lua_Integer + 1);
     }
     set_raw_field(l, -2, c"scopes");
+    match &settings.preload {
+        Preload::Named(names) => {
+            lua_createtable(l, names.len() as c_int, 0);
+            for (place, name) in names.iter().enumerate() {
+                push_bytes(l, name);
+                lua_rawseti(l, -2, place as lua_Integer + 1);
+            }
+        }
+        preload => lua_pushboolean(l, c_int::from(*preload == Preload::All)),
+    }
+    set_raw_field(l, -2, c"preload");
     if let Some(module) = &settings.init {
         push_bytes(l, module);
         set_raw_field(l, -2, c"init");

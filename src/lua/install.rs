@@ -1,7 +1,7 @@
 //! Where a state finds the module tables: `package.loaded`, `package.preload`, globals (H-40 to H-46, H-50).
 
 use super::modules::{MODULES, SHORT_NAMES, push_module, push_process, short_name};
-use super::{bundled, coroutine, imports, stock};
+use super::{bundled, coroutine, imports, preload, stock};
 use crate::executor::code;
 use crate::vm::api::*;
 use crate::vm::context::Context;
@@ -211,7 +211,11 @@ pub unsafe fn own_of_spawned(l: *mut lua_State, context: &Context) {
     push_library(l, c"package");
     if lua_type(l, -1) == LUA_TTABLE {
         set_paths(l, context);
-        raw_field(l, -1, c"preload");
+        if raw_field(l, -1, c"preload") == LUA_TTABLE
+            && let Some(startup) = context.start().startup()
+        {
+            preload::set(l, &startup.preload);
+        }
         lua_remove(l, -2);
     } else {
         lua_pop(l, 1);

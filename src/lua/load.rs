@@ -8,6 +8,7 @@ use crate::runtime::failure::Failure;
 use crate::runtime::groups;
 use crate::runtime::host;
 use crate::runtime::index::{self, Code, Entry, Host, Place};
+use crate::runtime::outdated;
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::error::return_failure;
@@ -67,7 +68,9 @@ unsafe fn define(l: *mut lua_State, path: &[u8]) -> Result<Summary, Failure> {
         let Host { reference, place, .. } = &index.hosts[position];
         place.failure(Failure::HostInUse(reference.clone()).to_string())
     })?;
+    let entries: Vec<String> = definitions.iter().map(|(reference, _)| reference.clone()).collect();
     entry::define_all(definitions);
+    outdated::tell(Context::of(l).process(), &entries);
     for scope in &index.scopes {
         groups::open(scope);
     }

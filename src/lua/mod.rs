@@ -38,6 +38,7 @@ pub mod payload;
 pub mod permissions;
 pub mod pg;
 pub mod plan;
+mod preload;
 pub mod registry;
 pub mod restricted;
 pub mod select;

@@ -3,6 +3,7 @@
 use super::arguments::wrong_type_at;
 use super::permissions::allowed_to_run;
 use super::plan::Plan;
+use super::preload;
 use crate::codec::sequence::Origin;
 use crate::executor::code;
 use crate::executor::start;
@@ -236,7 +237,8 @@ unsafe fn prepare(
         return Err(Failure::CannotSendTo { what: "function", place: "context".into(), host });
     }
     let (path, cpath) = (code::package_field(l, c"path"), code::package_field(l, c"cpath"));
-    Ok(Order { entry: reference, host, startup: Startup { code, path, cpath, arguments }, values })
+    let preload = preload::collect(l, &host.settings.preload);
+    Ok(Order { entry: reference, host, startup: Startup { code, path, cpath, preload, arguments }, values })
 }
 
 impl Order {

@@ -2,6 +2,7 @@
 
 use super::arguments::string;
 use super::permissions::allowed_to_run;
+use super::preload;
 use crate::codec::again;
 use crate::codec::sequence::Origin;
 use crate::executor::code;
@@ -90,7 +91,8 @@ unsafe fn prepare(
         }
     };
     let first = if own { 1 } else { 2 };
-    let (count, origin) = ((lua_gettop(l) - first + 1).max(0), Origin::Argument(first));
+    let count = (lua_gettop(l) - first + 1).max(0);
+    let origin = if own { Origin::OwnEntry } else { Origin::Argument(first) };
     let arguments = context.encoder().encode(l, first, count, origin)?;
     let arguments = reserve::owned(arguments).ok_or(Failure::OutOfMemory)?;
     let host = &context.process().host;
@@ -101,5 +103,6 @@ unsafe fn prepare(
         return Err(Failure::CannotSend { what: "function", place: "argument 1".into() });
     }
     let (path, cpath) = (code::package_field(l, c"path"), code::package_field(l, c"cpath"));
-    Ok((entry, Startup { code, path, cpath, arguments }))
+    let preload = preload::collect(l, &host.settings.preload);
+    Ok((entry, Startup { code, path, cpath, preload, arguments }))
 }

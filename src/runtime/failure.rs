@@ -70,6 +70,10 @@ pub enum Failure {
     MonitorSelf,
     #[error("cannot send a {what} ({place})")]
     CannotSend { what: &'static str, place: String },
+    #[error("cannot send a {what} ({place}): require it inside the function")]
+    CannotSendModule { what: &'static str, place: String },
+    #[error("cannot send a table with a metatable ({place}): require the module inside the function")]
+    CapturedObject { place: String },
     #[error("cannot send a {what} ({place}) to host {host}")]
     CannotSendTo { what: &'static str, place: String, host: String },
     #[error("cannot send a message field ({place}): call it, as in msg:topic()")]

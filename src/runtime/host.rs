@@ -52,6 +52,8 @@ pub struct Settings {
     pub init: Option<Vec<u8>>,
     /// Whether its processes take functions in messages and arguments.
     pub functions: bool,
+    /// Which openers of the spawner's `package.preload` its processes get.
+    pub preload: Preload,
     /// The scopes of process groups that its processes may open though they are restricted.
     pub scopes: Vec<Box<str>>,
 }
@@ -72,7 +74,30 @@ impl Default for Settings {
             restricted: false,
             init: None,
             functions: true,
+            preload: Preload::None,
             scopes: Vec::new(),
+        }
+    }
+}
+
+/// Names in `package.preload` (H-33).
+#[derive(Clone, Debug, PartialEq)]
+pub enum Preload {
+    /// None of them.
+    None,
+    /// All.
+    All,
+    /// These.
+    Named(Vec<Vec<u8>>),
+}
+
+impl Preload {
+    /// Whether the name is among them.
+    pub fn has(&self, name: &[u8]) -> bool {
+        match self {
+            Preload::None => false,
+            Preload::All => true,
+            Preload::Named(names) => names.iter().any(|other| other == name),
         }
     }
 }
@@ -118,6 +143,9 @@ impl Settings {
             if self.restricted && limit == 0 {
                 return Err((name, "must be set on a host with libs"));
             }
+        }
+        if self.restricted && self.preload != Preload::None {
+            return Err(("preload", "not possible on a host with libs"));
         }
         let package = Libraries::named(b"package").unwrap_or(Libraries::NONE);
         if self.init.is_some() && !self.libraries.contain(package) {

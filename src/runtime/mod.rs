@@ -35,6 +35,7 @@ pub mod lookout;
 pub mod mailbox;
 pub mod needs;
 pub mod nursery;
+pub mod outdated;
 pub mod pid;
 pub mod pool;
 // Asks a thread by an OS signal.

@@ -13,7 +13,7 @@ use super::pool::Scheduled;
 use super::questions::{Question, Questions};
 use super::realm::Realm;
 use super::shown::Shown;
-use super::signal::{REMEMBERED, Signal};
+use super::signal::{Outdated, REMEMBERED, Signal};
 use super::sleeper::Sleeper;
 use super::trace::{self, Kind};
 use super::vitals::Vitals;
@@ -124,6 +124,8 @@ pub struct Relations {
     pub life: Lifecycle,
     /// Whether a broken link is an event (or ends the process).
     pub trap_links: bool,
+    /// What it has to do with new versions of its code; nothing for most.
+    pub versions: Option<Box<Versions>>,
     /// Whether it has asked for its events: the end of the program gives it time then.
     pub reads_events: bool,
     /// Whether it looks after its children itself when the program ends.
@@ -146,6 +148,31 @@ pub struct Relations {
     pub children: usize,
     /// It wants to hear when it has no children left.
     pub awaits_children: bool,
+}
+
+/// What a process has to do with new versions of its code.
+#[derive(Default)]
+pub struct Versions {
+    /// Whether it wants to hear that its code was redefined.
+    pub upgradable: bool,
+    /// The entries that its code imports.
+    pub imports: Vec<Box<str>>,
+    /// The event that says so, as long as it waits.
+    pub outdated: Option<Arc<Outdated>>,
+}
+
+impl Relations {
+    /// Whether the process wants to hear that its code was redefined.
+    pub fn is_upgradable(&self) -> bool {
+        self.versions.as_ref().is_some_and(|versions| versions.upgradable)
+    }
+
+    /// The process runs code that imports these entries.
+    pub fn set_imports(&mut self, imports: Vec<Box<str>>) {
+        if self.versions.is_some() || !imports.is_empty() {
+            self.versions.get_or_insert_default().imports = imports;
+        }
+    }
 }
 
 /// Somebody has ended the process.

@@ -6,6 +6,7 @@ use super::clock::Timestamp;
 use super::error::ErrorData;
 use super::pid::ProcessId;
 use super::questions::AnswerText;
+use parking_lot::Mutex;
 use std::sync::Arc;
 
 /// What `main` left behind: the encoded result, or the error that makes the exit abnormal.
@@ -35,6 +36,8 @@ pub enum Signal {
     Notice(Box<Notice>),
     /// The descriptor that this channel shows may be ready.
     Ready(u64),
+    /// The code of the process was redefined.
+    Outdated(Arc<Outdated>),
 }
 
 impl Signal {
@@ -47,6 +50,7 @@ impl Signal {
             }
             Signal::CallEnd(end) => end.size(),
             Signal::Childless | Signal::Ready(_) => 0,
+            Signal::Outdated(outdated) => size_of::<Outdated>() + outdated.from.len(),
             Signal::Notice(notice) => size_of::<Notice>() + notice.what.size(),
             Signal::Answer(answer) => {
                 let text = match &answer.news {
@@ -69,7 +73,8 @@ impl Signal {
             | Signal::Answer(_)
             | Signal::CallEnd(_)
             | Signal::Notice(_)
-            | Signal::Ready(_) => b"",
+            | Signal::Ready(_)
+            | Signal::Outdated(_) => b"",
         }
     }
 
@@ -162,6 +167,17 @@ impl Noticed {
             Noticed::OsSignal(_) => 0,
         }
     }
+}
+
+/// Code that was redefined.
+#[derive(Debug)]
+pub struct Outdated {
+    /// The entries; more may be added until the event is taken.
+    pub sources: Mutex<Vec<Box<str>>>,
+    /// PID of the process that has redefined the first one.
+    pub from: Box<str>,
+    /// When it did so.
+    pub at: Timestamp,
 }
 
 /// A change in a process group.

@@ -72,6 +72,8 @@ pub struct Context {
     collector_stopped: Cell<bool>,
     /// Option `wrapped` (P-64): the form of events and of `msg:payload()`.
     wrapped: Cell<bool>,
+    /// Option `strict_values` (V-26): tables with a metatable are refused.
+    strict: Cell<bool>,
     /// The state is being closed: nothing can wait any more.
     closing: Cell<bool>,
     /// How often the closing main state has looked for objects that finalizers have made.
@@ -137,6 +139,7 @@ impl Context {
             census: Census::default(),
             collector_stopped: Cell::new(false),
             wrapped: Cell::new(false),
+            strict: Cell::new(false),
             closing: Cell::new(false),
             #[cfg(feature = "luajit")]
             rounds: Cell::new(0),
@@ -298,6 +301,16 @@ impl Context {
     /// Sets the option `wrapped`.
     pub fn set_wrapped(&self, wrapped: bool) {
         self.wrapped.set(wrapped);
+    }
+
+    /// True if the option `strict_values` is set (V-26).
+    pub fn is_strict(&self) -> bool {
+        self.strict.get()
+    }
+
+    /// Sets the option `strict_values`.
+    pub fn set_strict(&self, strict: bool) {
+        self.strict.set(strict);
     }
 
     /// True once the state is being closed: nothing can wait any more.

@@ -151,7 +151,7 @@ impl Context {
     /// Whether a signal is an event, and the relation behind it still stands.
     fn concerns_us(&self, signal: &Signal) -> bool {
         match signal {
-            Signal::Cancel(_) => true,
+            Signal::Cancel(_) | Signal::Outdated(_) => true,
             Signal::Exit(record) => {
                 let monitored = relations::forget_monitored(self.process(), record.id);
                 !self.tell_end(record, monitored) && monitored
@@ -192,6 +192,12 @@ impl Context {
         self.sort_mail();
         let next = Context::new(Arc::clone(self.process()));
         next.set_wrapped(self.is_wrapped());
+        next.set_strict(self.is_strict());
+        next.guest().set_never_blocks(self.guest().never_blocks());
+        if let Some(pollfd) = self.guest().pollfd() {
+            next.guest().watch(self.process(), Arc::clone(&pollfd));
+            next.scheduler().attend(pollfd);
+        }
         let notices = self.scheduler().flush_all_notices();
         self.forget_mail(notices);
         let mail = self.scheduler().take_mail();

@@ -36,6 +36,26 @@ pub unsafe fn push_kept(l: *mut lua_State) {
     lua_rawgetp(l, LUA_REGISTRYINDEX, (&raw const KEPT).cast());
 }
 
+/// Pushes the table of loaded modules, which the state keeps; nil if it keeps none. Makes no string.
+///
+/// Stack: +1, room for 2
+/// Raises: never
+///
+/// # Safety
+/// Own state, which is anchored.
+pub unsafe fn push_loaded(l: *mut lua_State) {
+    let kept = &kind_of(Context::of_state(l)).kept;
+    let place = kept.iter().position(|&place| NAMES.list[place].text == LOADED);
+    match place {
+        Some(place) => {
+            push_kept(l);
+            lua_rawgeti(l, -1, place as lua_Integer + 1);
+            lua_remove(l, -2);
+        }
+        None => lua_pushnil(l),
+    }
+}
+
 /// How many things a state of this kind keeps.
 pub fn kept_count(context: &Context) -> usize {
     kind_of(context).kept.len()

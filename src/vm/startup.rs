@@ -1,5 +1,6 @@
 //! What a process begins with, as plain data.
 
+use super::api::Function;
 use crate::runtime::entry::DEFAULT_METHOD;
 use crate::runtime::libraries::Libraries;
 use crate::runtime::needs::Needs;
@@ -14,6 +15,8 @@ pub struct Startup {
     pub path: Option<Vec<u8>>,
     /// `package.cpath`, as the spawner has it.
     pub cpath: Option<Vec<u8>>,
+    /// Openers of modules, for `package.preload`.
+    pub preload: Vec<(Box<[u8]>, Function)>,
     /// Encoded arguments of `main`; before them the function itself if the code says so.
     pub arguments: Vec<u8>,
 }
@@ -67,6 +70,11 @@ impl Code {
     /// A function of this module.
     pub fn of_function(module: String, program: Program) -> Self {
         Code { module, file: None, program, method: DEFAULT_METHOD.into(), imports: Vec::new() }
+    }
+
+    /// The entries that it imports.
+    pub fn imported(&self) -> Vec<Box<str>> {
+        self.imports.iter().map(|(_, entry)| entry.as_str().into()).collect()
     }
 
     /// The libraries that the code names.

@@ -69,6 +69,10 @@ pub mod tag {
     pub const KEPT_STRING: u8 = 20;
     /// The null pointer as a light userdata, with which modules for JSON write `null`.
     pub const NULL: u8 = 21;
+    /// A module by its name.
+    pub const MODULE: u8 = 22;
+    /// The table behind it is the environment of a function: what it lacks is a global.
+    pub const ENVIRONMENT: u8 = 23;
 }
 
 /// Appends a number of any size, seven bits to a byte, the lowest first (LEB128).
