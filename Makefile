@@ -1,9 +1,9 @@
-# demo: the main example on both VMs. test: every check. bench: measure. soak: random lives, for
-# SECONDS (600) in all. build: the module for both VMs. clean: as cloned.
+# demo: the main example on both VMs. test: every check. guests: inside Neovim, nginx and others, after
+# test. bench: measure. soak: random lives, for SECONDS (600) in all. build: the module for both VMs. clean: as cloned.
 
 MAKEFLAGS += --no-print-directory
 
-demo test bench:
+demo test guests bench:
 	@scripts/$@
 
 soak:
@@ -18,4 +18,4 @@ clean:
 	@rm -rf build target
 	@echo "removed build and target"
 
-.PHONY: demo test bench soak build clean
+.PHONY: demo test guests bench soak build clean

@@ -299,7 +299,6 @@ describe("the error that ends a process", function()
     local bodies_without = {
       "return nil, 'only a text'",
       "return nil, select(2, process.send('nobody', 't'))",
-      "process.terminate(process.pid())",
       "return io.stderr",
     }
     for _, body in ipairs(bodies_without) do

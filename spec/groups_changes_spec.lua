@@ -89,7 +89,8 @@ describe("changes of process groups", function()
     local subscription = own:monitor("a")
     assert.has_error(function() subscription:channel():send(1) end, "cannot send on a mailbox channel")
     assert.has_error(function() subscription:channel():close() end, "cannot close on a mailbox channel")
-    assert.has_error(function() subscription:close({ flsh = true }) end, "close: unknown option flsh")
+    local text = "close: unknown option flsh (did you mean flush?)"
+    assert.has_error(function() subscription:close({ flsh = true }) end, text)
     assert.has_error(function() subscription:close({ flush = 1 }) end,
       "bad argument #1 to 'close' (field 'flush': boolean expected, got number)")
     assert.has_error(function() subscription:close(1) end,

@@ -94,7 +94,8 @@ describe("entries", function()
     end)
 
     it("H-2 B-32 names the files tried when there is none", function()
-      local err = fails("entry not found: no.such:entry", "NOT_FOUND", process.spawn("no.such:entry", support.host))
+      local text = "entry not found: no.such:entry (no no/such/entry.lua on package.path)"
+      local err = fails(text, "NOT_FOUND", process.spawn("no.such:entry", support.host))
       local tried = err:details().tried
       if type(tried) == "table" then
         tried = table.concat(tried, "\n")

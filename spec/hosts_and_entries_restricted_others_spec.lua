@@ -238,7 +238,7 @@ describe("the limits of a restricted host", function()
       for _ = 1, fit do
         assert.is_true(process.send(pid, "t"))
       end
-      fails("mailbox full: " .. pid, "RATE_LIMITED", process.send(pid, "t"))
+      fails(("mailbox full: %s (limit %d)"):format(pid, fit), "RATE_LIMITED", process.send(pid, "t"))
       assert.is_true(process.terminate(pid))
     end
   end)
@@ -313,7 +313,7 @@ describe("the limits of a restricted host", function()
       ok, err = process.send(pid, "t", ("x"):rep(100000))
       sent = sent + (ok and 1 or 0)
     until not ok
-    assert.equal("mailbox full: " .. pid, tostring(err))
+    assert.equal(("mailbox full: %s (memory limit 1000000)"):format(pid), tostring(err))
     assert.is_true(err:retryable())
     assert.is_true(sent >= 8 and sent < 10, sent)
     assert.is_true(process.terminate(pid))

@@ -229,7 +229,8 @@ describe("the code of a restricted process", function()
     is_refused(host, "define_host", "return process.define_host('spec.restricted:host', {})")
     is_refused(host, "load", "return process.load('.')")
     fails("host not found: spec.restricted:host", "NOT_FOUND", process.host_info("spec.restricted:host"))
-    fails("entry not found: spec.restricted:mine", "NOT_FOUND", process.spawn("spec.restricted:mine", support.host))
+    local text = "entry not found: spec.restricted:mine (no spec/restricted/mine.lua on package.path)"
+    fails(text, "NOT_FOUND", process.spawn("spec.restricted:mine", support.host))
   end)
 
   it("H-31 B-100 spawns nothing but what others have defined, and on its own host alone", function()

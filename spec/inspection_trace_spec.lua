@@ -194,7 +194,8 @@ describe("process.trace", function()
     for _, events_given in ipairs({ 0, -1, 1.5, "many", 2 ^ 40 }) do
       assert.has_error(function() process.trace(path, { events = events_given }) end, range)
     end
-    assert.has_error(function() process.trace(path, { event = 5 }) end, "trace: unknown option event")
+    local text = "trace: unknown option event (did you mean events?)"
+    assert.has_error(function() process.trace(path, { event = 5 }) end, text)
     assert.has_error(function() process.trace(path, 5) end, "bad argument #2 to 'trace' (table expected, got number)")
     assert.has_error(function() process.trace() end, "bad argument #1 to 'trace' (string expected, got no value)")
   end)

@@ -134,7 +134,8 @@ describe("channel.select", function()
   end)
 
   it("B-54 B-3 refuses an unknown key", function()
-    assert.equal("select: unknown key defualt", support.raised(channel.select, { take, defualt = true }))
+    local text = "select: unknown key defualt (did you mean default?)"
+    assert.equal(text, support.raised(channel.select, { take, defualt = true }))
     assert.equal("select: unknown key limit", support.raised(channel.select, { take, default = true, limit = "1s" }))
     assert.equal("select: unknown key \\000", support.raised(channel.select, { take, ["\0"] = 1 })) -- B-5
   end)

@@ -124,7 +124,8 @@ describe("destinations", function()
     local parked = support.entry(support.parked)
     local pid = assert(process.spawn(parked, "spec.limits:full"))
     assert(process.send(pid, "topic", 1))
-    local full = support.fails("mailbox full: " .. pid, "RATE_LIMITED", process.send(pid, "topic", 2))
+    local text = ("mailbox full: %s (limit 1)"):format(pid)
+    local full = support.fails(text, "RATE_LIMITED", process.send(pid, "topic", 2))
     local crowded = support.fails("host is full: spec.limits:full (limit 1)", "UNAVAILABLE",
       process.spawn(parked, "spec.limits:full"))
     assert.is_true(full:retryable())
@@ -253,7 +254,7 @@ describe("options and exits", function()
   it("B-61 B-4 set_options returns false and an error for a bad option", function()
     local bad = {
       ["option trap_links must be a boolean"] = { trap_links = 1 },
-      ["unknown option: trap_link"] = { trap_link = true },
+      ["unknown option: trap_link (did you mean trap_links?)"] = { trap_link = true },
       ["unknown option: 1"] = { "trap_links" },
     }
     for text, options in pairs(bad) do

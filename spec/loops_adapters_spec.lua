@@ -156,7 +156,7 @@ describe("adapters", function()
 
   it("M-8 one is attached at a time, and bad options are refused", function()
     assert.are.equal(
-      "cqueues.attach: process.luv is attached already|luv.attach: unknown option uvv|"
+      "cqueues.attach: process.luv is attached already|luv.attach: unknown option uvv (did you mean uv?)|"
         .. "luv.attach: keep_alive must be a boolean, got string|"
         .. "bad argument #1 to 'attach' (table expected, got number)|"
         .. "cqueues.attach: controller is missing|luv.attach: on_error must be a function, got boolean|"

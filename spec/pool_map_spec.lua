@@ -425,7 +425,7 @@ describe("pool.map", function()
       [1] = 1, [1.5] = 2,
     }, double))
     for text, options in pairs({
-      ["pool: unknown option worker"] = { worker = 1 },
+      ["pool: unknown option worker (did you mean workers?)"] = { worker = 1 },
       ["pool: unknown option 1"] = { "app:processes" },
       ["pool: unknown option queue"] = { queue = 1 },
       ["pool: workers: whole number from 1 expected, got 0"] = { workers = 0 },

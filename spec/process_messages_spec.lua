@@ -119,7 +119,7 @@ describe("send", function()
 
     assert.is_true(process.send(pid, "goods", 1))
     assert.is_true(process.send(pid, "goods", 2))
-    local err = support.fails("mailbox full: " .. pid, "RATE_LIMITED", process.send(pid, "goods", 3))
+    local err = support.fails(("mailbox full: %s (limit 2)"):format(pid), "RATE_LIMITED", process.send(pid, "goods", 3))
     assert.is_true(err:retryable())
 
     assert.is_true(process.cancel(pid, "make room"))

@@ -48,7 +48,7 @@ describe("the option wrapped", function()
     for _, value in ipairs({ 1, "yes", {}, print }) do
       support.fails("option wrapped must be a boolean", "INVALID", process.set_options({ wrapped = value }))
     end
-    support.fails("unknown option: wraped", "INVALID",
+    support.fails("unknown option: wraped (did you mean wrapped?)", "INVALID",
       process.set_options({ trap_links = true, wrapped = true, wraped = true }))
     support.fails("option trap_links must be a boolean", "INVALID",
       process.set_options({ trap_links = 1, wrapped = true }))

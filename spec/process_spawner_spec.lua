@@ -123,7 +123,7 @@ describe("options of the builder", function()
     local small = support.keep(process.with_options({ mailbox_limit = 2 }):spawn(parked, host))
     local other = support.keep(process.spawn(parked, host))
     assert.are.equal(2, room(small))
-    local full = support.fails("mailbox full: " .. small, "RATE_LIMITED", process.send(small, "x"))
+    local full = support.fails(("mailbox full: %s (limit 2)"):format(small), "RATE_LIMITED", process.send(small, "x"))
     assert.is_true(full:retryable())
     for _ = 1, 10 do
       assert(process.send(other, "x"))

@@ -240,7 +240,7 @@ describe("an upgrade that fails", function()
   end
 
   it("P-56 B-3 B-31 B-32 leaves the old code running: no such entry", function()
-    refused("entry not found: no.such:entry", "NotFound", '"no.such:entry"')
+    refused("entry not found: no.such:entry (no no/such/entry.lua on package.path)", "NotFound", '"no.such:entry"')
     refused("not an entry reference (namespace:name): nosuch", "Invalid", '"nosuch"')
     refused("not an entry reference (namespace:name): ", "Invalid", '""')
   end)

@@ -22,7 +22,7 @@ describe("supervisor, commands:", function()
     assert.is_true(b.since:sub(before):milliseconds() >= 0)
     b.since = nil
     assert.are.same({ id = "b", pid = pid, restart = "transient", state = "running", restarts = 0 }, b)
-    support.fails("entry not found: spec:nowhere", "NOT_FOUND",
+    support.fails("entry not found: spec:nowhere (no spec/nowhere.lua on package.path)", "NOT_FOUND",
       supervisor.start_child(sup, child("c", { entry = "spec:nowhere" })))
     assert.are.same({ specs = 2, running = 2, restarts = 0 }, supervisor.count(sup))
     assert.is_string(supervisor.start_child(sup, child("c")))

@@ -39,7 +39,7 @@ describe("supervisor:", function()
     local sup, err = supervised.spawn {
       children = { child("a"), child("b"), child("bad", { entry = "spec:nowhere" }) },
     }
-    support.fails("entry not found: spec:nowhere", "NOT_FOUND", sup, err)
+    support.fails("entry not found: spec:nowhere (no spec/nowhere.lua on package.path)", "NOT_FOUND", sup, err)
     local order = { supervised.cancelled(), supervised.cancelled() }
     assert.are.same({ "b", "a" }, order)
     for _, pid in pairs(supervised.all_born(2)) do
@@ -109,7 +109,8 @@ describe("supervisor:", function()
         return supervisor.run {}
       end))
     ]])
-    assert.are.equal("2\ntrue\n1\ntrue\tnil\ntrue\nnil\tentry not found: nobody:home\ntrue\ttrue\tnil\n", out)
+    local missing = "entry not found: nobody:home (no nobody/home.lua on package.path)"
+    assert.are.equal("2\ntrue\n1\ntrue\tnil\ntrue\nnil\t" .. missing .. "\ntrue\ttrue\tnil\n", out)
   end)
 
   it("S-1 one supervisor runs in a process at a time", function()
@@ -195,7 +196,7 @@ describe("supervisor:", function()
     for _ = 1, 8 do
       _, err = process.send(seen[3], "flood")
     end
-    assert.are.equal("mailbox full: " .. seen[3], tostring(err))
+    assert.are.equal(("mailbox full: %s (limit 7)"):format(seen[3]), tostring(err))
   end)
 
   it("S-3 a name that another process has is a failed start", function()

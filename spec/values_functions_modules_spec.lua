@@ -226,6 +226,15 @@ describe("an environment that falls back to the globals", function()
     check(setmetatable({ own = 5 }, { __index = function(_, name) return rawget(_G, name) end }))
   end)
 
+  it("V-27 objects of the program in it are left out", function()
+    local environment = setmetatable({ own = 5, object = setmetatable({}, { __call = print }) }, { __index = _G })
+    environment.co, environment.file = coroutine.create(print), io.tmpfile()
+    local source = "return function() return { own, object == nil, co == nil, file == nil } end"
+    local fn = support.in_environment(source, environment)()
+    assert.are.same({ 5, true, true, true }, process.exec(fn, host))
+    assert.are.equal("table", type(environment.object))
+  end)
+
   it("V-27 functions that share one share it there", function()
     local environment = setmetatable({}, { __index = _G })
     local set = support.in_environment("return function(x) shared = x end", environment)()

@@ -1,5 +1,6 @@
 -- What the adapters for event loops share: one is attached at a time, and how errors of what a step runs are handed on.
 local process = require "process.core"
+local near = require("process.supervision").near
 
 local guest = {}
 
@@ -16,7 +17,11 @@ function guest.options(name, options, known)
   for option, value in pairs(options) do
     local wanted = option == "on_error" and "function" or known[option]
     if not wanted then
-      error(("%s.attach: unknown option %s"):format(name, tostring(option)), 3)
+      local names = { "on_error" }
+      for other in pairs(known) do
+        names[#names + 1] = other
+      end
+      error(("%s.attach: unknown option %s%s"):format(name, tostring(option), near(tostring(option), names)), 3)
     elseif wanted ~= "any" and type(value) ~= wanted then
       error(("%s.attach: %s must be a %s, got %s"):format(name, option, wanted, type(value)), 3)
     end

@@ -235,8 +235,10 @@ function support.raised(fn, ...)
 end
 
 -- The complaint of fn(...) about an argument, e.g. "#1 (number expected, got nil)": interpreters differ in the rest.
+-- What helps with a host (W-8) is left out.
 function support.bad_argument(fn, ...)
-  return (support.raised(fn, ...):gsub("^bad argument (#%d+) to '[^']*' (%(.*%))$", "%1 %2"))
+  local text = support.raised(fn, ...):gsub('; a host, such as "app:processes"$', "")
+  return (text:gsub("^bad argument (#%d+) to '[^']*' (%(.*%))$", "%1 %2"))
 end
 
 -- Calls fn in a finalizer, now, and returns its results.

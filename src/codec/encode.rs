@@ -35,8 +35,10 @@ pub struct Encoder {
     pub(super) of_entry: bool,
     /// The function of an entry itself begins: it is no module, even if one is that function.
     pub(super) at_entry: bool,
-    /// The environment of a function begins.
+    /// The environment of a function begins, as a value.
     pub(super) at_environment: bool,
+    /// The table that is walked through next is an environment.
+    pub(super) walks_environment: bool,
     /// Tables with a metatable are refused (option `strict_values`).
     pub(super) strict: bool,
     /// The modules of the state by their addresses, once one was looked for (see [`super::modules`]).
@@ -143,6 +145,7 @@ impl Encoder {
         self.aside.clear();
         self.of_entry = false;
         self.at_environment = false;
+        self.walks_environment = false;
         self.at_entry = false;
         self.required = None;
         self.in_module = false;

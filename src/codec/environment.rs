@@ -6,6 +6,9 @@
 use super::decode::Decoder;
 use super::encode::Encoder;
 use crate::vm::api::*;
+use crate::vm::context::Context;
+use crate::vm::object;
+use crate::vm::standard;
 use crate::wire::tag;
 
 /// How many tables may stand between an environment and the globals.
@@ -29,6 +32,39 @@ impl Encoder {
             self.out.put([tag::ENVIRONMENT]);
         }
         lua_settop(l, top);
+    }
+}
+
+impl Encoder {
+    /// Whether the value on top, a field of an environment, does not cross with it: an object of the program's, which the function may
+    /// never use. What uses it finds a global in its place, or nil.
+    ///
+    /// Stack: 0
+    /// Raises: memory, if the VM has none for a stack
+    ///
+    /// # Safety
+    /// Own state; a value is on top.
+    #[cold]
+    pub(super) unsafe fn is_left_out(&mut self, l: *mut lua_State) -> bool {
+        if lua_checkstack(l, 14) == 0 {
+            return false;
+        }
+        let named = || standard::name_at(l, Context::of_state(l), lua_gettop(l)).is_some();
+        match lua_type(l, -1) {
+            LUA_TTHREAD => true,
+            LUA_TUSERDATA => object::class_of(l, -1).is_none(),
+            LUA_TFUNCTION => lua_iscfunction(l, -1) != 0 && !named(),
+            LUA_TTABLE => {
+                let object = lua_getmetatable(l, -1) != 0;
+                if object {
+                    lua_settop(l, -2);
+                }
+                object && !named() && !self.is_known_module(l)
+            }
+            LUA_TNUMBER | LUA_TSTRING | LUA_TBOOLEAN | LUA_TLIGHTUSERDATA => false,
+            // A cdata of LuaJIT.
+            _ => true,
+        }
     }
 }
 

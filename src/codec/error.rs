@@ -49,7 +49,7 @@ pub fn read_error(reader: &mut Reader<'_>) -> Option<ErrorData> {
         0 => None,
         _ => Some(own_bytes(reader)?),
     };
-    Some(ErrorData { kind, message, contexts, retryable, details, stack, thread })
+    Some(ErrorData { kind, message, contexts, retryable, details, stack, thread, ..ErrorData::default() })
 }
 
 #[cfg(test)]

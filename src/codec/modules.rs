@@ -44,6 +44,7 @@ impl Encoder {
         place: &impl Fn() -> String,
     ) -> Result<bool, Failure> {
         if std::mem::take(&mut self.at_environment) {
+            self.walks_environment = true;
             return Ok(false);
         }
         if self.is_module(l, address) {
@@ -75,6 +76,17 @@ impl Encoder {
         self.out.put([tag::MODULE]);
         self.out.put_slice(&bytes);
         true
+    }
+
+    /// Whether the table on top is a module that crosses by its name.
+    ///
+    /// Stack: 0
+    /// Raises: memory, if the VM has none for a stack
+    ///
+    /// # Safety
+    /// Own state; a table is on top.
+    pub(super) unsafe fn is_known_module(&mut self, l: *mut lua_State) -> bool {
+        self.of_entry && self.required(l).contains_key(&(lua_topointer(l, -1) as usize))
     }
 
     /// Refuses a table that has a metatable.

@@ -155,6 +155,7 @@ impl Encoder {
         }
         let base = lua_gettop(l);
         let bottom = self.levels.len();
+        let environment = std::mem::take(&mut self.walks_environment);
         self.deepest = self.deepest.max(bottom + 1);
         let mut level = self.begin_table(l);
         loop {
@@ -171,6 +172,10 @@ impl Encoder {
                 continue;
             }
             let depth = self.levels.len() - bottom + 1;
+            if environment && depth == 1 && self.is_left_out(l) {
+                lua_settop(l, -2);
+                continue;
+            }
             // Items from 1 on come first and in order; from the first other key on everything is a pair.
             let kind = lua_type(l, -2);
             if kind == LUA_TNUMBER && level.pairs == 0 && is_whole(l, -2, level.items + 1) {

@@ -80,7 +80,7 @@ pub unsafe fn find(l: *mut lua_State, reference: &str, text_only: bool) -> Resul
             let chunk = compile_file(l, reference, &bytes_to_path(&file), text_only)?;
             Ok(Code { module, file: Some(file), program: Program::Chunk(chunk), method, imports })
         }
-        Err(tried) => Err(Failure::EntryNotFound { entry: shown(reference.as_bytes()), tried }),
+        Err(tried) => Err(Failure::EntryNotFound { entry: shown(reference.as_bytes()), module, tried }),
     }
 }
 

@@ -21,11 +21,11 @@ use crate::runtime::report;
 use crate::runtime::shown::Shown;
 use crate::runtime::tracing;
 use crate::vm::api::*;
-use crate::vm::context::Context;
+use crate::vm::context::{Context, Coroutine};
 use crate::vm::faces;
 use crate::vm::newborn::{self, Newborn};
 use crate::vm::startup::Startup;
-use crate::vm::{frame, inquiry, interrupt, state};
+use crate::vm::{frame, inquiry, interrupt, state, traceback};
 use std::ffi::{c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
@@ -35,6 +35,8 @@ use std::sync::Arc;
 pub struct Execution {
     context: Box<Context>,
     state: State,
+    /// Where its code was when it was left by a jump.
+    place: Vec<u8>,
 }
 
 /// How far the Lua state has come.
@@ -59,7 +61,7 @@ impl Execution {
         process.with_shown(|shown| unsafe { shown.show_memory(context.budget().counter()) });
         process.with_relations(|relations| relations.set_imports(startup.code.imported()));
         context.start().begin(startup);
-        Execution { context, state: State::Unborn }
+        Execution { context, state: State::Unborn, place: Vec::new() }
     }
 
     /// What belongs to the state.
@@ -99,6 +101,11 @@ impl Execution {
         match left {
             Ok(frame::Left::Returned) => return run.step,
             Ok(frame::Left::Jumped) => {
+                #[cfg(feature = "lua54")]
+                if context.process().is_doomed() {
+                    // SAFETY: the frames are those of the moment when the code was left.
+                    self.place = unsafe { traceback::of(context.chain().running(), 0) };
+                }
                 // SAFETY: no code of the state runs any more.
                 if !unsafe { interrupt::repair(context) } {
                     self.state = State::Broken;
@@ -137,13 +144,17 @@ impl Execution {
 
     /// When the last step was over, on the thread that has made it: closes the state and tells everybody.
     pub fn end(self) {
-        let Execution { context, state } = self;
+        let Execution { context, state, mut place } = self;
         let process = Arc::clone(context.process());
         let ended = context.ending().take();
         let (outcome, is_failure) =
             ended.unwrap_or_else(|| (Err(Arc::new(Failure::Terminated.into())), false));
         let reported = is_failure && (state == State::Broken || !process.is_doomed());
-        exit::begin(&process, outcome);
+        if state == State::Live && process.is_doomed() && place.is_empty() {
+            // SAFETY: no code of the state runs any more.
+            place = unsafe { place_of_main(&context) };
+        }
+        exit::begin_at(&process, outcome, place);
         // A state in an unknown condition is left alone.
         if state == State::Broken {
             std::mem::forget(context);
@@ -162,6 +173,23 @@ impl Execution {
         }
         tracing::run_ends(&process);
         exit::finish(&process);
+    }
+}
+
+/// Where `main` waits; empty if it does not.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state, of which no code runs.
+unsafe fn place_of_main(context: &Context) -> Vec<u8> {
+    match context.ending().main().and_then(|main| context.coroutine(main)) {
+        // SAFETY: as the caller says; a suspended coroutine has its frames in order.
+        Some(Coroutine { thread, .. }) if unsafe { lua_status(thread) } == LUA_YIELD => unsafe {
+            traceback::of(thread, 0)
+        },
+        _ => Vec::new(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod code;
 pub mod ctrl_c;
+pub mod description;
 pub mod execution;
 pub mod frames;
 pub mod managed;

@@ -2,6 +2,7 @@
 // Calls Lua line by line, under the rules of `vm/mod.rs`.
 #![allow(unsafe_op_in_unsafe_fn)]
 
+use super::description;
 use crate::codec::sequence::Origin;
 use crate::platform::reserve;
 use crate::runtime::error::{ErrorData, Kind};
@@ -14,8 +15,7 @@ use crate::vm::raise::copyable;
 use crate::vm::state;
 use crate::vm::traceback;
 use std::borrow::Cow;
-use std::ffi::{CString, c_int};
-use std::ptr;
+use std::ffi::c_int;
 use std::sync::Arc;
 
 /// A managed coroutine has ended; `co` holds its results or its error.
@@ -154,7 +154,13 @@ unsafe extern "C-unwind" fn take_error(l: *mut lua_State) -> c_int {
     let context = Context::of_state(l);
     let (co, status) = context.ending().coroutine();
     if status == LUA_ERRMEM {
-        end_as(context, Failure::OutOfMemory.into());
+        let overflow = is_deep(co);
+        let failure = if overflow { Failure::StackOverflow } else { Failure::OutOfMemory };
+        let mut error = ErrorData::from(failure);
+        if overflow {
+            error.set_stack(&context.process().pid, traceback::of_ended(l, context, co));
+        }
+        end_as(context, error);
         return 0;
     }
     // The value goes over to `l`, where it stays until the error is made. Nothing is pushed on `co`: its stack may be what has
@@ -192,41 +198,24 @@ unsafe fn error_of_value(l: *mut lua_State, context: &Context) -> ErrorData {
     if let Some(text) = to_bytes(l, -1) {
         return ErrorData::new(Kind::Internal, copyable(l, text));
     }
-    push_description(l, -1);
+    description::push(l, -1);
     let details = crate::codec::sequence::encode_value_detail(context, l, -2);
     let mut error = ErrorData::new(Kind::Internal, copyable(l, to_bytes(l, -1).unwrap_or_default()));
     error.details = details;
     error
 }
 
-/// Pushes `tostring` of the value at `index`, or what type it has if that fails.
+/// Whether an endless recursion is why a coroutine has no memory left: its stack is far deeper than that of code that is meant.
 ///
-/// Stack: +1, room for 2
-/// Raises: memory
+/// Stack: 0
+/// Raises: never
 ///
 /// # Safety
-/// Own state.
-unsafe fn push_description(l: *mut lua_State, index: c_int) {
-    /// `tostring` of its argument.
-    ///
-    /// Stack: +1
-    /// Raises: any
-    ///
-    /// # Safety
-    /// Called by Lua.
-    unsafe extern "C-unwind" fn describe(l: *mut lua_State) -> c_int {
-        luaL_tolstring(l, 1, ptr::null_mut());
-        1
-    }
-    let index = lua_absindex(l, index);
-    lua_pushcclosure(l, describe, 0);
-    lua_pushvalue(l, index);
-    if lua_pcall(l, 1, 1, 0) != LUA_OK {
-        lua_pop(l, 1);
-        let name = std::ffi::CStr::from_ptr(luaL_typename(l, index)).to_string_lossy();
-        let text = CString::new(format!("(error object is a {name} value)")).unwrap_or_default();
-        lua_pushstring(l, text.as_ptr());
-    }
+/// Own state; the coroutine has failed.
+unsafe fn is_deep(co: *mut lua_State) -> bool {
+    const DEEP: c_int = 10_000;
+    let mut frame = std::mem::zeroed();
+    cfg!(feature = "lua54") && lua_getstack(co, DEEP, &mut frame) != 0
 }
 
 /// What a panic says.

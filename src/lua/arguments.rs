@@ -1,6 +1,7 @@
 //! Reading arguments, and the stock messages for wrong ones (B-1).
 
 use crate::runtime::failure::shown;
+use crate::runtime::near::suggestion;
 use crate::vm::api::*;
 use crate::vm::object::{self, Object};
 use crate::vm::raise::{copyable, raise_text};
@@ -22,6 +23,26 @@ pub unsafe fn bad_argument(
     problem: impl Display,
 ) -> ! {
     let text = format!("bad argument #{number} to '{name}' ({problem})");
+    drop(problem);
+    raise_text(l, level, text)
+}
+
+/// As [`bad_argument`], with more behind it that helps.
+///
+/// Stack: never returns, room for 3
+/// Raises: any
+///
+/// # Safety
+/// Own state. Nothing to drop but `problem`.
+pub unsafe fn bad_argument_and(
+    l: *mut lua_State,
+    level: c_int,
+    number: c_int,
+    name: &str,
+    problem: String,
+    hint: &str,
+) -> ! {
+    let text = format!("bad argument #{number} to '{name}' ({problem}){hint}");
     drop(problem);
     raise_text(l, level, text)
 }
@@ -74,7 +95,7 @@ pub unsafe fn bad_self(l: *mut lua_State, level: c_int, name: &str, wanted: &str
 ///
 /// # Safety
 /// Own state.
-unsafe fn type_name(l: *mut lua_State, index: c_int) -> String {
+pub unsafe fn type_name(l: *mut lua_State, index: c_int) -> String {
     if lua_type(l, index) == LUA_TUSERDATA && lua_getmetatable(l, index) != 0 {
         raw_field(l, -1, c"__name");
         let name = to_bytes(l, -1).map(|name| String::from_utf8_lossy(name).into_owned());
@@ -130,7 +151,9 @@ pub unsafe fn only_field(l: *mut lua_State, level: c_int, index: c_int, name: &s
     while lua_next(l, index) != 0 {
         if to_bytes(l, -2) != Some(field.to_bytes()) {
             let option = shown(&shown_value(l, -2));
-            let text = format!("{name}: unknown option {option}");
+            let near = suggestion(option.as_bytes(), field.to_str().ok());
+            let text = format!("{name}: unknown option {option}{near}");
+            drop(near);
             drop(option);
             raise_text(l, level, text);
         }

@@ -5,8 +5,9 @@ use super::permissions::allowed_on;
 use super::time;
 use crate::executor::frames;
 use crate::runtime::clock::Timestamp;
+use crate::runtime::duration;
 use crate::runtime::exit::doom;
-use crate::runtime::failure::Failure;
+use crate::runtime::failure::{Failure, shown};
 use crate::runtime::process::Process;
 use crate::runtime::reaper;
 use crate::runtime::relations;
@@ -15,7 +16,7 @@ use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::destinations;
 use crate::vm::error::{return_done, return_failure};
-use crate::vm::raise::raise_no_memory;
+use crate::vm::raise::{raise_no_memory, raise_text};
 use std::ffi::c_int;
 use std::time::{Duration, Instant};
 
@@ -83,6 +84,13 @@ pub unsafe extern "C-unwind" fn cancel(l: *mut lua_State) -> c_int {
     }
     Context::with_memory(l);
     let reason = optional_string(l, 2, "cancel");
+    if lua_type(l, 3) <= LUA_TNIL
+        && let Some(text) = reason
+        && duration::parse(text).is_some()
+    {
+        let text = format!("cancel: \"{}\" is the reason; the deadline is the third argument", shown(text));
+        raise_text(l, 1, text);
+    }
     let span = match lua_type(l, 3) {
         LUA_TNONE | LUA_TNIL => Ok(None),
         _ => match time::wait_at(l, 3, "process.cancel") {

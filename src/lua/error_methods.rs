@@ -1,6 +1,8 @@
 //! The methods of error objects (E-3 to E-9).
 
 use super::arguments;
+#[cfg(feature = "lua54")]
+use super::uncaught;
 use crate::codec::decode;
 use crate::codec::function::check_taken;
 use crate::runtime::error::ErrorData;
@@ -8,6 +10,8 @@ use crate::runtime::failure::Failure;
 use crate::vm::api::*;
 use crate::vm::context::Context;
 use crate::vm::error::{ErrorObject, push, string_method, text_at};
+#[cfg(feature = "lua54")]
+use crate::vm::{headroom, object};
 use std::ffi::c_int;
 use std::sync::Arc;
 
@@ -166,6 +170,15 @@ unsafe extern "C-unwind" fn stack(l: *mut lua_State) -> c_int {
 /// Called by Lua.
 unsafe extern "C-unwind" fn to_string(l: *mut lua_State) -> c_int {
     own(l, "tostring");
+    #[cfg(feature = "lua54")]
+    if uncaught::is_shown(l)
+        && let Some(error) = object::get::<ErrorObject>(l, 1)
+        && !error.0.returned_at.is_empty()
+    {
+        let text = [&error.0.text(), &b" ("[..], &error.0.returned_at, b")"].concat();
+        headroom::push_owned(l, text);
+        return 1;
+    }
     text_at(l, 1);
     1
 }

@@ -10,6 +10,7 @@ use crate::runtime::entry::{self, DEFAULT_METHOD, Definition, Source, is_referen
 use crate::runtime::failure::{Failure, bare_number, shown};
 use crate::runtime::host::{self, LEAST_STACK, Preload, Settings};
 use crate::runtime::libraries::{self, Libraries};
+use crate::runtime::near::suggestion;
 use crate::runtime::outdated;
 use crate::vm::api::*;
 use crate::vm::context::Context;
@@ -198,6 +199,24 @@ unsafe fn imports_at(l: *mut lua_State) -> Result<Vec<(String, String)>, Failure
     Ok(imports)
 }
 
+/// What `define_host` knows.
+const HOST_OPTIONS: &[&str] = &[
+    "max_processes",
+    "memory_limit",
+    "mailbox_limit",
+    "stack_size",
+    "terminate_grace",
+    "exit_grace",
+    "jit",
+    "report",
+    "functions",
+    "libs",
+    "preload",
+    "scopes",
+    "init",
+    "workers",
+];
+
 /// `process.define_host(host, options)` (H-24, H-25).
 ///
 /// Stack: +1 or +2
@@ -264,7 +283,10 @@ unsafe fn settings_at(l: *mut lua_State, index: c_int) -> Result<Settings, Failu
                 let count = count_at(l, &field)?;
                 settings.set_workers(count).map_err(|problem| bad_field(&field, problem))?;
             }
-            _ => return Err(bad_field(&field, "unknown option")),
+            _ => {
+                let near = suggestion(&field, HOST_OPTIONS.iter().copied());
+                return Err(bad_field(&field, format!("unknown option{near}")));
+            }
         }
         lua_pop(l, 1);
     }

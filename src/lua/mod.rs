@@ -52,4 +52,6 @@ mod supervision;
 pub mod time;
 pub mod trace;
 pub mod traceback;
+#[cfg(feature = "lua54")]
+mod uncaught;
 pub mod upgrade;

@@ -32,6 +32,9 @@ pub unsafe extern "C-unwind" fn get_options(l: *mut lua_State) -> c_int {
     1
 }
 
+/// All options.
+const OPTIONS: &[&str] = &["trap_links", "wrapped", "blocking", "strict_values", "upgradable"];
+
 /// What `blocking` may be.
 const WAYS: &str = "string, \"wait\" or \"error\"";
 
@@ -69,7 +72,7 @@ pub unsafe extern "C-unwind" fn set_options(l: *mut lua_State) -> c_int {
             }
             _ => {
                 let name = super::arguments::shown_value(l, 2);
-                return return_false(l, Failure::UnknownOption(name));
+                return return_false(l, Failure::UnknownOption { name, known: OPTIONS });
             }
         };
         if lua_type(l, 3) != LUA_TBOOLEAN {

@@ -5,6 +5,7 @@ use super::channel::{self, CASE_CHANNEL, CASE_VALUE, CaseObject, ChannelObject};
 use super::send_receive::push_received;
 use crate::executor::wait::{self, Done, second_half};
 use crate::runtime::failure::shown;
+use crate::runtime::near::suggestion;
 use crate::runtime::vitals::{Call, Subject, Waiting};
 use crate::scheduling::{Case, Ticket};
 use crate::vm::api::*;
@@ -132,7 +133,7 @@ unsafe fn look_at_keys(l: *mut lua_State) -> Keys {
 /// Own state. Nothing to drop.
 unsafe fn unknown_key(l: *mut lua_State) -> ! {
     let key = shown(&shown_value(l, -2));
-    let text = format!("select: unknown key {key}");
+    let text = format!("select: unknown key {key}{}", suggestion(key.as_bytes(), ["default"]));
     drop(key);
     raise_text(l, BLOCKING_LEVEL, text)
 }

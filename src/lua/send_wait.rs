@@ -157,7 +157,7 @@ unsafe fn sent(l: *mut lua_State, context: &Context, _: usize, done: Done) -> c_
             return 1;
         }
         (Some(false), _) => receiver.failure(Undelivered::Gone),
-        (None, Done::Elapsed) => receiver.failure(Undelivered::Full),
+        (None, Done::Elapsed) => receiver.failure(Undelivered::Full(receiver.full_by())),
         (None, _) => {
             receiver.give_up_room(context.process(), channel.number());
             drop(receiver);

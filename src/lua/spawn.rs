@@ -1,6 +1,6 @@
 //! `process.spawn` and its variants (P-10 to P-18), with and without a builder.
 
-use super::arguments::wrong_type_at;
+use super::arguments::{bad_argument_and, type_name, wrong_type_at};
 use super::permissions::allowed_to_run;
 use super::plan::Plan;
 use super::preload;
@@ -25,6 +25,9 @@ use crate::vm::startup::Startup;
 use crate::vm::{headroom, standard};
 use std::ffi::c_int;
 use std::sync::Arc;
+
+/// Behind the complaint about a host that is none (W-8).
+const HOST_HINT: &str = "; a host, such as \"app:processes\"";
 
 /// One way of spawning: the function that was called, and which relations to the spawner are set up before the child runs.
 #[derive(Clone, Copy)]
@@ -157,7 +160,8 @@ pub unsafe fn begin(l: *mut lua_State, way: Way, receiver: c_int, plan: &Plan) -
         wrong_type_at(l, level, entry, 1, function, "string");
     }
     let Some(host) = to_bytes(l, host) else {
-        wrong_type_at(l, level, host, 2, function, "string");
+        let problem = format!("string expected, got {}", type_name(l, host));
+        bad_argument_and(l, level, 2, function, problem, HOST_HINT);
     };
     luaL_checkstack(l, 12, std::ptr::null());
     let context = Context::of(l);
@@ -220,7 +224,7 @@ unsafe fn prepare(
         return Err(failure.clone());
     }
     if plan.timeout.is_some() && function != "exec" {
-        return Err(Failure::UnknownOption(b"timeout".to_vec()));
+        return Err(Failure::UnknownOption { name: b"timeout".to_vec(), known: &[] });
     }
     let count = lua_gettop(l) - first + 1;
     let arguments = context.encoder().encode(l, first, count, origin)?;

@@ -19,6 +19,9 @@ use crate::vm::raise::copyable;
 use std::ffi::c_int;
 use std::ptr;
 
+/// What `with_options` knows.
+const OPTIONS: &[&str] = &["mailbox_limit", "memory_limit", "stack_size", "timeout"];
+
 /// The builder as Lua holds it.
 pub struct SpawnerObject(Plan);
 
@@ -206,7 +209,7 @@ unsafe fn add_options(l: *mut lua_State, receiver: c_int, plan: &Plan) -> c_int 
             Some(b"stack_size") => ("stack_size", &mut stack, LEAST_STACK),
             _ => {
                 let name = arguments::shown_value(l, -2);
-                crate::vm::raise::raise_failure(l, 1, Failure::UnknownOption(name))
+                crate::vm::raise::raise_failure(l, 1, Failure::UnknownOption { name, known: OPTIONS })
             }
         };
         match number {

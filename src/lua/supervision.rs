@@ -1,11 +1,12 @@
-//! `process.supervision`: what `process.supervisor` needs of the library and the public functions do not give. It is no part of the
-//! API. Nothing here lets a process do what it may not do otherwise.
+//! `process.supervision`: what the modules that are written in Lua need of the library and the public functions do not give. It is
+//! no part of the API. Nothing here lets a process do what it may not do otherwise.
 
 use super::arguments::string;
 use super::guarded::or_failure;
-use crate::executor::code;
+use crate::executor::{code, description};
 use crate::runtime::failure::shown;
 use crate::runtime::host;
+use crate::runtime::near::suggestion;
 use crate::runtime::pid::{host_of, resolve};
 use crate::runtime::report;
 use crate::runtime::signal::Report;
@@ -27,6 +28,8 @@ const FUNCTIONS: Functions = &[
     (c"watches", or_failure!(watches)),
     (c"foreign_host", or_failure!(foreign_host)),
     (c"shown", show),
+    (c"near", near),
+    (c"described", described),
     (c"report", or_failure!(report)),
 ];
 
@@ -40,6 +43,40 @@ const FUNCTIONS: Functions = &[
 pub unsafe fn push_module(l: *mut lua_State) {
     lua_createtable(l, 0, FUNCTIONS.len() as c_int);
     set_functions(l, FUNCTIONS);
+}
+
+/// `described(value)`: the text of an error that is this value (W-8).
+///
+/// Stack: +1
+/// Raises: memory
+///
+/// # Safety
+/// Called by Lua.
+unsafe extern "C-unwind" fn described(l: *mut lua_State) -> c_int {
+    lua_settop(l, 1);
+    description::push(l, 1);
+    1
+}
+
+/// `near(name, known)`: the end of an error text about an unknown name, which says what known name is near (W-8).
+///
+/// Stack: +1
+/// Raises: any
+///
+/// # Safety
+/// Called by Lua; `known` is an array of strings.
+unsafe extern "C-unwind" fn near(l: *mut lua_State) -> c_int {
+    let count = lua_rawlen(l, 2) as lua_Integer;
+    let mut known = Vec::new();
+    for position in 1..=count {
+        lua_rawgeti(l, 2, position);
+        known.push(String::from_utf8_lossy(to_bytes(l, -1).unwrap_or_default()).into_owned());
+        lua_pop(l, 1);
+    }
+    let text = suggestion(to_bytes(l, 1).unwrap_or_default(), known.iter().map(String::as_str));
+    drop(known);
+    headroom::push_owned(l, text.into_bytes());
+    1
 }
 
 /// `supervise(on)`: the calling process looks after its children, also when the program ends (S-11), or does so no longer.

@@ -96,3 +96,25 @@ pub fn exit(code: c_int) -> ! {
         std::thread::park();
     }
 }
+
+/// True if the address lies in the executable of the program, not in a shared library.
+#[cfg(all(target_os = "linux", feature = "lua54"))]
+pub fn is_of_executable(address: usize) -> bool {
+    let base_of = |address: usize| {
+        // SAFETY: the structure is plain; the call looks the address up and reads nothing there.
+        unsafe {
+            let mut info: libc::Dl_info = std::mem::zeroed();
+            let found = libc::dladdr(address as *const libc::c_void, &mut info) != 0;
+            found.then_some(info.dli_fbase as usize)
+        }
+    };
+    // SAFETY: has no preconditions.
+    let entry = unsafe { libc::getauxval(libc::AT_ENTRY) } as usize;
+    base_of(address).is_some_and(|base| base_of(entry) == Some(base))
+}
+
+/// Elsewhere it is not known.
+#[cfg(all(not(target_os = "linux"), feature = "lua54"))]
+pub fn is_of_executable(_: usize) -> bool {
+    false
+}

@@ -37,6 +37,8 @@ pub use budget::{Budget, has_any_limit};
 pub use file::bytes_to_path;
 pub use file::reason;
 pub use image::{Image, KNOWN_LAYOUT};
+#[cfg(feature = "lua54")]
+pub use library::is_of_executable;
 pub use library::{at_exit, exit, pin_library};
 pub use memory::Memory;
 pub use mould::{Mould, allocate as allocate_in_mould};

@@ -66,6 +66,8 @@ pub struct ErrorData {
     pub stack: Vec<u8>,
     /// PID of the process that the stack is of, empty if there is none.
     pub thread: Vec<u8>,
+    /// Where the call stands that has returned it, as `FILE:LINE`; only in main processes, and it does not cross.
+    pub returned_at: Vec<u8>,
 }
 
 impl ErrorData {

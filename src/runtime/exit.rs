@@ -67,7 +67,12 @@ fn complete_doom(target: &Arc<Process>) {
 /// First step: the process takes no more messages. It ends as somebody else decided before, else as `outcome` says. For the
 /// process's own thread, before it closes the state.
 pub fn begin(process: &Process, outcome: Outcome) {
-    let begun = process.with_relations(|relations| relations.life.close(outcome));
+    begin_at(process, outcome, Vec::new());
+}
+
+/// As [`begin`]; `place` is where the process was if somebody else has ended it, a traceback.
+pub fn begin_at(process: &Process, outcome: Outcome, place: Vec<u8>) {
+    let begun = process.with_relations(|relations| relations.life.close(outcome, (&process.pid, place)));
     process.close_mailbox();
     if begun {
         reaper::closing();

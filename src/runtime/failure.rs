@@ -3,15 +3,24 @@
 
 use super::duration;
 use super::error::{ErrorData, Kind};
+use super::near::suggestion;
 use crate::wire::plain::{self, Plain};
+use std::fmt;
 use thiserror::Error;
 
 /// A value as error texts show it: at most 100 bytes, control bytes (and bytes that are no UTF-8) as `\ddd`.
 pub fn shown(value: &[u8]) -> String {
     const LIMIT: usize = 100;
-    let cut = value.len() > LIMIT;
-    let mut rest = if cut { &value[..LIMIT] } else { value };
-    let mut text = String::with_capacity(rest.len() + 3);
+    if value.len() <= LIMIT {
+        return escaped(value);
+    }
+    escaped(&value[..LIMIT]) + "..."
+}
+
+/// As [`shown`], however long.
+pub fn escaped(value: &[u8]) -> String {
+    let mut rest = value;
+    let mut text = String::with_capacity(rest.len());
     let escape = |text: &mut String, byte: u8| text.push_str(&format!("\\{byte:03}"));
     while !rest.is_empty() {
         let (valid, broken) = match std::str::from_utf8(rest) {
@@ -33,15 +42,38 @@ pub fn shown(value: &[u8]) -> String {
         }
         rest = &rest[valid.len() + broken..];
     }
-    if cut {
-        text.push_str("...");
-    }
     text
+}
+
+/// What was looked for, if anything was.
+fn looked_for(module: &str, tried: &[Vec<u8>]) -> String {
+    if tried.is_empty() {
+        return String::new();
+    }
+    format!(" (no {}.lua on package.path)", module.replace('.', "/"))
 }
 
 /// What is wrong with a bare number of nanoseconds where waiting is meant.
 pub fn bare_number(number: i64) -> String {
     format!("{number} is {number} nanoseconds; write \"{number}s\", \"{number}ms\" or {number} * time.SECOND")
+}
+
+/// What a full mailbox is full by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum FullBy {
+    /// So many messages wait.
+    Messages(usize),
+    /// What waits takes the memory that the process may use, in bytes.
+    Memory(usize),
+}
+
+impl fmt::Display for FullBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FullBy::Messages(limit) => write!(f, "limit {limit}"),
+            FullBy::Memory(limit) => write!(f, "memory limit {limit}"),
+        }
+    }
 }
 
 /// A failure that a function returns as an error object, or raises where its page says so.
@@ -64,8 +96,8 @@ pub enum Failure {
     NotAListener,
     #[error("not possible for the main process")]
     MainProcess,
-    #[error("mailbox full: {0}")]
-    MailboxFull(String),
+    #[error("mailbox full: {pid} ({limit})")]
+    MailboxFull { pid: String, limit: FullBy },
     #[error("cannot monitor own process")]
     MonitorSelf,
     #[error("cannot send a {what} ({place})")]
@@ -92,8 +124,8 @@ pub enum Failure {
     EmptyGroup,
     #[error("group name too long ({0} bytes, limit 65535)")]
     GroupTooLong(usize),
-    #[error("entry not found: {entry}")]
-    EntryNotFound { entry: String, tried: Vec<Vec<u8>> },
+    #[error("entry not found: {entry}{}", looked_for(.module, .tried))]
+    EntryNotFound { entry: String, module: String, tried: Vec<Vec<u8>> },
     #[error("entry {entry}: cannot open {file}: {reason}")]
     CannotOpen { entry: String, file: String, reason: String },
     #[error("entry {entry}: {message}")]
@@ -158,8 +190,10 @@ pub enum Failure {
     BadOption { name: String, wanted: &'static str },
     #[error("option stack_size must be a whole number of at most {limit} on host {host}")]
     StackTooLarge { limit: usize, host: String },
-    #[error("unknown option: {}", shown(.0))]
-    UnknownOption(Vec<u8>),
+    #[error("unknown option: {}{}", shown(.name), suggestion(.name, .known.iter().copied()))]
+    UnknownOption { name: Vec<u8>, known: &'static [&'static str] },
+    #[error("stack overflow")]
+    StackOverflow,
     #[error("process terminated")]
     Terminated,
     #[error("process terminated: cancel deadline passed")]
@@ -252,7 +286,7 @@ impl Failure {
             | NameNotRegistered(_) => Kind::NotFound,
             OtherMode { .. } | AlreadyReplied | AlreadyTracing | NotTracing => Kind::Conflict,
             NotAllowed { .. } => Kind::PermissionDenied,
-            MailboxFull(_) => Kind::RateLimited,
+            MailboxFull { .. } => Kind::RateLimited,
             HostFull { .. }
             | CannotStart(_)
             | ScopeNotAvailable(_)
@@ -271,6 +305,7 @@ impl Failure {
             | NotRegisteredInTime { .. }
             | NoTraceback { .. } => Kind::Timeout,
             LinkedProcessFailed { .. }
+            | StackOverflow
             | OutOfMemory
             | Panic(_)
             | MainDeadlock
@@ -287,7 +322,7 @@ impl Failure {
     pub fn retryable(&self) -> bool {
         matches!(
             self,
-            Failure::MailboxFull(_)
+            Failure::MailboxFull { .. }
                 | Failure::HostFull { .. }
                 | Failure::CannotStart(_)
                 | Failure::NoTraceback { .. }

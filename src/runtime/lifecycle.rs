@@ -113,9 +113,9 @@ impl Lifecycle {
         stage
     }
 
-    /// The code of the process is over: it ends as `outcome` says, unless somebody ended it before. `false` if it was given up
-    /// meanwhile.
-    pub fn close(&mut self, outcome: Outcome) -> bool {
+    /// The code of the process is over: it ends as `outcome` says, unless somebody ended it before; then `place` is where it was, a
+    /// traceback with its PID. `false` if it was given up meanwhile.
+    pub fn close(&mut self, outcome: Outcome, place: (&str, Vec<u8>)) -> bool {
         let cause = match std::mem::take(&mut self.0) {
             State::Running => None,
             State::Doomed(cause) => Some(cause),
@@ -125,7 +125,11 @@ impl Lifecycle {
             }
         };
         let outcome = match &cause {
-            Some(reason) => Err(Arc::new(reason.clone().into())),
+            Some(reason) => {
+                let mut error = ErrorData::from(reason.clone());
+                error.set_stack(place.0, place.1);
+                Err(Arc::new(error))
+            }
             None => outcome,
         };
         self.0 = State::Closing { since: Instant::now(), cause, outcome };
@@ -190,7 +194,7 @@ mod tests {
         let mut life = Lifecycle::default();
         assert_eq!(life.doom(Failure::Terminated), Stage::Alive);
         assert_eq!(life.doom(Failure::DeadlinePassed), Stage::Ending);
-        assert!(life.close(Ok(Vec::new())));
+        assert!(life.close(Ok(Vec::new()), ("", Vec::new())));
         assert!(life.outcome().is_some_and(Result::is_err) && life.closing_since().is_some());
         assert_eq!(text(life.finish()).as_deref(), Some("process terminated"));
         assert!(matches!(life.cause(), Some(Failure::Terminated)));
@@ -202,7 +206,7 @@ mod tests {
     #[test]
     fn one_that_has_ended_by_itself_is_not_doomed_any_more() {
         let mut life = Lifecycle::default();
-        assert!(life.close(Ok(vec![1])));
+        assert!(life.close(Ok(vec![1]), ("", Vec::new())));
         assert_eq!(life.doom(Failure::Terminated), Stage::Ending);
         assert!(life.cause().is_none());
         assert!(matches!(life.finish(), Some(Ended { outcome: Ok(result), .. }) if result == [1]));
@@ -217,14 +221,14 @@ mod tests {
                     life.doom(Failure::DeadlinePassed);
                 }
                 if closing {
-                    life.close(Ok(Vec::new()));
+                    life.close(Ok(Vec::new()), ("", Vec::new()));
                 }
                 let ended = life.give_up().unwrap();
                 assert_eq!(ended.was_closing, closing);
                 assert_eq!(ended.outcome.is_ok(), closing && !doomed);
                 assert!(life.give_up().is_none());
                 life.leave();
-                assert!(!life.close(Ok(Vec::new())) && life.finish().is_none());
+                assert!(!life.close(Ok(Vec::new()), ("", Vec::new())) && life.finish().is_none());
                 assert_eq!(life.stage(), Stage::Gone);
             }
         }

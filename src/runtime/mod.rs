@@ -33,6 +33,7 @@ pub mod lookout;
 // A lock-free list of envelopes.
 #[allow(unsafe_code)]
 pub mod mailbox;
+pub mod near;
 pub mod needs;
 pub mod nursery;
 pub mod outdated;

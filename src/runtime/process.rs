@@ -3,7 +3,7 @@
 use super::account::{Account, Charge};
 use super::belonging::Belonging;
 use super::envelope::Envelope;
-use super::failure::Failure;
+use super::failure::{Failure, FullBy};
 use super::host::{Host, Limits};
 use super::lifecycle::{Lifecycle, Stage};
 use super::mailbox::{Mailbox, Owner};
@@ -194,8 +194,8 @@ const _: () = assert!(size_of::<Process>() <= REMEMBERED);
 pub enum Undelivered {
     /// The process is ending or gone.
     Gone,
-    /// As many messages wait as the host allows.
-    Full,
+    /// As many messages wait as the host allows, or as much.
+    Full(FullBy),
 }
 
 impl Process {
@@ -420,7 +420,11 @@ impl Process {
         let limit = self.limits.mailbox;
         let places = |waiting: usize| ((waiting & !WAITED_FOR) + count <= limit).then_some(waiting + count);
         if limit != 0 && self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, places).is_err() {
-            return Err(if self.mailbox.is_closed() { Undelivered::Gone } else { Undelivered::Full });
+            return Err(if self.mailbox.is_closed() {
+                Undelivered::Gone
+            } else {
+                Undelivered::Full(FullBy::Messages(limit))
+            });
         }
         let fits = self.account.as_ref().is_none_or(|account| account.charge(size, most));
         if fits {
@@ -432,7 +436,7 @@ impl Process {
         if let Some(account) = &self.account {
             account.discharge(size);
         }
-        Err(Undelivered::Full)
+        Err(Undelivered::Full(FullBy::Memory(self.limits.memory)))
     }
 
     /// To be called by the owner for each message and signal that waits no longer.
@@ -495,11 +499,19 @@ impl Process {
         self.account.as_ref().map_or(0, |account| account.charged())
     }
 
+    /// The limit that a sender waits for.
+    pub fn full_by(&self) -> FullBy {
+        match self.limits.mailbox {
+            0 => FullBy::Memory(self.limits.memory),
+            limit => FullBy::Messages(limit),
+        }
+    }
+
     /// Why a message to the process was not delivered, as a failure of the call.
     pub fn failure(&self, undelivered: Undelivered) -> Failure {
         match undelivered {
             Undelivered::Gone => Failure::ProcessNotFound(self.pid.as_bytes().to_vec()),
-            Undelivered::Full => Failure::MailboxFull(self.pid.to_string()),
+            Undelivered::Full(limit) => Failure::MailboxFull { pid: self.pid.to_string(), limit },
         }
     }
 

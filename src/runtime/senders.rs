@@ -18,6 +18,7 @@
 use super::account::Charge;
 use super::envelope::Envelope;
 use super::errand::Asleep;
+use super::failure::FullBy;
 use super::mailbox::Owner;
 use super::process::{Errand, Process, Undelivered, WAITED_FOR, Waiting};
 use super::signal::News;
@@ -40,14 +41,14 @@ impl Process {
     pub fn deliver_in_turn(&self, message: Envelope) -> Result<(), NotYet> {
         let cost = self.cost(&message);
         if cost > self.limits.memory {
-            return Err(NotYet::Never(Undelivered::Full));
+            return Err(NotYet::Never(Undelivered::Full(FullBy::Memory(self.limits.memory))));
         }
         if self.is_waited_for() {
             return Err(NotYet::Wait(message));
         }
         match self.take_room(1, cost, self.most_in_turn()) {
             Ok(()) => self.push(message).map_err(|_| NotYet::Never(Undelivered::Gone)),
-            Err(Undelivered::Full) => Err(NotYet::Wait(message)),
+            Err(Undelivered::Full(_)) => Err(NotYet::Wait(message)),
             Err(gone) => Err(NotYet::Never(gone)),
         }
     }

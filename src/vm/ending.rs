@@ -37,6 +37,11 @@ impl Ending {
         self.main.set(Some(task));
     }
 
+    /// The coroutine in which `main` runs.
+    pub fn main(&self) -> Option<TaskId> {
+        self.main.get()
+    }
+
     /// True if `main` runs in this coroutine.
     pub fn is_main(&self, task: TaskId) -> bool {
         self.main.get() == Some(task)

@@ -4,6 +4,8 @@
 
 use super::api::*;
 use super::class::{Class, Crossing};
+#[cfg(feature = "lua54")]
+use super::context::Context;
 use super::object::{self, Object};
 use super::raise::raise_failure;
 use super::{faces, headroom};
@@ -77,7 +79,7 @@ pub unsafe fn copied(l: *mut lua_State, error: &ErrorObject) -> ErrorData {
 /// Own state; the result is returned to Lua.
 pub unsafe fn return_failure(l: *mut lua_State, failure: Failure) -> c_int {
     lua_pushnil(l);
-    push(l, Arc::new(failure.into()));
+    push_returned(l, failure);
     2
 }
 
@@ -90,8 +92,51 @@ pub unsafe fn return_failure(l: *mut lua_State, failure: Failure) -> c_int {
 /// Own state; the result is returned to Lua.
 pub unsafe fn return_false(l: *mut lua_State, failure: Failure) -> c_int {
     lua_pushboolean(l, 0);
-    push(l, Arc::new(failure.into()));
+    push_returned(l, failure);
     2
+}
+
+/// Pushes a failure that a call returns. In a main process on Lua 5.4 it knows where the call stands (W-8).
+///
+/// Stack: +1, room for 6
+/// Raises: memory
+///
+/// # Safety
+/// Own state.
+unsafe fn push_returned(l: *mut lua_State, failure: Failure) {
+    #[cfg(feature = "lua54")]
+    let error = {
+        let mut error = ErrorData::from(failure);
+        if Context::of_state(l).process().is_main() {
+            error.returned_at = position(l);
+        }
+        error
+    };
+    #[cfg(feature = "luajit")]
+    let error = ErrorData::from(failure);
+    push(l, Arc::new(error));
+}
+
+/// Where the function stands that has called the running one; empty if that is not known.
+///
+/// Stack: 0
+/// Raises: never
+///
+/// # Safety
+/// Own state.
+#[cfg(feature = "lua54")]
+unsafe fn position(l: *mut lua_State) -> Vec<u8> {
+    let mut frame: lua_Debug = std::mem::zeroed();
+    if lua_getstack(l, 1, &mut frame) == 0 || lua_getinfo(l, c"Sl".as_ptr(), &mut frame) == 0 {
+        return Vec::new();
+    }
+    match frame.currentline {
+        line if line > 0 => {
+            let source = std::ffi::CStr::from_ptr(frame.short_src.as_ptr()).to_string_lossy();
+            format!("{source}:{line}").into_bytes()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Returns `true`, or `nil` and the failure.

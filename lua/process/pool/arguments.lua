@@ -3,6 +3,7 @@ local process = require "process"
 local failures = require "process.pool.failures"
 local errors, time = process.errors, process.time
 local failure = failures.new
+local near = require("process.supervision").near
 
 local arguments = {}
 -- So many values fit into any queue.
@@ -70,7 +71,11 @@ local function read_options(given, queue)
         error(("pool: %s: %s expected, got %s"):format(name, known[name], type(value)), 3)
       end
     elseif name ~= "timeout" then
-      error("pool: unknown option " .. tostring(name), 3)
+      local names = { "workers", "timeout", queue and "queue" or nil }
+      for option in pairs(known) do
+        names[#names + 1] = option
+      end
+      error(("pool: unknown option %s%s"):format(tostring(name), near(tostring(name), names)), 3)
     end
     options[name] = value
   end

@@ -15,10 +15,7 @@ local function raised(value)
   elseif type(value) == "string" then
     return failure(errors.INTERNAL, value)
   end
-  local shown, text = pcall(tostring, value)
-  if not shown or type(text) ~= "string" then
-    text = ("(error object is a %s value)"):format(type(value))
-  end
+  local text = require("process.supervision").described(value)
   local crosses, err = pcall(failure, errors.INTERNAL, text, { value = value })
   return crosses and err or failure(errors.INTERNAL, text)
 end
