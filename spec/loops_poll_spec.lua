@@ -278,6 +278,28 @@ describe("process.poll", function()
     assert.are.equal("7 r true", (support.output_of(script):gsub("%.0", ""):gsub("%s+", " "):gsub(" $", "")))
   end)
 
+  it("M-20 survives a program that closes what it does not know, as daemons do", function()
+    local script = descriptors.source
+      .. [[
+      local process, time = require "process", require "process.time"
+      local a = native.pair()
+      local watch = process.poll(a, "r")
+      coroutine.spawn(function() watch:receive() end)
+      local signals = process.signals { "USR1" }
+      time.sleep("1ms")
+      native.close_others()
+      local before = os.clock()
+      native.readable(-1, 60)
+      local idle = os.clock() - before < 0.05
+      local c, d = native.pair()
+      native.put(d, 1)
+      local ready = process.poll(c, "r"):receive("20s")
+      native.raise(10)
+      print(idle, ready, (signals:receive("20s")))
+    ]]
+    assert.are.equal("true r USR1", (support.output_of(script):gsub("%s+", " "):gsub(" $", "")))
+  end)
+
   it("M-20 B-152 refuses what is no open descriptor, cannot be waited for, or is no mode", function()
     support.fails("poll: Bad file descriptor: 9999", "INVALID", process.poll(9999, "r"))
     support.fails("poll: Bad file descriptor: -1", "INVALID", process.poll(-1, "r"))

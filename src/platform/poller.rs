@@ -190,12 +190,16 @@ mod epoll {
             let _ = self.control(libc::EPOLL_CTL_DEL, fd, 0, 0);
         }
 
-        /// Waits until something is ready, or the bell rings. Gives each descriptor with what it is ready for.
-        pub fn wait(&self, mut report: impl FnMut(RawFd, Directions)) {
+        /// Waits until something is ready, or the bell rings. Gives each descriptor with what it is ready for. `false`: the poller is of
+        /// no use any more, the program has closed what is the library's, as daemons do.
+        pub fn wait(&self, mut report: impl FnMut(RawFd, Directions)) -> bool {
             let mut events = [libc::epoll_event { events: 0, u64: 0 }; BATCH];
             // SAFETY: writes at most as many events as there is room for.
             let count =
                 unsafe { libc::epoll_wait(self.epoll.as_raw_fd(), events.as_mut_ptr(), BATCH as c_int, -1) };
+            if count < 0 {
+                return io::Error::last_os_error().kind() == io::ErrorKind::Interrupted;
+            }
             for event in events.iter().take(usize::try_from(count).unwrap_or(0)) {
                 let libc::epoll_event { events, u64: data } = *event;
                 if data == BELL {
@@ -209,6 +213,7 @@ mod epoll {
                 let write = events & libc::EPOLLOUT as u32 != 0;
                 report(data as RawFd, Directions { read: broken || read, write: broken || write });
             }
+            true
         }
 
         /// The number to write to by which a signal handler rings the bell ([`super::ring`]).
@@ -266,7 +271,7 @@ mod elsewhere {
         }
 
         /// See the one of Linux.
-        pub fn wait(&self, _: impl FnMut(RawFd, Directions)) {
+        pub fn wait(&self, _: impl FnMut(RawFd, Directions)) -> bool {
             match *self {}
         }
 

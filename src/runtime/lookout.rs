@@ -84,10 +84,23 @@ impl Lookout {
         };
         if !self.runs {
             let own = Arc::clone(&poller);
-            staff::start(STACK, move || work(&own))?;
+            staff::start(STACK, move || work(own))?;
             self.runs = true;
         }
         Ok(poller)
+    }
+
+    /// Another poller, which watches the same; `None` if the system has no descriptor left.
+    fn renew(&mut self) -> Option<Arc<Poller>> {
+        caught::set_bell(-1);
+        let poller = Arc::new(Poller::new().ok()?);
+        caught::set_bell(poller.bell());
+        for (fd, descriptor) in &self.descriptors {
+            let wanted = descriptor.wanted();
+            let _ = if wanted.is_empty() { poller.add(*fd) } else { poller.arm(*fd, wanted) };
+        }
+        self.poller = Some(Arc::clone(&poller));
+        Some(poller)
     }
 
     /// The watches that are to be told that the descriptor is ready for these. The others stay armed.
@@ -104,7 +117,7 @@ impl Lookout {
     }
 }
 
-fn work(poller: &Poller) {
+fn work(mut poller: Arc<Poller>) {
     platform::name_thread("lookout");
     let mut told = Vec::new();
     let mut ready = Vec::new();
@@ -117,8 +130,20 @@ fn work(poller: &Poller) {
                 return;
             }
         }
-        poller.wait(|fd, directions| ready.push((fd, directions)));
+        let works = poller.wait(|fd, directions| ready.push((fd, directions)));
         let mut lookout = LOOKOUT.lock();
+        if !works {
+            // Its numbers may be somebody else's by now: they are not closed.
+            std::mem::forget(lookout.poller.take());
+            match lookout.renew() {
+                Some(new) => poller = new,
+                None => {
+                    lookout.runs = false;
+                    return;
+                }
+            }
+            continue;
+        }
         for (fd, directions) in ready.drain(..) {
             lookout.take_ready(fd, directions, &mut told);
         }
@@ -273,16 +298,7 @@ pub(super) fn open_again() {
 /// In the child of a fork: watches the same with a poller of its own.
 pub(super) fn part_from_parent() {
     let mut lookout = LOOKOUT.lock();
-    if lookout.poller.take().is_none() {
-        return;
-    }
-    caught::set_bell(-1);
-    if let Ok(poller) = Poller::new() {
-        caught::set_bell(poller.bell());
-        for (fd, descriptor) in &lookout.descriptors {
-            let wanted = descriptor.wanted();
-            let _ = if wanted.is_empty() { poller.add(*fd) } else { poller.arm(*fd, wanted) };
-        }
-        lookout.poller = Some(Arc::new(poller));
+    if lookout.poller.take().is_some() {
+        lookout.renew();
     }
 }
