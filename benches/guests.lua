@@ -2,8 +2,8 @@
 --
 --   LUA_CPATH='build/lua54/?.so;;' LUA_PATH='lua/?.lua;;' lua5.4 benches/guests.lua
 --
--- A child sends the time, the main process says how old it is when it has it. Beside a blocking receive, each loop that is
--- installed, and a loop that polls with a timer of 1 ms. Then 10,000 watched descriptors against 100.
+-- A child sends the time, the main process says how old it is when it has it. Beside a blocking receive, each loop that
+-- is installed, and a loop that polls with a timer of 1 ms.
 local process = require "process"
 local time = require "process.time"
 
@@ -15,7 +15,6 @@ end
 
 -- Sends one stamp after the other, each when the last was seen.
 local function sender(parent, count)
-  local process, time = require "process", require "process.time"
   local go = process.listen "go"
   for _ = 1, count do
     go:receive()
@@ -27,7 +26,7 @@ end
 
 local stamps = process.listen "stamp"
 
--- Calls serve(on_stamp), which must call on_stamp(stamp) for each message and return when that is false: p50 and p99 in us.
+-- Calls serve(on_stamp), which must call on_stamp(stamp) for each message and return when that is false.
 local function measure(name, serve)
   local pid = assert(process.spawn(sender, "app:processes", process.pid(), MESSAGES))
   local ages = {}
@@ -43,8 +42,8 @@ local function measure(name, serve)
   end)
   local used = os.clock() - clock
   table.sort(ages)
-  print(("%-24s p50 %7.1f us   p99 %7.1f us   processor %5.1f us a message"):format(name, ages[MESSAGES / 2],
-    ages[math.floor(MESSAGES * 0.99)], used / MESSAGES * 1e6))
+  local form = "%-24s p50 %7.1f us   p99 %7.1f us   processor %5.1f us a message"
+  print(form:format(name, ages[MESSAGES / 2], ages[math.floor(MESSAGES * 0.99)], used / MESSAGES * 1e6))
 end
 
 measure("blocking receive", function(on_stamp)

@@ -190,8 +190,14 @@ mod epoll {
             let _ = self.control(libc::EPOLL_CTL_DEL, fd, 0, 0);
         }
 
+        /// False if the program has closed what is the library's, as daemons do; the numbers may be somebody else's by now.
+        pub fn is_whole(&self) -> bool {
+            let bell = self.bell.as_raw_fd();
+            self.control(libc::EPOLL_CTL_MOD, bell, (libc::EPOLLIN | libc::EPOLLET) as u32, BELL).is_ok()
+        }
+
         /// Waits until something is ready, or the bell rings. Gives each descriptor with what it is ready for. `false`: the poller is of
-        /// no use any more, the program has closed what is the library's, as daemons do.
+        /// no use any more.
         pub fn wait(&self, mut report: impl FnMut(RawFd, Directions)) -> bool {
             let mut events = [libc::epoll_event { events: 0, u64: 0 }; BATCH];
             // SAFETY: writes at most as many events as there is room for.
@@ -267,6 +273,11 @@ mod elsewhere {
 
         /// See the one of Linux.
         pub fn remove(&self, _: RawFd) {
+            match *self {}
+        }
+
+        /// See the one of Linux.
+        pub fn is_whole(&self) -> bool {
             match *self {}
         }
 

@@ -73,6 +73,9 @@ static LOOKOUT: Mutex<Lookout> = Mutex::new(Lookout {
 impl Lookout {
     /// The poller, with the thread that waits at it.
     fn open(&mut self) -> std::io::Result<Arc<Poller>> {
+        if self.poller.as_ref().is_some_and(|poller| !poller.is_whole()) {
+            self.replace();
+        }
         let poller = match &self.poller {
             Some(poller) => Arc::clone(poller),
             None => {
@@ -88,6 +91,17 @@ impl Lookout {
             self.runs = true;
         }
         Ok(poller)
+    }
+
+    /// The program has closed what is the library's: another poller in its place, with another thread. That of the old one may wait
+    /// there for ever.
+    fn replace(&mut self) {
+        // Its numbers may be somebody else's by now: they are not closed.
+        std::mem::forget(self.poller.take());
+        self.runs = false;
+        if let Some(poller) = self.renew() {
+            self.runs = staff::start(STACK, move || work(poller)).is_ok();
+        }
     }
 
     /// Another poller, which watches the same; `None` if the system has no descriptor left.
@@ -117,7 +131,7 @@ impl Lookout {
     }
 }
 
-fn work(mut poller: Arc<Poller>) {
+fn work(poller: Arc<Poller>) {
     platform::name_thread("lookout");
     let mut told = Vec::new();
     let mut ready = Vec::new();
@@ -132,17 +146,13 @@ fn work(mut poller: Arc<Poller>) {
         }
         let works = poller.wait(|fd, directions| ready.push((fd, directions)));
         let mut lookout = LOOKOUT.lock();
+        if !lookout.poller.as_ref().is_some_and(|present| Arc::ptr_eq(present, &poller)) {
+            // Another thread waits at another one.
+            return;
+        }
         if !works {
-            // Its numbers may be somebody else's by now: they are not closed.
-            std::mem::forget(lookout.poller.take());
-            match lookout.renew() {
-                Some(new) => poller = new,
-                None => {
-                    lookout.runs = false;
-                    return;
-                }
-            }
-            continue;
+            lookout.replace();
+            return;
         }
         for (fd, directions) in ready.drain(..) {
             lookout.take_ready(fd, directions, &mut told);
