@@ -173,8 +173,8 @@ describe("supervisor, endings:", function()
     assert.is_true(process.wait("20s"))
   end)
 
-  it("S-11 at the end of the program the children get their CANCEL from the supervisor, in its order", function()
-    for _, last in ipairs { "", "os.exit(0, true)" } do
+  it("S-11 M-31 at the end of the program and in a shutdown the supervisor asks the children, in its order", function()
+    for _, last in ipairs { "", "os.exit(0, true)", "assert(process.shutdown('5s'))" } do
       local out = support.output_of([[
         local process = require "process"
         local supervisor = require "process.supervisor"

@@ -38,10 +38,7 @@ pub unsafe fn step(l: *mut lua_State, context: &Context, budget: usize) -> Stepp
         context.guest().ring();
         raise_pending(l, context, 1);
     }
-    let bell = context.scheduler().stop_attending();
-    if let Some(bell) = &bell {
-        bell.acknowledge();
-    }
+    context.scheduler().begin_step();
     inquiry::answer_if_asked(context);
     context.sort_mail();
     context.scheduler().fire_timers();
@@ -50,9 +47,7 @@ pub unsafe fn step(l: *mut lua_State, context: &Context, budget: usize) -> Stepp
     }
     let stepped = {
         let mut scheduler = context.scheduler();
-        if let Some(bell) = bell {
-            scheduler.attend(bell);
-        }
+        scheduler.end_step();
         Stepped { more: scheduler.has_ready(), deadline: scheduler.next_deadline() }
     };
     leave_if_due(l, context);

@@ -158,10 +158,10 @@ fn tell(process: &Arc<Process>, Ended { outcome, was_closing }: Ended, was_start
             broken.act(linked);
         }
     }
-    live::one_less();
     if !process.is_main() {
         emptiness::count_out(&process.realm);
     }
+    live::one_less();
 }
 
 /// What is left to do when no lock is held.

@@ -64,9 +64,7 @@ impl Scheduler {
     }
 
     pub(super) fn start_alarm(&mut self, at: Instant, alarm: Alarm) {
-        if let Some(bell) = &self.ready.bell {
-            bell.set_earlier(at);
-        }
+        self.ready.tell_of(at);
         let (waiters, channels) = (&self.waiters, &self.channels);
         self.timers.start(at, alarm, |alarm| alarm.is_wanted(waiters, channels));
     }

@@ -7,16 +7,20 @@ use std::sync::Arc;
 impl Scheduler {
     /// From now on the bell rings when a coroutine can go on, and when a timer is due; at once if one can go on now.
     pub fn attend(&mut self, bell: Arc<Pollfd>) {
-        if self.has_ready() {
-            bell.ring();
-        }
-        bell.set_deadline(self.next_deadline());
-        self.ready.bell = Some(bell);
+        self.ready.set_bell(bell);
+        self.end_step();
     }
 
-    /// Nothing rings until [`Scheduler::attend`]. What rang before.
-    pub fn stop_attending(&mut self) -> Option<Arc<Pollfd>> {
-        self.ready.bell.take()
+    /// A step begins: what has rung is acknowledged, and nothing rings until it ends. It keeps nothing, since it may be left by a
+    /// jump.
+    pub fn begin_step(&mut self) {
+        self.ready.mute();
+    }
+
+    /// A step ends: rings if it has left something, and when the next timer is due.
+    pub fn end_step(&mut self) {
+        let deadline = self.next_deadline();
+        self.ready.unmute(deadline);
     }
 
     /// True if something has come into the mailbox that nobody has taken.

@@ -5,13 +5,15 @@ use super::ids::TaskId;
 use crate::platform::Pollfd;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Coroutines in the order in which they go on.
 #[derive(Default)]
 pub struct Ready {
     queue: VecDeque<TaskId>,
-    /// What the loop watches.
-    pub bell: Option<Arc<Pollfd>>,
+    bell: Option<Arc<Pollfd>>,
+    /// Nothing rings: whoever has set this looks by itself.
+    muted: bool,
 }
 
 impl Ready {
@@ -30,8 +32,49 @@ impl Ready {
 
     #[inline(always)]
     fn tell(&self) {
+        if self.bell.is_some() && !self.muted {
+            self.ring();
+        }
+    }
+
+    #[cold]
+    fn ring(&self) {
         if let Some(bell) = &self.bell {
             bell.ring();
+        }
+    }
+
+    /// A timer was set that is due then.
+    #[inline(always)]
+    pub fn tell_of(&self, deadline: Instant) {
+        if let Some(bell) = &self.bell
+            && !self.muted
+        {
+            bell.set_earlier(deadline);
+        }
+    }
+
+    /// What the loop watches from now on.
+    pub fn set_bell(&mut self, bell: Arc<Pollfd>) {
+        self.bell = Some(bell);
+    }
+
+    /// Acknowledges what has rung, and lets nothing ring until [`Ready::unmute`].
+    pub fn mute(&mut self) {
+        if let Some(bell) = &self.bell {
+            bell.acknowledge();
+        }
+        self.muted = true;
+    }
+
+    /// Rings if a coroutine can go on, and again when the next timer is due.
+    pub fn unmute(&mut self, deadline: Option<Instant>) {
+        self.muted = false;
+        if let Some(bell) = &self.bell {
+            if !self.queue.is_empty() {
+                bell.ring();
+            }
+            bell.set_deadline(deadline);
         }
     }
 
