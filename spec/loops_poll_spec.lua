@@ -359,6 +359,35 @@ describe("process.dup", function()
     support.finish()
   end)
 
+  it("M-22 a connection of LuaSocket is served by another process", function()
+    local socket = require "socket"
+    local server = socket.bind("127.0.0.1", 0)
+    local _, port = server:getsockname()
+    local client = socket.connect("127.0.0.1", port)
+    local accepted = server:accept()
+    local fd = process.dup(accepted:getfd())
+    accepted:close()
+    local pid = support.spawn_monitored(
+      [[
+        local fd = ...
+        local tcp = require("socket").tcp()
+        tcp:close()
+        tcp:setfd(fd)
+        debug.setmetatable(tcp, debug.getregistry()["tcp{client}"])
+        process.poll(fd, "r"):receive()
+        tcp:send("you said " .. tcp:receive() .. "\n")
+        tcp:close()
+      ]],
+      fd
+    )
+    client:send("hello\n")
+    assert.are.equal("you said hello", client:receive())
+    assert.is_nil(support.event_of(pid).error)
+    client:close()
+    server:close()
+    support.finish()
+  end)
+
   it("M-22 B-152 refuses what is no open descriptor", function()
     support.fails("dup: Bad file descriptor: 9999", "INVALID", process.dup(9999))
     support.fails("dup: Bad file descriptor: -1", "INVALID", process.dup(-1))

@@ -1,4 +1,4 @@
--- C modules inside processes, on both kinds of host: each is used by six processes at once.
+-- C modules inside processes, on both kinds of host.
 local process = require "process"
 
 assert(process.define_host("guests:pool", { workers = 2 }))
@@ -69,19 +69,32 @@ local uses = {
 }
 
 local failed = false
-for name, use in pairs(uses) do
-  for _, host in ipairs { "app:processes", "guests:pool" } do
-    local pids = {}
+
+-- All of these are used at the same time: six processes each, and one that uses all of them.
+for _, host in ipairs { "app:processes", "guests:pool" } do
+  local names, running = {}, 0
+  local function start(name, use, ...)
+    names[assert(process.spawn_monitored(use, host, ...))] = name
+    running = running + 1
+  end
+  for name, use in pairs(uses) do
     for _ = 1, 6 do
-      local pid = assert(process.spawn_monitored(use, host))
-      pids[pid] = true
+      start(name, use)
     end
-    for _ = 1, 6 do
-      local event = process.events():receive()
-      if not pids[event.from] or event.result ~= true then
-        failed = true
-        print(("%s on %s: %s"):format(name, host, tostring(event.error or event.result)))
+  end
+  start("all in one", function()
+    for _, use in pairs(uses) do
+      if not use() then
+        return false
       end
+    end
+    return true
+  end)
+  for _ = 1, running do
+    local event = process.events():receive()
+    if event.result ~= true then
+      failed = true
+      print(("%s on %s: %s"):format(names[event.from], host, tostring(event.error or event.result)))
     end
   end
 end
