@@ -44,8 +44,8 @@ local function serve(counter)
       if err or not text then
         return close(tcp)
       end
-      tcp:write(text:upper())
       process.send(counter, "served")
+      tcp:write(text:upper())
     end)
   end)
   process.on(process.events(), function(event)
