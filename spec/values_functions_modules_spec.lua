@@ -243,6 +243,16 @@ describe("an environment that falls back to the globals", function()
     assert.are.equal(7, process.exec(worker, host))
   end)
 
+  it("V-27 leaves out nothing of a table that comes behind an environment that is known", function()
+    local environment = setmetatable({}, { __index = _G })
+    local one = support.in_environment("return function() return type(print) end", environment)()
+    local two = support.in_environment("return function() return type(print) end", environment)()
+    local behind = { setmetatable({ 7 }, {}) }
+    local fn = code("function() return { one(), two(), behind[1][1] } end", { one = one, two = two, behind = behind })
+    assert(process.send(process.pid(), "x", fn))
+    assert.are.same({ "function", "function", 7 }, support.receive(process.inbox()):payload()())
+  end)
+
   it("V-27 V-20 the globals themselves stay the globals, whatever their metatable", function()
     assert.are.equal("strict\n", support.output_of([[
       local process = require "process"

@@ -135,6 +135,18 @@ impl Encoder {
         own
     }
 
+    /// What only an encoding with an eye for functions looks at.
+    #[cold]
+    #[inline(never)]
+    fn reset_for_functions(&mut self) {
+        self.of_entry = false;
+        self.at_entry = false;
+        self.at_environment = false;
+        self.walks_environment = false;
+        self.in_module = false;
+        self.required = None;
+    }
+
     pub(super) fn reset(&mut self) {
         self.out.clear();
         self.levels.clear();
@@ -143,14 +155,11 @@ impl Encoder {
         self.strings.clear();
         self.shared = 0;
         self.aside.clear();
-        self.of_entry = false;
-        self.at_environment = false;
-        self.walks_environment = false;
-        self.at_entry = false;
-        self.required = None;
-        self.in_module = false;
         self.needs = Needs::default();
         self.modules = None;
+        if self.functions {
+            self.reset_for_functions();
+        }
     }
 
     /// The id of what stands at this address, if it was written before under one.

@@ -154,8 +154,10 @@ impl Encoder {
         self.out.patch_u32(5, count as u32);
         let top = lua_gettop(l);
         for index in first..first + count {
-            self.of_entry = index - first < self.entries;
-            self.at_entry = self.of_entry;
+            if self.functions {
+                self.of_entry = index - first < self.entries;
+                self.at_entry = self.of_entry;
+            }
             if let Err(failure) = self.value(l, index, || start(index)) {
                 lua_settop(l, top);
                 self.forget_aside(l);

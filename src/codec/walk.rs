@@ -51,6 +51,8 @@ impl Encoder {
         }
         let address = lua_topointer(l, index);
         if self.has_name(l, index, address, &|| start().text)? || self.reference(address) {
+            // One that is known already is not walked through.
+            self.walks_environment = false;
             return Ok(());
         }
         if lua_checkstack(l, 1) == 0 {
@@ -155,7 +157,7 @@ impl Encoder {
         }
         let base = lua_gettop(l);
         let bottom = self.levels.len();
-        let environment = std::mem::take(&mut self.walks_environment);
+        let environment = self.functions && std::mem::take(&mut self.walks_environment);
         self.deepest = self.deepest.max(bottom + 1);
         let mut level = self.begin_table(l);
         loop {
