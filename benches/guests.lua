@@ -50,26 +50,28 @@ measure("blocking receive", function(on_stamp)
   while on_stamp((stamps:receive())) do end
 end)
 
+-- Has the handler of the library take the stamps; `stop` is called when there are enough.
+local function take(on_stamp, stop)
+  local handler
+  handler = process.on(stamps, function(stamp)
+    if not on_stamp(stamp) then
+      handler:stop()
+      stop()
+    end
+  end)
+end
+
 if pcall(require, "luv") then
   local uv = require "luv"
   measure("luv", function(on_stamp)
     local attached = require("process.luv").attach()
-    local handle
-    handle = process.on(stamps, function(stamp)
-      if not on_stamp(stamp) then
-        handle:stop()
-        attached:detach()
-      end
-    end)
+    take(on_stamp, attached.detach)
     uv.run()
   end)
   measure("luv, timer of 1 ms", function(on_stamp)
-    local timer, handle = uv.new_timer(), nil
-    handle = process.on(stamps, function(stamp)
-      if not on_stamp(stamp) then
-        handle:stop()
-        timer:close()
-      end
+    local timer = uv.new_timer()
+    take(on_stamp, function()
+      timer:close()
     end)
     timer:start(0, 1, function()
       process.step()
@@ -81,13 +83,8 @@ end
 if pcall(require, "cqueues") then
   measure("cqueues", function(on_stamp)
     local controller = require("cqueues").new()
-    local attached, handle = require("process.cqueues").attach { controller = controller }, nil
-    handle = process.on(stamps, function(stamp)
-      if not on_stamp(stamp) then
-        handle:stop()
-        attached:detach()
-      end
-    end)
+    local attached = require("process.cqueues").attach { controller = controller }
+    take(on_stamp, attached.detach)
     assert(controller:loop())
   end)
 end
